@@ -1,0 +1,34 @@
+#include "base/arena.h"
+
+#include <stdalign.h>
+#include <string.h>
+
+void *arena_get(struct arena *a, size_t n)
+{
+    const size_t unit = alignof(max_align_t);
+    const size_t room = a->cap - a->used;
+    char *at = a->base + a->used;
+
+    if (n > room)
+        return NULL;
+    n = (n + unit - 1) / unit * unit;
+    a->used += n < room ? n : room;
+    return at;
+}
+
+struct span arena_copy(struct arena *a, struct span s)
+{
+    char *at = s.n == (size_t)-1 ? NULL : arena_get(a, s.n + 1);
+
+    if (at == NULL)
+        return (struct span){0};
+    if (s.n > 0)
+        memcpy(at, s.p, s.n);
+    at[s.n] = '\0';
+    return (struct span){.p = at, .n = s.n};
+}
+
+void arena_reset(struct arena *a)
+{
+    a->used = 0;
+}

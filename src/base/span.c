@@ -1,0 +1,163 @@
+#include "base/span.h"
+
+#include <string.h>
+
+struct span span_of(const char *text)
+{
+    return (struct span){.p = text, .n = text == NULL ? 0 : strlen(text)};
+}
+
+bool span_eq(struct span a, struct span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+bool span_eq_nocase(struct span a, struct span b)
+{
+    return a.n == b.n && span_starts_nocase(a, b);
+}
+
+bool span_starts_nocase(struct span s, struct span prefix)
+{
+    if (s.n < prefix.n)
+        return false;
+    for (size_t i = 0; i < prefix.n; i++)
+        if (byte_lower(s.p[i]) != byte_lower(prefix.p[i]))
+            return false;
+    return true;
+}
+
+size_t span_find(struct span s, char c)
+{
+    const char *at = s.n == 0 ? NULL : memchr(s.p, c, s.n);
+
+    return at == NULL ? s.n : (size_t)(at - s.p);
+}
+
+size_t span_find_last(struct span s, char c)
+{
+    for (size_t i = s.n; i > 0; i--)
+        if (s.p[i - 1] == c)
+            return i - 1;
+    return s.n;
+}
+
+struct span span_from(struct span s, size_t from)
+{
+    if (from > s.n)
+        from = s.n;
+    return (struct span){.p = from == 0 ? s.p : s.p + from, .n = s.n - from};
+}
+
+struct span span_first(struct span s, size_t n)
+{
+    return (struct span){.p = s.p, .n = n < s.n ? n : s.n};
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct span span_trim(struct span s)
+{
+    while (s.n > 0 && is_blank(s.p[0]))
+        s = span_from(s, 1);
+    while (s.n > 0 && is_blank(s.p[s.n - 1]))
+        s.n--;
+    return s;
+}
+
+bool span_word(struct span *s, const char *separators, struct span *word)
+{
+    const struct span apart = span_of(separators);
+    size_t n = 0;
+
+    while (s->n > 0 && span_find(apart, s->p[0]) < apart.n)
+        *s = span_from(*s, 1);
+    while (n < s->n && span_find(apart, s->p[n]) == apart.n)
+        n++;
+    *word = span_first(*s, n);
+    *s = span_from(*s, n);
+    return n > 0;
+}
+
+bool byte_is_alpha(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool byte_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+bool byte_is_control(char c)
+{
+    return (unsigned char)c < 0x20 || (unsigned char)c == 0x7f;
+}
+
+bool byte_is_high(char c)
+{
+    return (unsigned char)c >= 0x80;
+}
+
+char byte_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+int byte_hex(char c)
+{
+    if (byte_is_digit(c))
+        return c - '0';
+    c = byte_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+size_t utf8_length(struct span s)
+{
+    /* The second byte's range depends on the first (RFC 3629 section 4). */
+    unsigned char first, low = 0x80, high = 0xbf;
+    size_t n;
+
+    if (s.n == 0)
+        return 0;
+    first = (unsigned char)s.p[0];
+    if (first < 0x80)
+        return 1;
+    if (first < 0xc2 || first > 0xf4)
+        return 0;
+    n = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (first == 0xe0)
+        low = 0xa0;
+    if (first == 0xed)
+        high = 0x9f;
+    if (first == 0xf0)
+        low = 0x90;
+    if (first == 0xf4)
+        high = 0x8f;
+    if (s.n < n)
+        return 0;
+    for (size_t i = 1; i < n; i++) {
+        const unsigned char c = (unsigned char)s.p[i];
+
+        if (c < low || c > high)
+            return 0;
+        low = 0x80;
+        high = 0xbf;
+    }
+    return n;
+}
+
+bool utf8_valid(struct span s)
+{
+    while (s.n > 0) {
+        const size_t n = utf8_length(s);
+
+        if (n == 0)
+            return false;
+        s = span_from(s, n);
+    }
+    return true;
+}

@@ -1,0 +1,49 @@
+/* A span is a pointer and a length: bytes that belong to somebody else.
+ * Nothing here needs a terminator, allocates, or makes a system call. */
+#ifndef SMTPIN_BASE_SPAN_H
+#define SMTPIN_BASE_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct span {
+    const char *p;
+    size_t n;
+};
+
+/* A span over a string literal. */
+#define SPAN(literal) ((struct span){.p = (literal), .n = sizeof(literal) - 1})
+#define SPAN_FORMAT(s) (int)(s).n, (s).p
+
+/* A span over a terminated string; NULL gives the empty span. */
+struct span span_of(const char *text);
+bool span_eq(struct span a, struct span b);
+/* Equal but for the case of ASCII letters. */
+bool span_eq_nocase(struct span a, struct span b);
+bool span_starts_nocase(struct span s, struct span prefix);
+/* The first/last place of c in s, or s.n when there is none. */
+size_t span_find(struct span s, char c);
+size_t span_find_last(struct span s, char c);
+/* s from byte `from` on; its first n bytes. Both stay within s. */
+struct span span_from(struct span s, size_t from);
+struct span span_first(struct span s, size_t n);
+/* s without spaces and tabs at its ends. */
+struct span span_trim(struct span s);
+/* Takes the next word off *s: runs of bytes that are not in `separators`.
+ * False when none is left. */
+bool span_word(struct span *s, const char *separators, struct span *word);
+
+bool byte_is_alpha(char c);
+bool byte_is_digit(char c);
+bool byte_is_control(char c); /* 0-31 and 127 */
+bool byte_is_high(char c);    /* 128-255 */
+char byte_lower(char c);
+/* The value of a hexadecimal digit, or -1. */
+int byte_hex(char c);
+
+/* The length of the well-formed UTF-8 sequence (RFC 3629) at the start of s, 1 to 4;
+ * 0 when there is none: overlong forms, surrogates and values past U+10FFFF are none. */
+size_t utf8_length(struct span s);
+bool utf8_valid(struct span s);
+
+#endif

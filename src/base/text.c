@@ -1,0 +1,83 @@
+#include "base/text.h"
+
+#include <string.h>
+
+void text_add(struct text *t, struct span s)
+{
+    const size_t room = t->cap - t->n;
+
+    if (s.n > room) {
+        s.n = room;
+        t->cut = true;
+    }
+    if (s.n > 0)
+        memcpy(t->p + t->n, s.p, s.n);
+    t->n += s.n;
+}
+
+void text_adds(struct text *t, const char *terminated)
+{
+    text_add(t, span_of(terminated));
+}
+
+void text_addc(struct text *t, char c)
+{
+    text_add(t, (struct span){.p = &c, .n = 1});
+}
+
+static void add_digits(struct text *t, uint64_t number, unsigned width, unsigned base)
+{
+    char digits[64];
+    size_t at = sizeof digits;
+
+    while (at > 0 && (number > 0 || at == sizeof digits || sizeof digits - at < width)) {
+        digits[--at] = "0123456789abcdefghijklmnopqrstuv"[number % base];
+        number /= base;
+    }
+    text_add(t, (struct span){.p = digits + at, .n = sizeof digits - at});
+}
+
+void text_addn(struct text *t, uint64_t number, unsigned width)
+{
+    add_digits(t, number, width, 10);
+}
+
+void text_add32(struct text *t, uint64_t number)
+{
+    add_digits(t, number, 1, 32);
+}
+
+void text_add_escaped(struct text *t, struct span s)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    while (s.n > 0) {
+        const size_t n = utf8_length(s);
+        const char c = s.p[0];
+
+        if (n == 0 || byte_is_control(c) || c == '"' || c == '\\') {
+            const char escaped[4] = {'\\', 'x', hex[(unsigned char)c >> 4], hex[c & 15]};
+
+            text_add(t, (struct span){.p = escaped, .n = 4});
+            s = span_from(s, 1);
+        } else {
+            text_add(t, span_first(s, n));
+            s = span_from(s, n);
+        }
+    }
+}
+
+struct span text_span(const struct text *t)
+{
+    return (struct span){.p = t->p, .n = t->n};
+}
+
+const char *text_string(struct text *t)
+{
+    if (t->n == t->cap) {
+        t->n--;
+        t->cut = true;
+    }
+    t->p[t->n] = '\0';
+    return t->p;
+}

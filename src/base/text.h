@@ -1,0 +1,33 @@
+/* Building text in a fixed buffer that somebody else owns. What does not fit is left out, and
+ * `cut` remembers it: whoever must not lose a byte looks there once, at the end. */
+#ifndef SMTPIN_BASE_TEXT_H
+#define SMTPIN_BASE_TEXT_H
+
+#include "base/span.h"
+
+#include <stdint.h>
+
+struct text {
+    char *p;
+    size_t n;
+    size_t cap;
+    bool cut;
+};
+
+#define TEXT(array) ((struct text){.p = (array), .cap = sizeof(array)})
+
+void text_add(struct text *t, struct span s);
+void text_adds(struct text *t, const char *terminated);
+void text_addc(struct text *t, char c);
+/* Decimal, padded with zeros to `width`. */
+void text_addn(struct text *t, uint64_t number, unsigned width);
+/* Base 32 (0-9, a-v), most significant digit first. */
+void text_add32(struct text *t, uint64_t number);
+/* Client bytes for people to read: a control, high, quote or backslash byte becomes \xNN;
+ * well-formed UTF-8 is kept. */
+void text_add_escaped(struct text *t, struct span s);
+struct span text_span(const struct text *t);
+/* The text, terminated: for system calls. The last byte goes when there is no room. */
+const char *text_string(struct text *t);
+
+#endif

@@ -1,0 +1,375 @@
+/* smtpin-maildir: a message on stdin into Maildirs, one for each recipient, all or none.
+ *
+ * Exit status 0 means that the message and its name are on the disk: written to tmp/, flushed,
+ * linked into new/, the directory flushed too. On every other status nothing is left behind.
+ * See smtpin-maildir(1). */
+#include "base/number.h"
+#include "smtp/path.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 64, EXIT_NO_USER = 67, EXIT_TEMPORARY = 75, ATTEMPTS = 10 };
+
+struct options {
+    bool with_domain; /* layout domain/user */
+    bool create;
+    uint64_t quota; /* octets, 0: none */
+    struct span delimiter;
+    const char *root;
+    char host[256];
+};
+
+struct target {
+    char maildir[PATH_MAX];
+    char name[NAME_MAX + 1];
+    bool in_tmp, in_new;
+};
+
+static int usage(void)
+{
+    fputs("usage: smtpin-maildir [-n] [-l domain/user | -l user] [-d DELIMITER] [-q SIZE] "
+          "DIRECTORY RECIPIENT...\n",
+          stderr);
+    return EXIT_USAGE;
+}
+
+/* The line on stdout is the reply's text (smtpin-delivery(7)); details go to stderr. */
+static int temporary(const char *path, const char *reply)
+{
+    fprintf(stderr, "smtpin-maildir: %s: %s\n", path, strerror(errno));
+    puts(reply);
+    return EXIT_TEMPORARY;
+}
+
+static int no_user(void)
+{
+    puts("5.1.1 No such mailbox here");
+    return EXIT_NO_USER;
+}
+
+/* One part of the path: a client's text becomes a name in our directory, and only a plain one. */
+static bool add_component(struct text *path, struct span s)
+{
+    text_addc(path, '/');
+    if (s.n == 0 || s.n > NAME_MAX || s.p[0] == '.')
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '/' || byte_is_control(s.p[i]))
+            return false;
+        text_addc(path, byte_lower(s.p[i]));
+    }
+    return !path->cut;
+}
+
+static struct span without_extension(struct span local, struct span delimiter)
+{
+    for (size_t i = 1; i < local.n; i++)
+        if (span_find(delimiter, local.p[i]) < delimiter.n)
+            return span_first(local, i);
+    return local;
+}
+
+static bool find_maildir(const struct options *o, const char *recipient, struct target *t)
+{
+    char line_room[1024], arena_room[4096];
+    struct text line = TEXT(line_room), path = TEXT(t->maildir);
+    struct arena arena = {.base = arena_room, .cap = sizeof arena_room};
+    struct smtp_mailbox mailbox;
+    struct span in;
+
+    text_addc(&line, '<');
+    text_adds(&line, recipient);
+    text_addc(&line, '>');
+    in = text_span(&line);
+    if (line.cut || smtp_forward_path(&in, &arena, &mailbox) != SMTP_PATH_OK || in.n > 0)
+        return false;
+    text_adds(&path, o->root);
+    if (o->with_domain && !add_component(&path, mailbox.domain))
+        return false;
+    if (!add_component(&path, without_extension(mailbox.local, o->delimiter)))
+        return false;
+    text_string(&path);
+    return !path.cut && path.n + NAME_MAX + sizeof "/new/" < PATH_MAX;
+}
+
+static bool join(char *out, const struct target *t, const char *sub, const char *name)
+{
+    struct text path = {.p = out, .cap = PATH_MAX};
+
+    text_adds(&path, t->maildir);
+    text_addc(&path, '/');
+    text_adds(&path, sub);
+    if (name[0] != '\0')
+        text_addc(&path, '/');
+    text_adds(&path, name);
+    text_string(&path);
+    return !path.cut;
+}
+
+static bool flush_directory(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool good = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+/* Makes a directory, and its name safe on the disk. */
+static bool make_directory(char *path)
+{
+    char *slash = strrchr(path, '/');
+
+    if (mkdir(path, 0700) < 0)
+        return errno == EEXIST;
+    *slash = '\0';
+    flush_directory(slash == path ? "/" : path);
+    *slash = '/';
+    return true;
+}
+
+/* tmp, new and cur, and what is above them up to the root, which must be there. */
+static bool make_maildir(const struct options *o, const struct target *t)
+{
+    static const char *const subs[] = {"tmp", "cur", "new"};
+    char path[PATH_MAX];
+    struct stat st;
+
+    if (join(path, t, "new", "") && stat(path, &st) == 0)
+        return true;
+    for (size_t i = strlen(o->root) + 1; t->maildir[i] != '\0'; i++)
+        if (t->maildir[i] == '/') {
+            memcpy(path, t->maildir, i);
+            path[i] = '\0';
+            if (!make_directory(path))
+                return false;
+        }
+    strcpy(path, t->maildir);
+    if (!make_directory(path))
+        return false;
+    for (size_t i = 0; i < 3; i++)
+        if (!join(path, t, subs[i], "") || !make_directory(path))
+            return false;
+    return true;
+}
+
+/* The octets in one directory, from the ",S=" of the names where they have it (Maildir++). */
+static uint64_t directory_size(const struct target *t, const char *sub)
+{
+    char path[PATH_MAX];
+    DIR *d = join(path, t, sub, "") ? opendir(path) : NULL;
+    uint64_t sum = 0, size;
+    struct dirent *entry;
+    struct stat st;
+
+    while (d != NULL && (entry = readdir(d)) != NULL) {
+        const char *mark = strstr(entry->d_name, ",S=");
+        const struct span digits =
+            span_first(span_of(mark == NULL ? "" : mark + 3), mark == NULL ? 0 : strspn(mark + 3, "0123456789"));
+
+        if (entry->d_name[0] == '.')
+            continue;
+        if (number_parse(digits, (uint64_t)1 << 50, &size) == NUMBER_OK)
+            sum += size;
+        else if (fstatat(dirfd(d), entry->d_name, &st, 0) == 0)
+            sum += (uint64_t)st.st_size;
+    }
+    if (d != NULL)
+        closedir(d);
+    return sum;
+}
+
+/* A name that nobody else makes (the Maildir convention): time, process, count, host. */
+static void make_name(const struct options *o, struct target *t, unsigned count)
+{
+    struct timespec now = {0};
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(t->name, sizeof t->name, "%lld.M%ldP%ldQ%u.%.150s", (long long)now.tv_sec,
+             now.tv_nsec / 1000, (long)getpid(), count, o->host);
+}
+
+static bool copy(int from, int to, uint64_t *size)
+{
+    char chunk[65536];
+
+    *size = 0;
+    for (;;) {
+        const ssize_t n = read(from, chunk, sizeof chunk);
+        ssize_t done = 0;
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n == 0;
+        while (done < n) {
+            const ssize_t m = write(to, chunk + done, (size_t)(n - done));
+
+            if (m < 0 && errno != EINTR)
+                return false;
+            if (m > 0)
+                done += m;
+        }
+        *size += (uint64_t)n;
+    }
+}
+
+/* The message into tmp/, flushed. `from` is read to its end. */
+static int write_tmp(const struct options *o, struct target *t, unsigned count, int from)
+{
+    char path[PATH_MAX];
+    uint64_t size = 0;
+    size_t n;
+    bool good;
+    int fd = -1;
+
+    for (int i = 0; fd < 0 && i < ATTEMPTS; i++) {
+        make_name(o, t, count);
+        if (!join(path, t, "tmp", t->name))
+            return no_user();
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0 && errno != EEXIST)
+            break;
+    }
+    if (fd < 0)
+        return temporary(path, "4.3.0 Mailbox can't be written");
+    t->in_tmp = true;
+    good = copy(from, fd, &size) && fsync(fd) == 0;
+    if (close(fd) < 0 || !good)
+        return temporary(path, errno == ENOSPC || errno == EDQUOT ? "4.2.2 No room for the message"
+                                                                  : "4.3.0 Mailbox can't be written");
+    if (o->quota > 0 && directory_size(t, "new") + directory_size(t, "cur") + size > o->quota) {
+        puts("4.2.2 Mailbox full");
+        return EXIT_TEMPORARY;
+    }
+    n = strlen(t->name);
+    /* The size goes into the name in new/; in tmp/ the file keeps its own. */
+    snprintf(t->name + n, sizeof t->name - n, ",S=%llu", (unsigned long long)size);
+    return 0;
+}
+
+static void tmp_path(const struct target *t, char *path)
+{
+    char name[NAME_MAX + 1];
+
+    strcpy(name, t->name);
+    name[strcspn(name, ",")] = '\0';
+    join(path, t, "tmp", name);
+}
+
+static int publish(struct target *t)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+
+    tmp_path(t, from);
+    join(to, t, "new", t->name);
+    /* link, not rename: it never takes the place of another message. Where the file system has no
+     * links, the name is unique all the same. */
+    if (link(from, to) < 0 && ((errno != EPERM && errno != EOPNOTSUPP) || rename(from, to) < 0))
+        return temporary(to, "4.3.0 Mailbox can't be written");
+    t->in_new = true;
+    unlink(from);
+    t->in_tmp = false;
+    join(to, t, "new", "");
+    return flush_directory(to) ? 0 : temporary(to, "4.3.0 Mailbox can't be written");
+}
+
+static void undo(const struct target *t)
+{
+    char path[PATH_MAX];
+
+    if (t->in_tmp) {
+        tmp_path(t, path);
+        unlink(path);
+    }
+    if (t->in_new && join(path, t, "new", t->name))
+        unlink(path);
+}
+
+/* Each recipient's copy is in its tmp/ before any is in new/. */
+static int deliver(const struct options *o, char **recipients, struct target *targets, unsigned n)
+{
+    char path[PATH_MAX];
+    int status = 0;
+
+    for (unsigned i = 0; status == 0 && i < n; i++) {
+        struct target *t = &targets[i];
+        int from = 0;
+        struct stat st;
+
+        if (!find_maildir(o, recipients[i], t))
+            return no_user();
+        join(path, t, "new", "");
+        if (!o->create && stat(path, &st) < 0 && errno == ENOENT)
+            return no_user();
+        if (!make_maildir(o, t))
+            return temporary(t->maildir, "4.3.0 Mailbox can't be made");
+        if (i > 0) {
+            tmp_path(&targets[0], path);
+            from = open(path, O_RDONLY | O_CLOEXEC);
+            if (from < 0)
+                return temporary(path, "4.3.0 Mailbox can't be read");
+        }
+        status = write_tmp(o, t, i, from);
+        if (i > 0)
+            close(from);
+    }
+    /* From here on the mail is safe where it is published, and gone again if one is not. */
+    for (unsigned i = 0; status == 0 && i < n; i++)
+        status = publish(&targets[i]);
+    return status;
+}
+
+/* '/' and ':' mean something in a Maildir name. */
+static void set_host(struct options *o)
+{
+    if (gethostname(o->host, sizeof o->host - 1) < 0 || o->host[0] == '\0')
+        strcpy(o->host, "localhost");
+    for (char *c = o->host; *c != '\0'; c++)
+        if (*c == '/' || *c == ':' || *c == ',' || byte_is_control(*c))
+            *c = '_';
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.with_domain = true, .create = true, .delimiter = SPAN("+")};
+    struct target *targets;
+    int option, status;
+    unsigned n;
+
+    while ((option = getopt(argc, argv, "+nl:d:q:")) != -1) {
+        if (option == 'n')
+            o.create = false;
+        else if (option == 'l' && strcmp(optarg, "user") == 0)
+            o.with_domain = false;
+        else if (option == 'd')
+            o.delimiter = span_of(optarg);
+        else if (option == '?' || (option == 'l' && strcmp(optarg, "domain/user") != 0) ||
+                 (option == 'q' &&
+                  number_parse_size(span_of(optarg), (uint64_t)1 << 50, &o.quota) != NUMBER_OK))
+            return usage();
+    }
+    if (argc - optind < 2 || strlen(argv[optind]) >= PATH_MAX)
+        return usage();
+    o.root = argv[optind];
+    n = (unsigned)(argc - optind - 1);
+    targets = calloc(n, sizeof *targets);
+    if (targets == NULL)
+        return temporary("memory", "4.3.0 Out of memory");
+    set_host(&o);
+    status = deliver(&o, argv + optind + 1, targets, n);
+    for (unsigned i = 0; status != 0 && i < n; i++)
+        undo(&targets[i]);
+    free(targets);
+    return status;
+}

@@ -1,0 +1,21 @@
+#include "io/clock.h"
+
+#include <limits.h>
+#include <time.h>
+
+uint64_t clock_now(void)
+{
+    struct timespec t = {0};
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+int clock_left(uint64_t deadline)
+{
+    const uint64_t now = clock_now();
+
+    if (deadline <= now)
+        return 0;
+    return deadline - now > INT_MAX ? INT_MAX : (int)(deadline - now);
+}

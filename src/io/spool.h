@@ -1,0 +1,37 @@
+/* The message on its way to the command: collected in memory, past a bound in an unlinked file.
+ * The whole message stands at offset 0 of a descriptor when it is finished; until then nothing
+ * has left this process, and a crash leaves nothing behind. */
+#ifndef SMTPIN_IO_SPOOL_H
+#define SMTPIN_IO_SPOOL_H
+
+#include "base/span.h"
+
+#include <stdint.h>
+
+struct spool {
+    /* Set by the caller. */
+    char *buffer; /* `cap` bytes, at least 4096 */
+    size_t cap;
+    uint64_t memory; /* octets that may stay in memory (a memfd) */
+    const char *dir; /* for larger messages */
+
+    int fd;        /* -1: all in the buffer yet */
+    bool in_file;  /* fd is a file below dir, not memory */
+    size_t filled; /* of the buffer */
+    uint64_t size; /* octets in all */
+};
+
+/* Starts an empty spool. `expected` octets (0: not known) choose memory or file at once. */
+bool spool_open(struct spool *s, uint64_t expected);
+/* Where the next bytes may be written: at least 2 of them; NULL (and errno) when the message can't
+ * be stored. */
+char *spool_room(struct spool *s, size_t *room);
+void spool_add(struct spool *s, size_t n);
+bool spool_write(struct spool *s, struct span bytes);
+/* Everything written out; returns the descriptor at offset 0 (close-on-exec, owned by the spool),
+ * or -1. */
+int spool_finish(struct spool *s);
+/* May be called at any time after spool_open. */
+void spool_close(struct spool *s);
+
+#endif

@@ -1,0 +1,107 @@
+#include "io/wire.h"
+
+#include "io/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct span wire_unread(const struct wire *w)
+{
+    return (struct span){.p = w->buffer + w->start, .n = w->end - w->start};
+}
+
+void wire_used(struct wire *w, size_t n)
+{
+    w->start += n;
+    if (w->start == w->end)
+        w->start = w->end = 0;
+}
+
+/* The super-server may have left the descriptor blocking or not: poll first, and take EAGAIN for
+ * what it is. Time-outs are poll's, so pipes, files and terminals have them too. */
+static enum wire_result wait_for(int fd, short events, uint64_t deadline)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+
+    for (;;) {
+        const int n = poll(&p, 1, clock_left(deadline));
+
+        if (n > 0)
+            return WIRE_OK;
+        if (n == 0 && clock_left(deadline) == 0)
+            return WIRE_TIMEOUT;
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return WIRE_ERROR;
+    }
+}
+
+enum wire_result wire_flush(struct wire *w, uint64_t deadline)
+{
+    size_t done = 0;
+
+    while (done < w->send.n) {
+        enum wire_result result = wait_for(w->out, POLLOUT, deadline);
+        ssize_t n;
+
+        if (result != WIRE_OK)
+            return result;
+        n = write(w->out, w->send.p + done, w->send.n - done);
+        if (n >= 0)
+            done += (size_t)n;
+        else if (errno != EINTR && errno != EAGAIN)
+            return WIRE_ERROR;
+    }
+    w->send.n = 0;
+    return WIRE_OK;
+}
+
+static enum wire_result read_some(struct wire *w, uint64_t deadline)
+{
+    for (;;) {
+        const enum wire_result result = wait_for(w->in, POLLIN, deadline);
+        ssize_t n;
+
+        if (result != WIRE_OK)
+            return result;
+        n = read(w->in, w->buffer + w->end, w->cap - w->end);
+        if (n > 0) {
+            w->end += (size_t)n;
+            return WIRE_OK;
+        }
+        if (n == 0)
+            return WIRE_EOF;
+        /* A terminal whose other side has gone says EIO; a connection, ECONNRESET. */
+        if (errno != EINTR && errno != EAGAIN)
+            return WIRE_ERROR;
+    }
+}
+
+enum wire_result wire_fill(struct wire *w, uint64_t deadline)
+{
+    const enum wire_result flushed = wire_flush(w, deadline);
+
+    if (flushed != WIRE_OK)
+        return flushed;
+    if (w->end == w->cap) {
+        memmove(w->buffer, w->buffer + w->start, w->end - w->start);
+        w->end -= w->start;
+        w->start = 0;
+    }
+    return read_some(w, deadline);
+}
+
+void wire_linger(struct wire *w, uint64_t deadline, size_t most)
+{
+    size_t before = 0;
+
+    if (shutdown(w->out, SHUT_WR) < 0)
+        return; /* not a socket, or gone: nothing would be reset */
+    w->start = w->end = 0;
+    while (before < most && read_some(w, deadline) == WIRE_OK) {
+        before += w->end;
+        w->end = 0;
+    }
+}

@@ -1,0 +1,35 @@
+/* The connection: two descriptors, a buffer each way, deadlines. Knows no SMTP. Replies are flushed
+ * exactly before blocking on a read, so that a pipelined group is answered in one write. */
+#ifndef SMTPIN_IO_WIRE_H
+#define SMTPIN_IO_WIRE_H
+
+#include "base/text.h"
+
+#include <stdint.h>
+
+enum wire_result {
+    WIRE_OK,
+    WIRE_EOF,
+    WIRE_TIMEOUT, /* the deadline has passed */
+    WIRE_ERROR,   /* the connection is gone */
+};
+
+struct wire {
+    int in, out;      /* not closed here */
+    struct text send; /* replies on their way out */
+    char *buffer;     /* what was read: */
+    size_t start, end, cap;
+};
+
+/* The bytes that were read and not yet used. */
+struct span wire_unread(const struct wire *w);
+void wire_used(struct wire *w, size_t n);
+/* Flushes, then waits for at least one byte more. There must be room: unread < cap. `deadline` is
+ * on the clock of clock_now. */
+enum wire_result wire_fill(struct wire *w, uint64_t deadline);
+enum wire_result wire_flush(struct wire *w, uint64_t deadline);
+/* Ends the sending side and reads what the client still sends, at most `most` bytes and until the
+ * deadline, so that the last reply is not lost in a reset (RFC 5321 3.8, RFC 1122 4.2.2.13). */
+void wire_linger(struct wire *w, uint64_t deadline, size_t most);
+
+#endif

@@ -1,0 +1,130 @@
+#include "config.h"
+#include "outside/deliver.h"
+#include "outside/log.h"
+#include "outside/peer.h"
+#include "outside/setup.h"
+#include "serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { OVERRIDES_MAX = 64, EXIT_USAGE = 64, EXIT_CONFIG = 78 };
+
+/* All memory of the program, in one mapping: pages that are not used are never there. */
+struct memory {
+    char config[2 * CONFIG_FILE_MAX + 65536];
+    struct serve_memory serve;
+};
+
+struct arguments {
+    const char *file;
+    const char *override[OVERRIDES_MAX];
+    size_t overrides;
+    bool check;
+};
+
+static const char usage[] =
+    "usage: smtpin [-f FILE] [-o KEY=VALUE]... [--check | --version | --help]\n"
+    "Speaks SMTP on descriptors 0 and 1, for a super-server that has accepted a connection.\n"
+    "  -f FILE       the configuration, instead of " SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf\n"
+    "  -o KEY=VALUE  a setting over those of the file\n"
+    "  --check       say what is wrong with the configuration; exit 0 or 78\n"
+    "Manuals: smtpin(8), smtpin.conf(5), smtpin-delivery(7), smtpin-maildir(1)\n";
+
+/* -1: go on; else the exit status. */
+static int parse_arguments(struct arguments *a, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-f") == 0 && i + 1 < argc) {
+            a->file = argv[++i];
+        } else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc && a->overrides < OVERRIDES_MAX) {
+            a->override[a->overrides++] = argv[++i];
+        } else if (strcmp(argv[i], "--check") == 0) {
+            a->check = true;
+        } else if (strcmp(argv[i], "--version") == 0) {
+            return puts("smtpin " SMTPIN_VERSION) < 0;
+        } else if (strcmp(argv[i], "--help") == 0) {
+            return fputs(usage, stdout) < 0;
+        } else {
+            fputs(usage, stderr);
+            return EXIT_USAGE;
+        }
+    }
+    return -1;
+}
+
+static void print_mistake(void *context, const char *file, unsigned line, struct span key,
+                          const char *what)
+{
+    (void)context;
+    printf("%s:%u: %.*s: %s\n", file, line, SPAN_FORMAT(key), what);
+}
+
+static void log_mistake(void *context, const char *file, unsigned line, struct span key,
+                        const char *what)
+{
+    struct log_record r;
+
+    log_begin(&r, LOG_CONFIGURATION, LOG_LEVEL_ERROR);
+    log_add(&r, "file", span_of(file));
+    log_add_number(&r, "line", line);
+    log_add(&r, "key", key);
+    log_add(&r, "mistake", span_of(what));
+    log_end(context, &r);
+}
+
+static int check(const struct arguments *a, struct memory *m)
+{
+    struct arena arena = {.base = m->config, .cap = sizeof m->config};
+    const struct config_report report = {.say = print_mistake};
+    struct config c;
+    bool good = config_load(&c, &arena, a->file, a->override, a->overrides, &report);
+
+    good = setup_check(&c, &report) && good;
+    if (good)
+        puts("smtpin: the configuration is good");
+    return good ? 0 : EXIT_CONFIG;
+}
+
+static int run(const struct arguments *a, struct memory *m)
+{
+    struct arena arena = {.base = m->config, .cap = sizeof m->config};
+    struct serve_connection connection = {.available = true};
+    struct config_report report = {.say = log_mistake};
+    bool stderr_is_ours;
+    struct config c;
+    struct log log;
+    struct peer peer;
+
+    setup_process(&connection.in, &connection.out, &stderr_is_ours);
+    /* Until the configuration says where to: so that its own mistakes are heard. */
+    log_open(&log, CONFIG_LOG_AUTO, stderr_is_ours);
+    report.context = &log;
+    connection.available =
+        config_load(&c, &arena, a->file, a->override, a->overrides, &report);
+    log_open(&log, c.log, stderr_is_ours);
+    connection.available = setup_user(&c, &report) && connection.available;
+    peer_find(&peer, connection.in, &c);
+    if (peer.gone)
+        return 0;
+    connection.peer = &peer;
+    serve(&c, &connection, &log, &m->serve);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments a = {0};
+    const int status = parse_arguments(&a, argc, argv);
+    struct memory *m;
+
+    if (status >= 0)
+        return status;
+    m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (m == MAP_FAILED)
+        return 71; /* EX_OSERR: no memory to say more */
+    return a.check ? check(&a, m) : run(&a, m);
+}

@@ -1,0 +1,227 @@
+#include "outside/log.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <syslog.h>
+#include <unistd.h>
+
+enum { LINE_MAX_OCTETS = 8192, JOURNAL_MAX_OCTETS = 32768 };
+
+static const struct {
+    const char *name;
+    const char *message_id; /* units/smtpin.catalog explains them */
+} kinds[] = {
+    [LOG_SESSION] = {"session", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f11"},
+    [LOG_TRANSACTION] = {"transaction", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f12"},
+    [LOG_REFUSAL] = {"refused", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f13"},
+    [LOG_CONFIGURATION] = {"configuration", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f14"},
+};
+
+/* systemd sets JOURNAL_STREAM to the device and inode of the stream that it has made descriptor 1
+ * or 2 (systemd.exec(5)). */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat st;
+    char room[64];
+    struct text t = TEXT(room);
+
+    if (stream == NULL || fstat(2, &st) < 0)
+        return false;
+    text_addn(&t, st.st_dev, 1);
+    text_addc(&t, ':');
+    text_addn(&t, st.st_ino, 1);
+    return span_eq(text_span(&t), span_of(stream));
+}
+
+/* libsystemd is a dozen libraries' worth of start-up: only who logs to the journal pays for it. */
+static bool load_journal(struct log *l)
+{
+    void *library = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
+
+    if (library != NULL)
+        *(void **)&l->send = dlsym(library, "sd_journal_sendv");
+    return l->send != NULL;
+}
+
+void log_open(struct log *l, uint64_t target, bool stderr_is_ours)
+{
+    *l = (struct log){.target = (enum config_log)target};
+    if (target == CONFIG_LOG_NONE || target == CONFIG_LOG_SYSLOG)
+        return;
+    l->prefix = stderr_is_journal();
+    if (target == CONFIG_LOG_AUTO)
+        l->target = l->prefix        ? CONFIG_LOG_JOURNAL
+                    : stderr_is_ours ? CONFIG_LOG_STDERR
+                                     : CONFIG_LOG_SYSLOG;
+    /* The client must not read our log, whatever was asked for. */
+    if (l->target == CONFIG_LOG_STDERR && !stderr_is_ours)
+        l->target = CONFIG_LOG_SYSLOG;
+}
+
+void log_begin(struct log_record *r, enum log_kind kind, enum log_level level)
+{
+    r->kind = kind;
+    r->level = level;
+    r->n = 0;
+    r->used = 0;
+}
+
+void log_add(struct log_record *r, const char *name, struct span value)
+{
+    if (value.n > 0 && r->n < LOG_FIELDS_MAX)
+        r->field[r->n++] = (struct log_field){.name = name, .value = value};
+}
+
+static struct text begin_value(struct log_record *r)
+{
+    return (struct text){.p = r->room + r->used, .cap = sizeof r->room - r->used};
+}
+
+static void end_value(struct log_record *r, const char *name, const struct text *t)
+{
+    r->used += t->n;
+    log_add(r, name, text_span(t));
+}
+
+void log_add_number(struct log_record *r, const char *name, uint64_t value)
+{
+    struct text t = begin_value(r);
+
+    text_addn(&t, value, 1);
+    end_value(r, name, &t);
+}
+
+void log_add_reply(struct log_record *r, const struct smtp_reply *reply, struct span text)
+{
+    const size_t place = span_find(reply->text, '%');
+    struct text t = begin_value(r);
+
+    text_addn(&t, reply->code, 3);
+    text_addc(&t, ' ');
+    if (reply->enhanced.n > 0) {
+        text_add(&t, reply->enhanced);
+        text_addc(&t, ' ');
+    }
+    text_add(&t, span_first(reply->text, place));
+    if (place < reply->text.n) {
+        text_add(&t, text);
+        text_add(&t, span_from(reply->text, place + 1));
+    }
+    end_value(r, "reply", &t);
+    log_add(r, "rule", span_of(reply->rule));
+}
+
+static bool wants_quotes(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == ' ' || s.p[i] == '=' || s.p[i] == '"' || s.p[i] == '\\' ||
+            byte_is_control(s.p[i]) || byte_is_high(s.p[i]))
+            return true;
+    return false;
+}
+
+static struct span make_line(const struct log_record *r, struct text *line)
+{
+    text_adds(line, kinds[r->kind].name);
+    for (size_t i = 0; i < r->n; i++) {
+        const bool quotes = wants_quotes(r->field[i].value);
+
+        text_addc(line, ' ');
+        text_adds(line, r->field[i].name);
+        text_adds(line, quotes ? "=\"" : "=");
+        text_add_escaped(line, r->field[i].value);
+        if (quotes)
+            text_addc(line, '"');
+    }
+    return text_span(line);
+}
+
+/* One write, so that lines of many processes do not mix. */
+static void to_stderr(const struct log *l, const struct log_record *r, struct span line)
+{
+    char room[LINE_MAX_OCTETS + 64];
+    struct text out = TEXT(room);
+    ssize_t ignored;
+
+    if (l->prefix) {
+        text_addc(&out, '<');
+        text_addn(&out, r->level, 1);
+        text_addc(&out, '>');
+    } else {
+        text_adds(&out, "smtpin[");
+        text_addn(&out, (uint64_t)getpid(), 1);
+        text_adds(&out, "]: ");
+    }
+    text_add(&out, line);
+    text_addc(&out, '\n');
+    ignored = write(2, out.p, out.n); /* nobody is left to tell */
+    (void)ignored;
+}
+
+static void add_item(struct iovec *iov, int *n, struct text *all, size_t from)
+{
+    iov[(*n)++] = (struct iovec){.iov_base = all->p + from, .iov_len = all->n - from};
+}
+
+static void to_journal(const struct log *l, const struct log_record *r, struct span line)
+{
+    char room[JOURNAL_MAX_OCTETS];
+    struct text all = TEXT(room);
+    struct iovec iov[LOG_FIELDS_MAX + 4];
+    int n = 0;
+    size_t from = 0;
+
+    text_adds(&all, "MESSAGE=");
+    text_add(&all, line);
+    add_item(iov, &n, &all, from);
+    from = all.n;
+    text_adds(&all, "MESSAGE_ID=");
+    text_adds(&all, kinds[r->kind].message_id);
+    add_item(iov, &n, &all, from);
+    from = all.n;
+    text_adds(&all, "SYSLOG_IDENTIFIER=smtpin");
+    add_item(iov, &n, &all, from);
+    from = all.n;
+    text_adds(&all, "PRIORITY=");
+    text_addn(&all, r->level, 1);
+    add_item(iov, &n, &all, from);
+    for (size_t i = 0; i < r->n && !all.cut; i++) {
+        from = all.n;
+        text_adds(&all, "SMTP_");
+        for (const char *c = r->field[i].name; *c != '\0'; c++)
+            text_addc(&all, *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c);
+        text_addc(&all, '=');
+        text_add_escaped(&all, r->field[i].value);
+        add_item(iov, &n, &all, from);
+    }
+    l->send(iov, n);
+}
+
+void log_end(struct log *l, const struct log_record *r)
+{
+    char room[LINE_MAX_OCTETS];
+    struct text text = TEXT(room);
+    struct span line;
+
+    if (l->target == CONFIG_LOG_NONE)
+        return;
+    line = make_line(r, &text);
+    switch (l->target) {
+    case CONFIG_LOG_JOURNAL:
+        if (l->send != NULL || load_journal(l))
+            to_journal(l, r, line);
+        else
+            to_stderr(l, r, line);
+        break;
+    case CONFIG_LOG_STDERR:
+        to_stderr(l, r, line);
+        break;
+    default:
+        openlog("smtpin", LOG_PID, LOG_MAIL);
+        syslog((int)r->level, "%.*s", SPAN_FORMAT(line));
+        closelog();
+    }
+}

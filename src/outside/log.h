@@ -1,0 +1,46 @@
+/* Records: to the journal (fields), else to stderr where that is not the connection, else to
+ * syslog, as one key=value line. Client bytes are escaped. */
+#ifndef SMTPIN_OUTSIDE_LOG_H
+#define SMTPIN_OUTSIDE_LOG_H
+
+#include "config.h"
+
+enum log_kind { LOG_SESSION, LOG_TRANSACTION, LOG_REFUSAL, LOG_CONFIGURATION };
+enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5,
+                 LOG_LEVEL_INFO = 6 };
+
+enum { LOG_FIELDS_MAX = 64 };
+
+/* name is lower case: "client_address" becomes SMTP_CLIENT_ADDRESS= in the journal. */
+struct log_field {
+    const char *name;
+    struct span value;
+};
+
+struct log_record {
+    enum log_kind kind;
+    enum log_level level;
+    size_t n;
+    struct log_field field[LOG_FIELDS_MAX];
+    size_t used; /* of room */
+    char room[2048]; /* for values that are made for the record */
+};
+
+struct log {
+    enum config_log target;
+    bool prefix; /* stderr is read by the journal: "<5>" sets the level */
+    int (*send)(const void *iov, int n); /* sd_journal_sendv */
+};
+
+/* `stderr_is_ours`: descriptor 2 is not the client's. */
+void log_open(struct log *l, uint64_t target, bool stderr_is_ours);
+
+void log_begin(struct log_record *r, enum log_kind kind, enum log_level level);
+/* An empty value is left out; one field too many, too. Values are spans that live until log_end. */
+void log_add(struct log_record *r, const char *name, struct span value);
+void log_add_number(struct log_record *r, const char *name, uint64_t value);
+/* A reply as the client saw it: code, enhanced code, text; and the rule behind it. */
+void log_add_reply(struct log_record *r, const struct smtp_reply *reply, struct span text);
+void log_end(struct log *l, const struct log_record *r);
+
+#endif

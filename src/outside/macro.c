@@ -1,0 +1,285 @@
+#include "outside/macro.h"
+
+#include <stdlib.h>
+
+#define TEXT_OF(literal) {.p = (literal), .n = sizeof(literal) - 1}
+
+typedef void add_fact(struct text *out, const struct macro_run *run,
+                      const struct smtp_recipient *r);
+
+static void add_sender(struct text *out, const struct macro_run *run,
+                       const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->session->transaction.reverse_path.address);
+}
+
+static void add_recipient(struct text *out, const struct macro_run *run,
+                          const struct smtp_recipient *r)
+{
+    (void)run;
+    text_add(out, r->mailbox.address);
+}
+
+static void add_mailbox(struct text *out, const struct macro_run *run,
+                        const struct smtp_recipient *r)
+{
+    (void)run;
+    text_add(out, r->mailbox.local);
+}
+
+static void add_domain(struct text *out, const struct macro_run *run,
+                       const struct smtp_recipient *r)
+{
+    (void)run;
+    text_add(out, r->mailbox.domain);
+}
+
+/* Where the extension's delimiter stands; a local-part that begins with it has none. */
+static size_t delimiter_at(const struct macro_run *run, struct span local)
+{
+    for (size_t i = 1; i < local.n; i++)
+        if (span_find(run->delimiter, local.p[i]) < run->delimiter.n)
+            return i;
+    return local.n;
+}
+
+static void add_user(struct text *out, const struct macro_run *run, const struct smtp_recipient *r)
+{
+    text_add(out, span_first(r->mailbox.local, delimiter_at(run, r->mailbox.local)));
+}
+
+static void add_extension(struct text *out, const struct macro_run *run,
+                          const struct smtp_recipient *r)
+{
+    text_add(out, span_from(r->mailbox.local, delimiter_at(run, r->mailbox.local) + 1));
+}
+
+static void add_size(struct text *out, const struct macro_run *run, const struct smtp_recipient *r)
+{
+    (void)r;
+    text_addn(out, run->size, 1);
+}
+
+static void add_id(struct text *out, const struct macro_run *run, const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->id);
+}
+
+static void add_client_address(struct text *out, const struct macro_run *run,
+                               const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->peer->address);
+}
+
+static void add_client_port(struct text *out, const struct macro_run *run,
+                            const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->peer->port);
+}
+
+static void add_client_hostname(struct text *out, const struct macro_run *run,
+                                const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->peer->name.n > 0 ? run->peer->name : SPAN("unknown"));
+}
+
+static void add_client_helo(struct text *out, const struct macro_run *run,
+                            const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->session->helo);
+}
+
+static void add_client_protocol(struct text *out, const struct macro_run *run,
+                                const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, smtp_session_protocol(run->session));
+}
+
+static void add_body(struct text *out, const struct macro_run *run, const struct smtp_recipient *r)
+{
+    (void)r;
+    text_adds(out, run->session->transaction.smtputf8                     ? "SMTPUTF8"
+                   : run->session->transaction.body == SMTP_BODY_8BITMIME ? "8BITMIME"
+                                                                          : "7BIT");
+}
+
+struct macro {
+    struct span name;
+    struct span variable; /* in the environment; empty: none */
+    bool per_recipient;
+    add_fact *add;
+};
+
+static const struct macro macros[] = {
+    {TEXT_OF("sender"), TEXT_OF("SENDER"), false, add_sender},
+    {TEXT_OF("recipient"), TEXT_OF("RECIPIENT"), true, add_recipient},
+    {TEXT_OF("mailbox"), TEXT_OF("LOCAL"), true, add_mailbox},
+    {TEXT_OF("user"), TEXT_OF(""), true, add_user},
+    {TEXT_OF("extension"), TEXT_OF("EXTENSION"), true, add_extension},
+    {TEXT_OF("domain"), TEXT_OF("DOMAIN"), true, add_domain},
+    {TEXT_OF("size"), TEXT_OF("SMTPIN_SIZE"), false, add_size},
+    {TEXT_OF("queue_id"), TEXT_OF("SMTPIN_ID"), false, add_id},
+    {TEXT_OF("body"), TEXT_OF("SMTPIN_BODY"), false, add_body},
+    {TEXT_OF("client_address"), TEXT_OF("CLIENT_ADDRESS"), false, add_client_address},
+    {TEXT_OF("client_port"), TEXT_OF("CLIENT_PORT"), false, add_client_port},
+    {TEXT_OF("client_hostname"), TEXT_OF("CLIENT_HOSTNAME"), false, add_client_hostname},
+    {TEXT_OF("client_helo"), TEXT_OF("CLIENT_HELO"), false, add_client_helo},
+    {TEXT_OF("client_protocol"), TEXT_OF("CLIENT_PROTOCOL"), false, add_client_protocol},
+};
+
+enum { MACROS = sizeof macros / sizeof *macros };
+
+/* One piece of a word: *literal up to the next macro, then *m (NULL: none is left). False when a
+ * '$' begins no macro. */
+static bool next_piece(struct span *word, struct span *literal, const struct macro **m)
+{
+    const size_t dollar = span_find(*word, '$');
+    const struct span rest = span_from(*word, dollar);
+    const size_t close = span_find(rest, '}');
+
+    *m = NULL;
+    *literal = span_first(*word, dollar);
+    *word = rest;
+    if (rest.n == 0)
+        return true;
+    if (span_starts_nocase(rest, SPAN("$$"))) {
+        *literal = span_first((struct span){.p = literal->p, .n = dollar + 1}, dollar + 1);
+        *word = span_from(rest, 2);
+        return true;
+    }
+    if (rest.n < 3 || rest.p[1] != '{' || close == rest.n)
+        return false;
+    *word = span_from(rest, close + 1);
+    for (size_t i = 0; i < MACROS; i++)
+        if (span_eq(macros[i].name, span_first(span_from(rest, 2), close - 2)))
+            *m = &macros[i];
+    return *m != NULL;
+}
+
+const char *macro_check(struct span word)
+{
+    const struct macro *m;
+    struct span literal;
+
+    while (word.n > 0)
+        if (!next_piece(&word, &literal, &m))
+            return "has a macro that is not known (\"$$\" stands for a dollar sign)";
+    return NULL;
+}
+
+static bool is_per_recipient(struct span word)
+{
+    const struct macro *m;
+    struct span literal;
+
+    while (word.n > 0)
+        if (next_piece(&word, &literal, &m) && m != NULL && m->per_recipient)
+            return true;
+    return false;
+}
+
+/* Text is written straight into what is left of the arena, and kept when all of it fitted. */
+static struct text begin(const struct arena *a)
+{
+    return (struct text){.p = a->base + a->used, .cap = a->cap - a->used};
+}
+
+static char *keep(struct arena *a, struct text *t)
+{
+    text_addc(t, '\0');
+    return t->cut ? NULL : arena_get(a, t->n);
+}
+
+static char *expand(const struct macro_run *run, struct span word, const struct smtp_recipient *r,
+                    struct arena *a)
+{
+    struct text out = begin(a);
+    const struct macro *m;
+    struct span literal;
+
+    while (word.n > 0 && next_piece(&word, &literal, &m)) {
+        text_add(&out, literal);
+        if (m != NULL)
+            m->add(&out, run, r);
+    }
+    return keep(a, &out);
+}
+
+char **macro_argv(const struct macro_run *run, const struct config_words *words, struct arena *a)
+{
+    size_t count = 0, n = 0;
+    char **argv;
+
+    for (size_t i = 0; i < words->n; i++)
+        count += is_per_recipient(words->word[i]) ? run->recipients : 1;
+    argv = arena_get(a, (count + 1) * sizeof *argv);
+    if (argv == NULL)
+        return NULL;
+    for (size_t i = 0; i < words->n; i++) {
+        const size_t times = is_per_recipient(words->word[i]) ? run->recipients : 1;
+        const struct smtp_recipient *r = run->first;
+
+        for (size_t k = 0; k < times; k++, r = r->next) {
+            argv[n] = expand(run, words->word[i], r, a);
+            if (argv[n++] == NULL)
+                return NULL;
+        }
+    }
+    argv[n] = NULL;
+    return argv;
+}
+
+static bool add_variable(char **environment, size_t *n, struct text *value, struct arena *a)
+{
+    environment[*n] = keep(a, value);
+    return environment[(*n)++] != NULL;
+}
+
+static bool add_own(char **environment, size_t *n, const char *name, const char *value,
+                    struct arena *a)
+{
+    struct text t = begin(a);
+
+    text_adds(&t, name);
+    text_addc(&t, '=');
+    text_adds(&t, value);
+    return add_variable(environment, n, &t, a);
+}
+
+char **macro_environment(const struct macro_run *run, struct arena *a)
+{
+    const char *zone = getenv("TZ"), *language = getenv("LANG");
+    char **environment = arena_get(a, (MACROS + 5) * sizeof *environment);
+    struct text count = begin(a);
+    size_t n = 0;
+
+    if (environment == NULL || !add_own(environment, &n, "PATH", MACRO_PATH, a) ||
+        !add_own(environment, &n, "LANG", language == NULL ? "C" : language, a) ||
+        (zone != NULL && !add_own(environment, &n, "TZ", zone, a)))
+        return NULL;
+    count = begin(a);
+    text_adds(&count, "RECIPIENT_COUNT=");
+    text_addn(&count, run->recipients, 1);
+    if (!add_variable(environment, &n, &count, a))
+        return NULL;
+    for (size_t i = 0; i < MACROS; i++) {
+        struct text t = begin(a);
+
+        if (macros[i].variable.n == 0 || (macros[i].per_recipient && run->recipients != 1))
+            continue;
+        text_add(&t, macros[i].variable);
+        text_addc(&t, '=');
+        macros[i].add(&t, run, run->first);
+        if (!add_variable(environment, &n, &t, a))
+            return NULL;
+    }
+    environment[n] = NULL;
+    return environment;
+}

@@ -1,0 +1,19 @@
+/* IP addresses and networks as text: "192.0.2.1", "192.0.2.0/24", "2001:db8::/32". IPv4 addresses
+ * mapped into IPv6 count as IPv4. */
+#ifndef SMTPIN_OUTSIDE_NETWORK_H
+#define SMTPIN_OUTSIDE_NETWORK_H
+
+#include "base/span.h"
+
+struct network {
+    unsigned char address[16]; /* IPv4 as ::ffff:a.b.c.d */
+    unsigned prefix;           /* 0 to 128 */
+};
+
+/* False when it is neither; host bits behind the prefix are a mistake too. */
+bool network_parse(struct span text, struct network *out);
+/* Is the address (one without a prefix) in one of the listed networks (apart by blanks and
+ * commas)? */
+bool network_list_has(struct span list, struct span address);
+
+#endif

@@ -1,0 +1,79 @@
+#include "outside/rules.h"
+
+#include "outside/network.h"
+
+bool rules_domain_listed(struct span list, struct span domain)
+{
+    struct span word;
+
+    while (span_word(&list, " \t,", &word)) {
+        if (span_eq_nocase(word, domain))
+            return true;
+        if (word.p[0] == '.' && domain.n > word.n &&
+            span_eq_nocase(word, span_from(domain, domain.n - word.n)))
+            return true;
+    }
+    return false;
+}
+
+static enum smtp_opinion relay_clients(const struct rules_question *q)
+{
+    return network_list_has(q->config->relay_clients, q->peer->address) ? SMTP_ACCEPT
+                                                                        : SMTP_NO_OPINION;
+}
+
+/* RFC 5321 4.5.1: postmaster is always there, without a domain and at each of ours. */
+static enum smtp_opinion postmaster(const struct rules_question *q)
+{
+    const struct span domain = q->recipient->domain;
+    const bool ours = domain.n == 0 || span_eq_nocase(domain, q->config->smtp.hostname) ||
+                      rules_domain_listed(q->config->domains, domain);
+
+    return ours && span_eq_nocase(q->recipient->local, SPAN("postmaster")) ? SMTP_ACCEPT
+                                                                          : SMTP_NO_OPINION;
+}
+
+static enum smtp_opinion domains(const struct rules_question *q)
+{
+    return rules_domain_listed(q->config->domains, q->recipient->domain) ? SMTP_ACCEPT
+                                                                        : SMTP_NO_OPINION;
+}
+
+/* The end of the chain: closed. */
+static enum smtp_opinion relay(const struct rules_question *q)
+{
+    (void)q;
+    return SMTP_REFUSE;
+}
+
+#define TEXT_OF(literal) {.p = (literal), .n = sizeof(literal) - 1}
+
+static const struct {
+    enum smtp_opinion (*ask)(const struct rules_question *q);
+    struct smtp_reply reply; /* code 0: the opinion's usual one */
+} chain[] = {
+    {.ask = relay_clients, .reply = {.rule = "relay_clients"}},
+    {.ask = postmaster, .reply = {.rule = "postmaster"}},
+    {.ask = domains, .reply = {.rule = "domains"}},
+    {.ask = relay,
+     .reply = {.code = 550, .enhanced = TEXT_OF("5.7.1"), .text = TEXT_OF("Relaying denied"),
+               .rule = "relay"}},
+};
+
+const char *rules_ask(size_t i, const struct rules_question *q, struct smtp_verdict *out)
+{
+    if (i >= sizeof chain / sizeof *chain)
+        return NULL;
+    *out = (struct smtp_verdict){.opinion = chain[i].ask(q), .reply = chain[i].reply};
+    return chain[i].reply.rule;
+}
+
+struct smtp_verdict rules_decide(const struct rules_question *q)
+{
+    struct smtp_verdict verdict = {.opinion = SMTP_NO_OPINION};
+
+    for (size_t i = 0; verdict.opinion == SMTP_NO_OPINION; i++)
+        if (rules_ask(i, q, &verdict) == NULL)
+            return (struct smtp_verdict){.opinion = SMTP_REFUSE};
+    return verdict;
+}

@@ -1,0 +1,204 @@
+#include "record.h"
+
+#include "io/clock.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { RECIPIENTS_LOGGED = 30 };
+
+/* Microseconds and the process id: no two messages of a host share them. */
+static void make_id(struct record *r, struct text *id, uint64_t number)
+{
+    struct timespec now = {0};
+
+    id->n = 0;
+    clock_gettime(CLOCK_REALTIME, &now);
+    r->time = r->config->fixed_time != 0 ? r->config->fixed_time : (uint64_t)now.tv_sec;
+    if (r->config->fixed_id.n > 0) {
+        text_add(id, r->config->fixed_id);
+        if (number > 0) {
+            text_addc(id, '-');
+            text_addn(id, number, 1);
+        }
+        return;
+    }
+    text_add32(id, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    text_addc(id, '-');
+    text_add32(id, (uint64_t)getpid());
+}
+
+void record_open(struct record *r, const struct config *c, const struct peer *peer,
+                 const struct smtp_session *session, struct log *log)
+{
+    *r = (struct record){
+        .config = c, .peer = peer, .session = session, .log = log, .started = clock_now()};
+    r->id = TEXT(r->id_room);
+    r->session_id = TEXT(r->session_room);
+    make_id(r, &r->session_id, 0);
+}
+
+struct span record_id(const struct record *r)
+{
+    return text_span(&r->id);
+}
+
+uint64_t record_time(const struct record *r)
+{
+    return r->time;
+}
+
+void record_message(struct record *r)
+{
+    make_id(r, &r->id, ++r->messages);
+    r->size = 0;
+    r->spool_error = 0;
+}
+
+void record_spool_error(struct record *r, int error)
+{
+    if (r->spool_error == 0)
+        r->spool_error = error;
+}
+
+void record_delivered(struct record *r)
+{
+    r->delivered = true;
+}
+
+void record_end(struct record *r, const char *why)
+{
+    if (r->end == NULL)
+        r->end = why;
+}
+
+void record_before(struct record *r)
+{
+    r->phase = r->session->phase;
+    r->transaction = r->session->transaction;
+    r->delivered = false;
+}
+
+static void add_client(const struct record *r, struct log_record *l)
+{
+    log_add(l, "session", text_span(&r->session_id));
+    log_add(l, "client_address", r->peer->address);
+    log_add(l, "client_name", r->peer->name);
+    log_add(l, "helo", r->session->helo);
+}
+
+static void add_sender(const struct smtp_transaction *t, struct log_record *l)
+{
+    log_add(l, "reverse_path", t->reverse_path.address.n > 0 ? t->reverse_path.address : SPAN("<>"));
+}
+
+/* How the command ended, where that is not the reply's own plain meaning. */
+static void add_delivery(const struct record *r, struct log_record *l)
+{
+    static const char *const ends[] = {
+        [CHILD_EXITED] = "exit",
+        [CHILD_SIGNALLED] = "signal",
+        [CHILD_TIMED_OUT] = "timeout",
+        [CHILD_NOT_STARTED] = "not_started",
+        [CHILD_LOST] = "lost",
+    };
+    const struct child_result *c = &r->delivery.child;
+
+    log_add(l, "command_end", span_of(ends[c->end]));
+    if (c->end == CHILD_NOT_STARTED)
+        log_add(l, "command_error", span_of(strerror(c->status)));
+    else if (c->end == CHILD_EXITED || c->end == CHILD_SIGNALLED)
+        log_add_number(l, "command_status", (uint64_t)c->status);
+    log_add(l, "command_stderr", r->delivery.complained);
+}
+
+static const char *result_name(const struct record *r)
+{
+    const unsigned code = r->session->said.reply.code;
+
+    if (code == 0 || (!r->delivered && code < 400))
+        return "abandoned";
+    return code < 400 ? "accepted" : code < 500 ? "deferred" : "refused";
+}
+
+static void log_transaction(const struct record *r)
+{
+    const struct smtp_said *said = &r->session->said;
+    const struct smtp_transaction *t = &r->transaction;
+    const char *result = result_name(r);
+    const bool deferred = span_eq(span_of(result), SPAN("deferred"));
+    struct log_record l;
+    size_t named = 0;
+
+    log_begin(&l, LOG_TRANSACTION, deferred ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE);
+    log_add(&l, "result", span_of(result));
+    if (r->size > 0 || r->delivered)
+        log_add(&l, "id", record_id(r));
+    add_client(r, &l);
+    log_add(&l, "protocol", smtp_session_protocol(r->session));
+    add_sender(t, &l);
+    for (const struct smtp_recipient *p = t->first; p != NULL && named < RECIPIENTS_LOGGED;
+         p = p->next, named++)
+        log_add(&l, "forward_path", p->mailbox.address);
+    log_add_number(&l, "recipients", t->recipients);
+    if (r->size > 0 || r->delivered)
+        log_add_number(&l, "size", r->size);
+    if (r->delivered)
+        add_delivery(r, &l);
+    if (r->spool_error != 0)
+        log_add(&l, "spool_error", span_of(strerror(r->spool_error)));
+    if (said->reply.code != 0)
+        log_add_reply(&l, &said->reply, said->argument);
+    log_end(r->log, &l);
+}
+
+static void log_refusal(const struct record *r)
+{
+    const struct smtp_said *said = &r->session->said;
+    struct log_record l;
+
+    log_begin(&l, LOG_REFUSAL, LOG_LEVEL_NOTICE);
+    add_client(r, &l);
+    if (r->phase >= SMTP_MAIL)
+        add_sender(&r->transaction, &l);
+    log_add(&l, "forward_path", r->session->judged);
+    log_add_reply(&l, &said->reply, said->argument);
+    log_end(r->log, &l);
+}
+
+void record_after(struct record *r, enum smtp_want want)
+{
+    const struct smtp_said *said = &r->session->said;
+    const bool was_open = r->phase >= SMTP_MAIL;
+    const bool is_open = r->session->phase >= SMTP_MAIL && want != SMTP_NEXT_CLOSE;
+
+    if (said->reply.rule != NULL)
+        r->refusals++;
+    if (was_open && !is_open)
+        log_transaction(r);
+    else if (said->reply.rule != NULL)
+        log_refusal(r);
+    if (was_open && !is_open)
+        r->size = 0;
+    if (want == SMTP_NEXT_CLOSE)
+        record_end(r, said->reply.rule != NULL ? said->reply.rule : "quit");
+}
+
+void record_close(struct record *r)
+{
+    const struct smtp_session *s = r->session;
+    struct log_record l;
+
+    /* A look at the port that said nothing (a health check, a scanner) is worth less. */
+    log_begin(&l, LOG_SESSION, s->commands == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE);
+    add_client(r, &l);
+    log_add(&l, "protocol", smtp_session_protocol(s));
+    log_add_number(&l, "commands", s->commands);
+    log_add_number(&l, "transactions", s->transactions);
+    log_add_number(&l, "messages", s->messages);
+    log_add_number(&l, "refusals", r->refusals);
+    log_add_number(&l, "milliseconds", clock_now() - r->started);
+    log_add(&l, "end", span_of(r->end == NULL ? "lost" : r->end));
+    log_end(r->log, &l);
+}

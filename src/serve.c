@@ -1,0 +1,273 @@
+#include "serve.h"
+
+#include "io/clock.h"
+#include "io/spool.h"
+#include "io/wire.h"
+#include "outside/deliver.h"
+#include "outside/rules.h"
+#include "record.h"
+#include "smtp/trace.h"
+
+#include <errno.h>
+
+enum {
+    LINGER_TIME = 2000, /* milliseconds for a client to see our last reply */
+    LINGER_OCTETS = 16 * 1024 * 1024,
+};
+
+struct serve {
+    const struct config *config;
+    const struct peer *peer;
+    struct smtp_session session;
+    struct smtp_line line;
+    struct arena arena;
+    struct wire wire;
+    struct spool spool;
+    struct record record;
+    uint64_t session_deadline;
+};
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What the session says to a wire that does not go on. Nobody hears a reply to an end of file. */
+static enum smtp_want give_up(struct serve *s, enum wire_result why, enum smtp_reply_id slow)
+{
+    record_end(&s->record, why == WIRE_EOF ? "eof" : why == WIRE_TIMEOUT ? "timeout" : "lost");
+    if (why != WIRE_TIMEOUT)
+        return SMTP_NEXT_CLOSE;
+    return smtp_session_interrupt(&s->session, clock_left(s->session_deadline) == 0
+                                                   ? SMTP_REPLY_SESSION_OVER
+                                                   : slow);
+}
+
+static enum smtp_want next_line(struct serve *s)
+{
+    /* One deadline for the whole line: a byte now and then buys no time. */
+    const uint64_t deadline =
+        earlier(clock_now() + s->config->command_timeout, s->session_deadline);
+
+    for (;;) {
+        enum wire_result filled;
+        enum smtp_line_result found;
+        enum smtp_want want;
+        struct span line;
+        size_t used;
+
+        found = smtp_line_scan(&s->line, wire_unread(&s->wire), &line, &used);
+        if (found == SMTP_LINE_READY)
+            want = smtp_session_line(&s->session, line);
+        else if (found != SMTP_LINE_MORE)
+            want = smtp_session_bad_line(&s->session, found);
+        wire_used(&s->wire, used);
+        if (found != SMTP_LINE_MORE)
+            return want;
+        filled = wire_fill(&s->wire, deadline);
+        if (filled != WIRE_OK)
+            return give_up(s, filled, SMTP_REPLY_TIMEOUT);
+    }
+}
+
+/* <postmaster> alone: a command and a Maildir want a domain. */
+static void complete(struct serve *s, struct smtp_recipient *r)
+{
+    const struct span domain = config_own_domain(s->config);
+    struct text address = {.cap = r->mailbox.local.n + 1 + domain.n};
+
+    address.p = arena_get(&s->arena, address.cap);
+    if (address.p == NULL)
+        return;
+    text_add(&address, r->mailbox.local);
+    text_addc(&address, '@');
+    text_add(&address, domain);
+    r->mailbox.address = text_span(&address);
+    r->mailbox.domain = domain;
+}
+
+static enum smtp_want decide(struct serve *s)
+{
+    struct smtp_recipient *candidate = s->session.candidate;
+    const struct rules_question question = {
+        .config = s->config,
+        .peer = s->peer,
+        .recipient = &candidate->mailbox,
+    };
+    const struct smtp_verdict verdict = rules_decide(&question);
+    const enum smtp_want want = smtp_session_decided(&s->session, &verdict);
+
+    if (verdict.opinion == SMTP_ACCEPT && candidate->mailbox.domain.n == 0)
+        complete(s, candidate);
+    return want;
+}
+
+static void write_trace(struct serve *s)
+{
+    const struct smtp_transaction *t = &s->session.transaction;
+    char room[4096];
+    struct text head = TEXT(room);
+    const struct smtp_trace trace = {
+        .hostname = s->config->smtp.hostname,
+        .helo = s->session.helo,
+        .client_name = s->peer->name,
+        .client_address = s->peer->address,
+        .protocol = smtp_session_protocol(&s->session),
+        .id = record_id(&s->record),
+        .recipient = t->recipients == 1 ? t->first->mailbox.address : SPAN(""),
+        .sender = t->reverse_path.address,
+        .time = record_time(&s->record),
+        .crlf = s->config->line_ending,
+    };
+
+    if (s->config->trace_headers & CONFIG_TRACE_RETURN_PATH)
+        smtp_trace_return_path(&head, &trace);
+    if (s->config->trace_headers & CONFIG_TRACE_DELIVERED_TO)
+        smtp_trace_delivered_to(&head, &trace);
+    if (s->config->trace_headers & CONFIG_TRACE_RECEIVED)
+        smtp_trace_received(&head, &trace);
+    if (!spool_write(&s->spool, text_span(&head)))
+        record_spool_error(&s->record, errno);
+}
+
+/* Whatever came, decoded into the spool; a message that can't be stored is read on to its end, so
+ * that its text never becomes commands. */
+static void decode_unread(struct serve *s, struct smtp_data *data)
+{
+    struct span in = wire_unread(&s->wire);
+    const size_t before = in.n;
+    char scrap[64];
+
+    while (in.n > 0 && !smtp_data_is_over(data)) {
+        size_t room = sizeof scrap;
+        char *at = data->fault == SMTP_DATA_FINE ? spool_room(&s->spool, &room) : scrap;
+
+        if (at == NULL) {
+            data->fault = SMTP_DATA_NO_SPOOL;
+            record_spool_error(&s->record, errno);
+        } else if (data->fault == SMTP_DATA_FINE) {
+            spool_add(&s->spool, smtp_data_decode(data, &in, at, room));
+        } else {
+            smtp_data_decode(data, &in, scrap, sizeof scrap);
+        }
+    }
+    wire_used(&s->wire, before - in.n);
+}
+
+/* Time for the message: data_timeout, and a second more for each min_data_rate octets that came.
+ * Who sends faster than that may take as long as the session; who trickles gets data_timeout. */
+static enum wire_result fill_data(struct serve *s, uint64_t *deadline)
+{
+    const size_t before = wire_unread(&s->wire).n;
+    const uint64_t most = clock_now() + s->config->data_timeout;
+    const enum wire_result filled =
+        wire_fill(&s->wire, earlier(*deadline, s->session_deadline));
+    const uint64_t came = wire_unread(&s->wire).n - before;
+
+    if (s->config->min_data_rate == 0)
+        *deadline = clock_now() + s->config->data_timeout;
+    else
+        *deadline = earlier(*deadline + came * 1000 / s->config->min_data_rate, most);
+    return filled;
+}
+
+static enum smtp_want collect(struct serve *s)
+{
+    uint64_t deadline = clock_now() + s->config->data_timeout;
+    struct smtp_data data;
+
+    smtp_session_decoder(&s->session, &data);
+    data.crlf = s->config->line_ending;
+    record_message(&s->record);
+    if (!spool_open(&s->spool, s->session.transaction.declared_size)) {
+        data.fault = SMTP_DATA_NO_SPOOL;
+        record_spool_error(&s->record, errno);
+    } else {
+        write_trace(s);
+    }
+    decode_unread(s, &data);
+    while (!smtp_data_is_over(&data)) {
+        const enum wire_result filled = fill_data(s, &deadline);
+
+        if (filled != WIRE_OK) {
+            spool_close(&s->spool);
+            return give_up(s, filled,
+                           s->config->min_data_rate > 0 ? SMTP_REPLY_TOO_SLOW : SMTP_REPLY_TIMEOUT);
+        }
+        decode_unread(s, &data);
+    }
+    s->record.size = data.size;
+    if (data.fault == SMTP_DATA_FINE && (s->record.spool_error != 0 || spool_finish(&s->spool) < 0)) {
+        record_spool_error(&s->record, errno);
+        data.fault = SMTP_DATA_NO_SPOOL;
+    }
+    if (data.fault != SMTP_DATA_FINE)
+        spool_close(&s->spool);
+    return smtp_session_collected(&s->session, &data);
+}
+
+static enum smtp_want deliver(struct serve *s)
+{
+    struct smtp_transaction *t = &s->session.transaction;
+    const struct deliver d = {
+        .config = s->config,
+        .run =
+            {
+                .session = &s->session,
+                .peer = s->peer,
+                .id = record_id(&s->record),
+                .delimiter = s->config->recipient_delimiter,
+                .size = s->record.size,
+                .first = t->first,
+                .recipients = t->recipients,
+            },
+        .message = s->spool.fd,
+        .arena = &s->arena,
+    };
+    const struct smtp_reply reply = deliver_message(&d, &s->record.delivery);
+
+    for (struct smtp_recipient *r = t->first; r != NULL; r = r->next)
+        r->result = reply;
+    spool_close(&s->spool);
+    record_delivered(&s->record);
+    return smtp_session_delivered(&s->session);
+}
+
+void serve(const struct config *c, const struct serve_connection *connection, struct log *log,
+           struct serve_memory *memory)
+{
+    static enum smtp_want (*const acts[])(struct serve *) = {
+        [SMTP_NEXT_LINE] = next_line,
+        [SMTP_NEXT_DECISION] = decide,
+        [SMTP_NEXT_DATA] = collect,
+        [SMTP_NEXT_DELIVERY] = deliver,
+    };
+    struct serve s = {
+        .config = c,
+        .peer = connection->peer,
+        .arena = {.base = memory->arena, .cap = sizeof memory->arena},
+        .wire = {.in = connection->in, .out = connection->out,
+                 .send = {.p = memory->send, .cap = sizeof memory->send},
+                 .buffer = memory->read, .cap = sizeof memory->read},
+        .spool = {.fd = -1, .buffer = memory->spool, .cap = sizeof memory->spool,
+                  .memory = c->spool_memory, .dir = c->spool_dir.p},
+        .session_deadline = clock_now() + c->session_timeout,
+    };
+    enum smtp_want want;
+
+    record_open(&s.record, c, connection->peer, &s.session, log);
+    want = smtp_session_open(&s.session, &c->smtp, &s.wire.send, &s.arena, connection->available);
+    while (want != SMTP_NEXT_CLOSE) {
+        /* Room for the next reply; a client that does not read its replies is shown out. */
+        if (s.wire.send.cap - s.wire.send.n < SMTP_REPLY_MAX &&
+            wire_flush(&s.wire, clock_now() + c->command_timeout) != WIRE_OK)
+            break;
+        record_before(&s.record);
+        want = acts[want](&s);
+        record_after(&s.record, want);
+    }
+    if (wire_flush(&s.wire, clock_now() + c->command_timeout) == WIRE_OK &&
+        s.session.said.reply.rule != NULL)
+        wire_linger(&s.wire, clock_now() + LINGER_TIME, LINGER_OCTETS);
+    record_close(&s.record);
+}

@@ -1,0 +1,33 @@
+/* The whole life of a connection. */
+#ifndef SMTPIN_SERVE_H
+#define SMTPIN_SERVE_H
+
+#include "config.h"
+#include "outside/log.h"
+#include "outside/peer.h"
+
+enum {
+    SERVE_READ_MAX = 64 * 1024,
+    SERVE_SPOOL_MAX = 64 * 1024,
+    SERVE_ARENA_MAX = 4 * 1024 * 1024,
+};
+
+/* Memory that a session works in; touched only as far as it is used. */
+struct serve_memory {
+    char arena[SERVE_ARENA_MAX];
+    char read[SERVE_READ_MAX];
+    char spool[SERVE_SPOOL_MAX];
+    char send[2 * SMTP_REPLY_MAX];
+};
+
+struct serve_connection {
+    int in, out;
+    const struct peer *peer;
+    bool available; /* false: 421, for a configuration that can't be trusted */
+};
+
+/* Speaks SMTP until the session is over. Descriptors stay open. */
+void serve(const struct config *c, const struct serve_connection *connection, struct log *log,
+           struct serve_memory *memory);
+
+#endif

@@ -1,0 +1,50 @@
+/* The message after DATA: dot-unstuffing, line ends, size, hops (RFC 5321 4.5.2, 6.3). A byte
+ * machine: any chunking of the input gives the same output. */
+#ifndef SMTPIN_SMTP_DATA_H
+#define SMTPIN_SMTP_DATA_H
+
+#include "base/span.h"
+
+#include <stdint.h>
+
+enum smtp_data_fault {
+    SMTP_DATA_FINE,
+    SMTP_DATA_TOO_LARGE,
+    SMTP_DATA_LOOP,      /* more than max_received Received: fields */
+    SMTP_DATA_LONG_LINE, /* a text line of more than max_line octets */
+    SMTP_DATA_NO_SPOOL,  /* set by the caller, who could not store it */
+    SMTP_DATA_BARE_LF,   /* these two end the message at once: see smtp_data_is_over */
+    SMTP_DATA_BARE_CR,
+};
+
+struct smtp_data {
+    /* Set by the caller before the first byte. */
+    uint64_t max_size;     /* octets, counted as RFC 1870 5 does: with CRLF, without stuffed dots */
+    uint64_t max_line;     /* octets in a text line with its CRLF */
+    uint64_t max_received; /* Received: fields */
+    bool crlf;             /* keep CRLF in the output; else LF */
+
+    /* Results. */
+    enum smtp_data_fault fault; /* the first one found; from then on nothing is put out */
+    bool ended;                 /* CRLF.CRLF has come */
+    uint64_t size;              /* octets so far, counted as above */
+
+    /* The machine's own. */
+    unsigned char state;
+    bool in_body;     /* the empty line that ends the header has come */
+    unsigned matched; /* bytes of "Received:" at the start of this line */
+    uint64_t received;
+    uint64_t line; /* octets of this line so far */
+};
+
+/* Takes bytes off *in and writes message bytes to out, which has room for `room` of them (at
+ * least 2); returns how many were written. Stops at the end-of-data, at a bare CR or LF, when
+ * *in is empty or when out may be full. Bytes after the end-of-data stay in *in: they are the next
+ * command (RFC 2920 3.1). */
+size_t smtp_data_decode(struct smtp_data *d, struct span *in, char *out, size_t room);
+
+/* No more bytes belong to this message: it has ended, or a bare CR or LF has left it without an
+ * end that both sides would agree on. */
+bool smtp_data_is_over(const struct smtp_data *d);
+
+#endif

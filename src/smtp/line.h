@@ -1,0 +1,31 @@
+/* Command lines out of a byte stream, strictly: only CRLF ends a line (RFC 5321 2.3.8). Holds no
+ * bytes of its own: the caller keeps what has not been used and offers it again. */
+#ifndef SMTPIN_SMTP_LINE_H
+#define SMTPIN_SMTP_LINE_H
+
+#include "base/span.h"
+
+enum {
+    /* RFC 5321 4.5.3.1.4 asks for 512 octets with the CRLF, more with each extension; this holds
+     * any mailbox that path.h accepts with every parameter that param.c knows. */
+    SMTP_LINE_MAX = 2048,
+};
+
+enum smtp_line_result {
+    SMTP_LINE_MORE,     /* no whole line yet; *used bytes may be dropped */
+    SMTP_LINE_READY,    /* *line is the line without its CRLF */
+    SMTP_LINE_TOO_LONG, /* a line of more than SMTP_LINE_MAX octets has ended */
+    SMTP_LINE_BARE_LF,
+    SMTP_LINE_BARE_CR,
+};
+
+struct smtp_line {
+    bool discarding; /* within a line that is too long already */
+};
+
+/* Looks for one line at the start of `in`, which holds all unused bytes. *used is what is done
+ * with; after a bare CR or LF nothing that follows can be trusted, and *used is everything. */
+enum smtp_line_result smtp_line_scan(struct smtp_line *l, struct span in, struct span *line,
+                                     size_t *used);
+
+#endif

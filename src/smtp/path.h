@@ -1,0 +1,48 @@
+/* Reverse-path, Forward-path, Mailbox, Domain and address-literal: RFC 5321 4.1.2 and 4.1.3, with
+ * the additions of RFC 6531 3.3, exactly. */
+#ifndef SMTPIN_SMTP_PATH_H
+#define SMTPIN_SMTP_PATH_H
+
+#include "base/arena.h"
+#include "base/span.h"
+
+enum {
+    SMTP_DOMAIN_MAX = 255, /* RFC 5321 4.5.3.1.2 */
+    SMTP_LABEL_MAX = 63,   /* RFC 1035 2.3.4 */
+    /* RFC 5321 4.5.3.1.1 asks for 64, no smaller. VERP and SRS sender addresses in real mail are
+     * longer, and a refusal would lose that mail: twice as much is taken. */
+    SMTP_LOCAL_MAX = 128,
+};
+
+struct smtp_mailbox {
+    struct span address; /* local-part, quoted only where the grammar asks for it, @, domain;
+                            empty for the null reverse-path; terminated */
+    struct span local;   /* the local-part without quoting; terminated */
+    struct span domain;  /* as the client wrote it, a literal with its brackets; empty for the
+                            null reverse-path and for <postmaster>; terminated */
+    bool utf8;           /* has bytes outside ASCII: needs SMTPUTF8 */
+};
+
+enum smtp_path_result {
+    SMTP_PATH_OK,
+    SMTP_PATH_SYNTAX,
+    SMTP_PATH_TOO_LONG,
+    SMTP_PATH_FULL, /* the arena has no room */
+};
+
+/* Takes a path off the start of *in. Source routes are read and dropped (RFC 5321 4.1.1.3,
+ * appendix C). The mailbox's bytes are in the arena; on failure the arena is as it was and *in and
+ * *out are undefined. */
+enum smtp_path_result smtp_reverse_path(struct span *in, struct arena *a, struct smtp_mailbox *out);
+enum smtp_path_result smtp_forward_path(struct span *in, struct arena *a, struct smtp_mailbox *out);
+
+/* The whole span is a Domain (RFC 5321 4.1.2; with `utf8`, RFC 6531 3.3). */
+bool smtp_is_domain(struct span s, bool utf8);
+/* The whole span is an address-literal with its brackets (RFC 5321 4.1.3). */
+bool smtp_is_literal(struct span s);
+/* The whole span is an IPv6-addr (RFC 5321 4.1.3). */
+bool smtp_is_ipv6(struct span s);
+/* A Dot-string, which needs no quoting (RFC 5321 4.1.2). */
+bool smtp_is_dot_string(struct span s);
+
+#endif

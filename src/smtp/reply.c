@@ -1,0 +1,119 @@
+#include "smtp/reply.h"
+
+#define ROW(c, e, t) .code = (c), .enhanced = SPAN_INIT(e), .text = SPAN_INIT(t)
+#define SPAN_INIT(literal) {.p = (literal), .n = sizeof(literal) - 1}
+
+/* Each code stands in RFC 5321 4.3.2 for the command that gets it; enhanced codes are those of
+ * RFC 3463 and RFC 5248. 5.6.11 for bare line ends is what Exchange made known for them. */
+static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
+    [SMTP_REPLY_GREETING] = {ROW(220, "", "% ESMTP smtpin")},
+    [SMTP_REPLY_BYE] = {ROW(221, "2.0.0", "% closing connection"), .close = true},
+    [SMTP_REPLY_HELLO] = {ROW(250, "", "%")},
+    [SMTP_REPLY_OK] = {ROW(250, "2.0.0", "OK")},
+    [SMTP_REPLY_SENDER_OK] = {ROW(250, "2.1.0", "<%> Sender ok")},
+    [SMTP_REPLY_RECIPIENT_OK] = {ROW(250, "2.1.5", "<%> Recipient ok")},
+    [SMTP_REPLY_START_DATA] = {ROW(354, "", "Enter mail, end with \".\" on a line by itself")},
+    [SMTP_REPLY_VRFY] = {ROW(252, "2.0.0", "Cannot VRFY user, but will accept message and attempt "
+                                           "delivery")},
+    [SMTP_REPLY_HELP] = {ROW(214, "2.0.0", "%")},
+    [SMTP_REPLY_NO_EXPN] = {ROW(502, "5.5.1", "EXPN is not implemented")},
+    [SMTP_REPLY_UNKNOWN_COMMAND] = {ROW(500, "5.5.1", "Command not recognized"),
+                                    .rule = "unknown_command"},
+    [SMTP_REPLY_BAD_BYTES] = {ROW(500, "5.5.2", "Control character in command"),
+                              .rule = "control_character"},
+    [SMTP_REPLY_LINE_TOO_LONG] = {ROW(500, "5.5.2", "Line too long"), .rule = "line_too_long"},
+    [SMTP_REPLY_BARE_LF] = {ROW(500, "5.6.11", "Bare LF; lines end with CRLF"),
+                            .close = true, .rule = "bare_lf"},
+    [SMTP_REPLY_BARE_CR] = {ROW(500, "5.6.11", "Bare CR; lines end with CRLF"),
+                            .close = true, .rule = "bare_cr"},
+    [SMTP_REPLY_FOREIGN] = {ROW(421, "4.7.0", "% This is an SMTP server; closing connection"),
+                            .close = true, .rule = "not_smtp"},
+    [SMTP_REPLY_NO_ARGUMENT] = {ROW(501, "5.5.4", "% takes no argument"), .rule = "syntax"},
+    [SMTP_REPLY_WANTS_ARGUMENT] = {ROW(501, "5.5.4", "Syntax: %"), .rule = "syntax"},
+    [SMTP_REPLY_BAD_NAME] = {ROW(501, "5.5.4", "% wants a domain or an address literal"),
+                             .rule = "syntax"},
+    [SMTP_REPLY_BAD_REVERSE_PATH] = {ROW(501, "5.1.7", "Bad sender address syntax"),
+                                     .rule = "syntax"},
+    [SMTP_REPLY_BAD_FORWARD_PATH] = {ROW(501, "5.1.3", "Bad recipient address syntax"),
+                                     .rule = "syntax"},
+    [SMTP_REPLY_LONG_REVERSE_PATH] = {ROW(501, "5.1.7", "Sender address too long"),
+                                      .rule = "path_too_long"},
+    [SMTP_REPLY_LONG_FORWARD_PATH] = {ROW(501, "5.1.3", "Recipient address too long"),
+                                      .rule = "path_too_long"},
+    [SMTP_REPLY_NEEDS_UTF8] = {ROW(553, "5.6.7", "Address needs SMTPUTF8"),
+                               .rule = "smtputf8_needed"},
+    [SMTP_REPLY_BAD_PARAMETERS] = {ROW(501, "5.5.4", "Bad parameter"), .rule = "syntax"},
+    [SMTP_REPLY_UNKNOWN_PARAMETER] = {ROW(555, "5.5.4", "Parameter not recognized"),
+                                      .rule = "unknown_parameter"},
+    [SMTP_REPLY_HELLO_FIRST] = {ROW(503, "5.5.1", "EHLO or HELO first"), .rule = "helo_required"},
+    [SMTP_REPLY_MAIL_TWICE] = {ROW(503, "5.5.1", "Sender already specified"), .rule = "sequence"},
+    [SMTP_REPLY_MAIL_FIRST] = {ROW(503, "5.5.1", "MAIL first"), .rule = "sequence"},
+    [SMTP_REPLY_RCPT_FIRST] = {ROW(503, "5.5.1", "RCPT first"), .rule = "sequence"},
+    [SMTP_REPLY_NO_VALID_RECIPIENTS] = {ROW(554, "5.5.1", "No valid recipients"),
+                                        .rule = "sequence"},
+    [SMTP_REPLY_TOO_MANY_RECIPIENTS] = {ROW(452, "4.5.3", "Too many recipients"),
+                                        .rule = "max_recipients"},
+    [SMTP_REPLY_NO_MEMORY] = {ROW(452, "4.3.1", "Insufficient memory for this transaction"),
+                              .rule = "transaction_memory"},
+    [SMTP_REPLY_TOO_LARGE] = {ROW(552, "5.3.4", "Message too large"), .rule = "max_message_size"},
+    [SMTP_REPLY_DATA_LOOP] = {ROW(554, "5.4.6", "Too many hops"), .rule = "max_received"},
+    [SMTP_REPLY_DATA_BARE_LF] = {ROW(554, "5.6.11", "Bare LF in message; lines end with CRLF"),
+                                 .close = true, .rule = "bare_lf"},
+    [SMTP_REPLY_DATA_BARE_CR] = {ROW(554, "5.6.11", "Bare CR in message; lines end with CRLF"),
+                                 .close = true, .rule = "bare_cr"},
+    [SMTP_REPLY_DATA_LONG_LINE] = {ROW(554, "5.6.0", "Text line too long"),
+                                   .rule = "max_text_line"},
+    [SMTP_REPLY_NO_SPOOL] = {ROW(452, "4.3.1", "Insufficient system storage"), .rule = "spool"},
+    [SMTP_REPLY_REFUSED] = {ROW(550, "5.7.1", "Access denied"), .rule = "refused"},
+    [SMTP_REPLY_DEFERRED] = {ROW(450, "4.7.1", "Try again later"), .rule = "deferred"},
+    [SMTP_REPLY_DELIVERY_FAILED] = {ROW(451, "4.3.0", "Delivery failed, try again later"),
+                                    .rule = "delivery"},
+    [SMTP_REPLY_TOO_MANY_ERRORS] = {ROW(421, "4.7.0", "% Too many errors; closing connection"),
+                                    .close = true, .rule = "max_errors"},
+    [SMTP_REPLY_TOO_MANY_COMMANDS] = {ROW(421, "4.7.0", "% Too many commands; closing connection"),
+                                      .close = true, .rule = "max_commands"},
+    [SMTP_REPLY_TOO_MANY_TRANSACTIONS] = {ROW(421, "4.7.0",
+                                              "% Too many transactions; closing connection"),
+                                          .close = true, .rule = "max_transactions"},
+    [SMTP_REPLY_TIMEOUT] = {ROW(421, "4.4.2", "% Timeout; closing connection"),
+                            .close = true, .rule = "timeout"},
+    [SMTP_REPLY_TOO_SLOW] = {ROW(421, "4.4.2", "% Message comes too slowly; closing connection"),
+                             .close = true, .rule = "min_data_rate"},
+    [SMTP_REPLY_SESSION_OVER] = {ROW(421, "4.4.2", "% Session too long; closing connection"),
+                                 .close = true, .rule = "session_timeout"},
+    [SMTP_REPLY_UNAVAILABLE] = {ROW(421, "4.3.0", "% Service not available; closing connection"),
+                                .close = true, .rule = "unavailable"},
+};
+
+const struct smtp_reply *smtp_reply(enum smtp_reply_id id)
+{
+    return &replies[id];
+}
+
+static void add_clean(struct text *line, struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        text_addc(line, byte_is_control(s.p[i]) ? ' ' : s.p[i]);
+}
+
+void smtp_reply_line(struct text *out, const struct smtp_reply *r, bool last, bool enhanced,
+                     struct span argument)
+{
+    char room[SMTP_REPLY_LINE_MAX - 2];
+    struct text line = TEXT(room);
+    const size_t place = span_find(r->text, '%');
+
+    text_addn(&line, r->code, 3);
+    text_addc(&line, last ? ' ' : '-');
+    if (enhanced && r->enhanced.n > 0) {
+        add_clean(&line, r->enhanced);
+        text_addc(&line, ' ');
+    }
+    add_clean(&line, span_first(r->text, place));
+    if (place < r->text.n) {
+        add_clean(&line, argument);
+        add_clean(&line, span_from(r->text, place + 1));
+    }
+    text_add(out, text_span(&line));
+    text_adds(out, "\r\n");
+}

@@ -1,0 +1,81 @@
+/* Replies: named data in one table, formatted in one place (RFC 5321 4.2, RFC 2034, RFC 3463). */
+#ifndef SMTPIN_SMTP_REPLY_H
+#define SMTPIN_SMTP_REPLY_H
+
+#include "base/text.h"
+
+enum {
+    SMTP_REPLY_LINE_MAX = 512, /* RFC 5321 4.5.3.1.5, with the CRLF */
+    /* What one call of the session writes at the most: the reply to EHLO is the longest. */
+    SMTP_REPLY_MAX = 4 * SMTP_REPLY_LINE_MAX,
+};
+
+enum smtp_reply_id {
+    SMTP_REPLY_GREETING,
+    SMTP_REPLY_BYE,
+    SMTP_REPLY_HELLO,
+    SMTP_REPLY_OK,
+    SMTP_REPLY_SENDER_OK,
+    SMTP_REPLY_RECIPIENT_OK,
+    SMTP_REPLY_START_DATA,
+    SMTP_REPLY_VRFY,
+    SMTP_REPLY_HELP,
+    SMTP_REPLY_NO_EXPN,
+    SMTP_REPLY_UNKNOWN_COMMAND,
+    SMTP_REPLY_BAD_BYTES,
+    SMTP_REPLY_LINE_TOO_LONG,
+    SMTP_REPLY_BARE_LF,
+    SMTP_REPLY_BARE_CR,
+    SMTP_REPLY_FOREIGN,
+    SMTP_REPLY_NO_ARGUMENT,
+    SMTP_REPLY_WANTS_ARGUMENT,
+    SMTP_REPLY_BAD_NAME,
+    SMTP_REPLY_BAD_REVERSE_PATH,
+    SMTP_REPLY_BAD_FORWARD_PATH,
+    SMTP_REPLY_LONG_REVERSE_PATH,
+    SMTP_REPLY_LONG_FORWARD_PATH,
+    SMTP_REPLY_NEEDS_UTF8,
+    SMTP_REPLY_BAD_PARAMETERS,
+    SMTP_REPLY_UNKNOWN_PARAMETER,
+    SMTP_REPLY_HELLO_FIRST,
+    SMTP_REPLY_MAIL_TWICE,
+    SMTP_REPLY_MAIL_FIRST,
+    SMTP_REPLY_RCPT_FIRST,
+    SMTP_REPLY_NO_VALID_RECIPIENTS,
+    SMTP_REPLY_TOO_MANY_RECIPIENTS,
+    SMTP_REPLY_NO_MEMORY,
+    SMTP_REPLY_TOO_LARGE,
+    SMTP_REPLY_DATA_LOOP,
+    SMTP_REPLY_DATA_BARE_LF,
+    SMTP_REPLY_DATA_BARE_CR,
+    SMTP_REPLY_DATA_LONG_LINE,
+    SMTP_REPLY_NO_SPOOL,
+    SMTP_REPLY_REFUSED,
+    SMTP_REPLY_DEFERRED,
+    SMTP_REPLY_DELIVERY_FAILED,
+    SMTP_REPLY_TOO_MANY_ERRORS,
+    SMTP_REPLY_TOO_MANY_COMMANDS,
+    SMTP_REPLY_TOO_MANY_TRANSACTIONS,
+    SMTP_REPLY_TIMEOUT,
+    SMTP_REPLY_TOO_SLOW,
+    SMTP_REPLY_SESSION_OVER,
+    SMTP_REPLY_UNAVAILABLE,
+    SMTP_REPLY_COUNT
+};
+
+struct smtp_reply {
+    unsigned code;
+    struct span enhanced; /* "5.1.1"; empty where none belongs (RFC 2034 4: not with 3yz) */
+    struct span text;     /* '%' stands for the argument */
+    bool close;           /* the connection ends after it */
+    const char *rule;     /* the name that the log gives to this refusal; NULL: no refusal */
+};
+
+const struct smtp_reply *smtp_reply(enum smtp_reply_id id);
+
+/* Appends one line of a reply: code, ' ' or '-', enhanced code, text with '%' replaced, CRLF. Cut
+ * to SMTP_REPLY_LINE_MAX; control bytes become spaces, so nothing can break the syntax. */
+void smtp_reply_line(struct text *out, const struct smtp_reply *r, bool last, bool enhanced,
+                     struct span argument);
+
+#endif

@@ -1,0 +1,28 @@
+/* What a command said of a message, as a reply. Pure: status and text in, reply out. */
+#ifndef SMTPIN_SMTP_RESULT_H
+#define SMTPIN_SMTP_RESULT_H
+
+#include "smtp/reply.h"
+
+enum {
+    SMTP_RESULT_TEXT_MAX = 400, /* of a command's line, so that the reply stays one line */
+};
+
+/* Exit status (sysexits(3), and qmail's 100) to reply. Only listed codes are permanent: a wrong 5yz
+ * loses mail at once, a wrong 4yz only delays it, and a script's bug must not bounce mail. */
+struct smtp_reply smtp_result_of_exit(unsigned status);
+/* The same for qmail-queue(8): 0; 11 to 40 permanent; everything else temporary. */
+struct smtp_reply smtp_result_of_qmail_queue(unsigned status);
+/* A signal, a time-out, a program that could not be started. */
+struct smtp_reply smtp_result_of_failure(void);
+
+/* Lets the command's own words in: `line` is the first line of its output, cut and cleaned into
+ * `room`, which must outlive the reply. Where the command failed, a leading enhanced status code
+ * ("5.2.2 Mailbox full", "450 4.2.2 ...") decides the reply, as in Postfix pipe(8); where it
+ * succeeded the reply stays a success: the message is stored, whatever it prints. */
+void smtp_result_refine(struct smtp_reply *r, struct span line, struct text *room);
+
+/* The basic code that fits an enhanced code after DATA (RFC 5321 4.3.2); 0 for none. */
+unsigned smtp_code_of_enhanced(struct span enhanced);
+
+#endif

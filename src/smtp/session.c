@@ -1,0 +1,194 @@
+#include "smtp/session.h"
+
+#include <string.h>
+
+enum smtp_want smtp_say_reply(struct smtp_session *s, const struct smtp_reply *r,
+                              struct span argument)
+{
+    smtp_reply_line(s->out, r, true, s->esmtp, argument);
+    s->said = (struct smtp_said){.reply = *r, .argument = argument};
+    /* Permanent errors count as the client's; 4yz are ours, or a limit that it could not know. */
+    if (r->code >= 500)
+        s->errors++;
+    return r->close ? SMTP_NEXT_CLOSE : SMTP_NEXT_LINE;
+}
+
+enum smtp_want smtp_say(struct smtp_session *s, enum smtp_reply_id id, struct span argument)
+{
+    return smtp_say_reply(s, smtp_reply(id), argument);
+}
+
+void smtp_forget_transaction(struct smtp_session *s)
+{
+    struct arena *arena = s->transaction.arena;
+
+    arena_reset(arena);
+    s->transaction = (struct smtp_transaction){.arena = arena};
+    s->candidate = NULL;
+    s->phase = s->helo.n > 0 ? SMTP_GREETED : SMTP_CONNECTED;
+}
+
+enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_options *options,
+                                 struct text *out, struct arena *arena, bool available)
+{
+    *s = (struct smtp_session){
+        .options = options,
+        .out = out,
+        .transaction = {.arena = arena},
+        .phase = SMTP_CONNECTED,
+    };
+    arena_reset(arena);
+    return smtp_say(s, available ? SMTP_REPLY_GREETING : SMTP_REPLY_UNAVAILABLE,
+                    options->hostname);
+}
+
+enum smtp_want smtp_session_line(struct smtp_session *s, struct span line)
+{
+    s->said = (struct smtp_said){0};
+    s->judged = (struct span){0};
+    /* One reply a command: the 421 of a limit takes the place of the reply to the command after. */
+    if (s->errors >= s->options->max_errors)
+        return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_ERRORS);
+    if (++s->commands > s->options->max_commands)
+        return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_COMMANDS);
+    return smtp_dispatch(s, line);
+}
+
+enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_result fault)
+{
+    s->said = (struct smtp_said){0};
+    if (fault == SMTP_LINE_TOO_LONG && s->errors >= s->options->max_errors)
+        return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_ERRORS);
+    s->commands++;
+    return smtp_say(s,
+                    fault == SMTP_LINE_BARE_LF   ? SMTP_REPLY_BARE_LF
+                    : fault == SMTP_LINE_BARE_CR ? SMTP_REPLY_BARE_CR
+                                                 : SMTP_REPLY_LINE_TOO_LONG,
+                    SPAN(""));
+}
+
+enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_verdict *verdict)
+{
+    struct smtp_transaction *t = &s->transaction;
+    struct smtp_recipient *r = s->candidate;
+    const struct span text = verdict->reply.text;
+    struct smtp_reply reply = verdict->reply;
+
+    s->said = (struct smtp_said){0};
+    s->judged = r->mailbox.address;
+    s->candidate = NULL;
+    if (verdict->opinion == SMTP_ACCEPT) {
+        if (t->last == NULL)
+            t->first = r;
+        else
+            t->last->next = r;
+        t->last = r;
+        t->recipients++;
+        s->phase = SMTP_RCPT;
+        return smtp_say(s, SMTP_REPLY_RECIPIENT_OK, r->mailbox.address);
+    }
+    if (reply.code == 0) {
+        const char *rule = reply.rule;
+
+        reply = *smtp_reply(verdict->opinion == SMTP_DEFER ? SMTP_REPLY_DEFERRED
+                                                           : SMTP_REPLY_REFUSED);
+        if (rule != NULL)
+            reply.rule = rule;
+    }
+    /* A rule's text is foreign: it goes in as the argument, where no '%' is looked for. */
+    const struct span said = text.n > 0 ? text : reply.text;
+    reply.text = SPAN("%");
+    smtp_say_reply(s, &reply, said);
+    s->transaction.arena->used = s->mark;
+    return reply.close ? SMTP_NEXT_CLOSE : SMTP_NEXT_LINE;
+}
+
+void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data)
+{
+    *data = (struct smtp_data){
+        .max_size = s->options->max_message_size,
+        .max_line = s->options->max_text_line,
+        .max_received = s->options->max_received,
+    };
+}
+
+enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_data *data)
+{
+    static const enum smtp_reply_id replies[] = {
+        [SMTP_DATA_FINE] = SMTP_REPLY_OK,
+        [SMTP_DATA_TOO_LARGE] = SMTP_REPLY_TOO_LARGE,
+        [SMTP_DATA_LOOP] = SMTP_REPLY_DATA_LOOP,
+        [SMTP_DATA_LONG_LINE] = SMTP_REPLY_DATA_LONG_LINE,
+        [SMTP_DATA_NO_SPOOL] = SMTP_REPLY_NO_SPOOL,
+        [SMTP_DATA_BARE_LF] = SMTP_REPLY_DATA_BARE_LF,
+        [SMTP_DATA_BARE_CR] = SMTP_REPLY_DATA_BARE_CR,
+    };
+    enum smtp_want want;
+
+    s->said = (struct smtp_said){0};
+    /* End of file never means complete: a message that has no end is no message, and nobody is
+     * there to hear a reply. */
+    if (!smtp_data_is_over(data))
+        return SMTP_NEXT_CLOSE;
+    if (data->fault == SMTP_DATA_FINE)
+        return SMTP_NEXT_DELIVERY;
+    want = smtp_say(s, replies[data->fault], SPAN(""));
+    smtp_forget_transaction(s);
+    return want;
+}
+
+/* One reply for all recipients (RFC 5321 4.2.5 knows no other): all succeeded: the first one's
+ * reply; all failed for good: the gravest; anything between: try again. */
+static const struct smtp_reply *merged_result(const struct smtp_transaction *t)
+{
+    const struct smtp_reply *worst = &t->first->result;
+    bool good = false, bad = false, later = false;
+
+    for (const struct smtp_recipient *r = t->first; r != NULL; r = r->next) {
+        good = good || r->result.code < 400;
+        later = later || (r->result.code >= 400 && r->result.code < 500);
+        bad = bad || r->result.code >= 500;
+        if (r->result.code > worst->code)
+            worst = &r->result;
+    }
+    if (bad && (good || later))
+        return smtp_reply(SMTP_REPLY_DELIVERY_FAILED);
+    return worst;
+}
+
+enum smtp_want smtp_session_delivered(struct smtp_session *s)
+{
+    const struct smtp_reply *result = merged_result(&s->transaction);
+    struct smtp_reply reply = *result;
+    enum smtp_want want;
+
+    s->said = (struct smtp_said){0};
+    reply.text = SPAN("%");
+    if (reply.code < 400)
+        s->messages++;
+    want = smtp_say_reply(s, &reply, result->text);
+    smtp_forget_transaction(s);
+    return want;
+}
+
+enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id why)
+{
+    s->said = (struct smtp_said){0};
+    smtp_say(s, why, s->options->hostname);
+    return SMTP_NEXT_CLOSE;
+}
+
+struct span smtp_session_protocol(const struct smtp_session *s)
+{
+    /* RFC 3848 and RFC 6531 4.3: S for TLS, A for AUTH. */
+    static const struct span names[2][2][2] = {
+        {{{.p = "ESMTP", .n = 5}, {.p = "ESMTPA", .n = 6}},
+         {{.p = "ESMTPS", .n = 6}, {.p = "ESMTPSA", .n = 7}}},
+        {{{.p = "UTF8SMTP", .n = 8}, {.p = "UTF8SMTPA", .n = 9}},
+         {{.p = "UTF8SMTPS", .n = 9}, {.p = "UTF8SMTPSA", .n = 10}}},
+    };
+
+    if (!s->esmtp)
+        return SPAN("SMTP");
+    return names[s->transaction.smtputf8][s->secure][s->authenticated];
+}

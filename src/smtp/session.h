@@ -1,0 +1,126 @@
+/* The SMTP session, without I/O: no system call, no clock, no environment, no log, no malloc.
+ *
+ * Each call tells the session what has happened and returns what it wants next; a shell (serve.c,
+ * a test, a fuzzer) does that one thing and answers with the next call. Replies are appended to
+ * `out`, which the shell empties: before each call there must be room for SMTP_REPLY_MAX bytes.
+ *
+ * Two lifetimes: the session, and within it one transaction at a time, whose memory is the arena
+ * and goes with it. (A transaction's bytes stay readable until the call after the one that ended
+ * it, for the log.) */
+#ifndef SMTPIN_SMTP_SESSION_H
+#define SMTPIN_SMTP_SESSION_H
+
+#include "base/arena.h"
+#include "base/text.h"
+#include "smtp/line.h"
+#include "smtp/data.h"
+#include "smtp/path.h"
+#include "smtp/reply.h"
+
+enum smtp_want {
+    SMTP_NEXT_LINE,     /* read a line:     smtp_session_line or smtp_session_bad_line */
+    SMTP_NEXT_DECISION, /* judge a recipient:             smtp_session_decided */
+    SMTP_NEXT_DATA,     /* collect the message to its end: smtp_session_collected */
+    SMTP_NEXT_DELIVERY, /* deliver it, give each recipient its result: smtp_session_delivered */
+    SMTP_NEXT_CLOSE,    /* write what is in `out`, then hang up */
+};
+
+/* Legal phases are a column of the table of verbs, so these are bits. */
+enum smtp_phase {
+    SMTP_CONNECTED = 1,
+    SMTP_GREETED = 2,
+    SMTP_MAIL = 4,
+    SMTP_RCPT = 8,
+};
+
+/* What the administrator decides; constant while the session lives. */
+struct smtp_options {
+    struct span hostname; /* at most SMTP_DOMAIN_MAX */
+    bool helo_required;
+    uint64_t max_message_size; /* octets */
+    uint64_t max_recipients;   /* for each transaction */
+    uint64_t max_errors;       /* for each session, as the next three */
+    uint64_t max_commands;
+    uint64_t max_transactions;
+    uint64_t max_received; /* hops */
+    uint64_t max_text_line;
+};
+
+struct smtp_recipient {
+    struct smtp_mailbox mailbox;
+    struct smtp_reply result; /* set by the shell before smtp_session_delivered */
+    struct smtp_recipient *next;
+};
+
+enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
+
+struct smtp_transaction {
+    struct smtp_mailbox reverse_path;
+    struct smtp_recipient *first, *last;
+    size_t recipients;
+    size_t attempts; /* RCPT commands, the refused ones too */
+    uint64_t declared_size;
+    enum smtp_body body;
+    bool smtputf8;
+    struct arena *arena;
+};
+
+enum smtp_opinion { SMTP_NO_OPINION, SMTP_ACCEPT, SMTP_REFUSE, SMTP_DEFER };
+
+/* What a rule says of a recipient. A reply code of 0 stands for the opinion's usual reply. */
+struct smtp_verdict {
+    enum smtp_opinion opinion;
+    struct smtp_reply reply;
+};
+
+/* What the last call said, for the shell's log. reply.code is 0 when it said nothing; reply.rule is
+ * not NULL when it was a refusal. */
+struct smtp_said {
+    struct smtp_reply reply;
+    struct span argument; /* of the reply's text */
+};
+
+struct smtp_session {
+    const struct smtp_options *options;
+    struct text *out;
+    struct smtp_transaction transaction;
+    struct smtp_recipient *candidate; /* the recipient that SMTP_NEXT_DECISION is about */
+    size_t mark;                      /* the arena before the candidate */
+    struct span judged; /* the address that the last smtp_session_decided was about, for the log */
+    enum smtp_phase phase;
+    bool esmtp; /* greeted with EHLO: enhanced status codes */
+    bool secure;
+    bool authenticated;
+    uint64_t commands, errors, transactions, messages;
+    char helo_room[SMTP_DOMAIN_MAX];
+    struct span helo; /* empty before EHLO or HELO */
+    struct smtp_said said;
+};
+
+/* `options`, `out` and `arena` stay the caller's and must outlive the session. With available =
+ * false the client is sent away with 421. */
+enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_options *options,
+                                 struct text *out, struct arena *arena, bool available);
+/* `line` is without its CRLF; it need live only for the call. */
+enum smtp_want smtp_session_line(struct smtp_session *s, struct span line);
+enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_result fault);
+enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_verdict *verdict);
+/* Prepares the decoder for this session's limits. */
+void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data);
+/* The decoder has ended or was left: `data` says how. */
+enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_data *data);
+enum smtp_want smtp_session_delivered(struct smtp_session *s);
+/* The shell ends the session with a 421 of its own reason (RFC 5321 3.8). */
+enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id why);
+
+/* The "with" protocol of Received: (RFC 3848, RFC 6531 4.3). */
+struct span smtp_session_protocol(const struct smtp_session *s);
+
+/* For the verbs (verbs.c), not for the shell. */
+enum smtp_want smtp_say(struct smtp_session *s, enum smtp_reply_id id, struct span argument);
+enum smtp_want smtp_say_reply(struct smtp_session *s, const struct smtp_reply *r,
+                              struct span argument);
+void smtp_forget_transaction(struct smtp_session *s);
+enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line);
+
+#endif

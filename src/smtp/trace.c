@@ -1,0 +1,111 @@
+#include "smtp/trace.h"
+
+static void end_line(struct text *out, const struct smtp_trace *t)
+{
+    text_adds(out, t->crlf ? "\r\n" : "\n");
+}
+
+void smtp_trace_return_path(struct text *out, const struct smtp_trace *t)
+{
+    text_adds(out, "Return-Path: <");
+    text_add(out, t->sender);
+    text_addc(out, '>');
+    end_line(out, t);
+}
+
+void smtp_trace_delivered_to(struct text *out, const struct smtp_trace *t)
+{
+    if (t->recipient.n == 0)
+        return;
+    text_adds(out, "Delivered-To: ");
+    text_add(out, t->recipient);
+    end_line(out, t);
+}
+
+static void add_literal(struct text *out, struct span address)
+{
+    text_addc(out, '[');
+    if (span_find(address, ':') < address.n)
+        text_adds(out, "IPv6:");
+    text_add(out, address);
+    text_addc(out, ']');
+}
+
+/* From-domain = "FROM" FWS Extended-Domain; Extended-Domain = Domain [FWS "(" TCP-info ")"];
+ * TCP-info = address-literal / ( Domain FWS address-literal ) */
+void smtp_trace_received(struct text *out, const struct smtp_trace *t)
+{
+    text_adds(out, "Received: from ");
+    if (t->helo.n > 0)
+        text_add(out, t->helo);
+    else if (t->client_address.n > 0)
+        add_literal(out, t->client_address);
+    else
+        text_adds(out, "unknown");
+    if (t->client_address.n > 0) {
+        text_adds(out, " (");
+        if (t->client_name.n > 0) {
+            text_add(out, t->client_name);
+            text_addc(out, ' ');
+        }
+        add_literal(out, t->client_address);
+        text_addc(out, ')');
+    }
+    end_line(out, t);
+    text_adds(out, "\tby ");
+    text_add(out, t->hostname);
+    text_adds(out, " (smtpin) with ");
+    text_add(out, t->protocol);
+    text_adds(out, " id ");
+    text_add(out, t->id);
+    if (t->recipient.n > 0) {
+        end_line(out, t);
+        text_adds(out, "\tfor <");
+        text_add(out, t->recipient);
+        text_addc(out, '>');
+    }
+    text_addc(out, ';');
+    end_line(out, t);
+    text_addc(out, '\t');
+    smtp_trace_date(out, t->time);
+    end_line(out, t);
+}
+
+static bool is_leap(uint64_t year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+void smtp_trace_date(struct text *out, uint64_t time)
+{
+    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char days[] = "ThuFriSatSunMonTueWed"; /* day 0 was a Thursday */
+    static const unsigned char lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const uint64_t second = time % 86400;
+    uint64_t day = time / 86400, year = 1970;
+    unsigned month = 0;
+
+    text_add(out, (struct span){.p = days + day % 7 * 3, .n = 3});
+    /* Whole cycles of 400 years first, so that no clock keeps us here. */
+    year += day / 146097 * 400;
+    day %= 146097;
+    for (; day >= 365U + is_leap(year); year++)
+        day -= 365U + is_leap(year);
+    while (day >= lengths[month] + (month == 1 && is_leap(year) ? 1U : 0U)) {
+        day -= lengths[month] + (month == 1 && is_leap(year) ? 1U : 0U);
+        month++;
+    }
+    text_adds(out, ", ");
+    text_addn(out, day + 1, 1);
+    text_addc(out, ' ');
+    text_add(out, (struct span){.p = names + (size_t)month * 3, .n = 3});
+    text_addc(out, ' ');
+    text_addn(out, year, 4);
+    text_addc(out, ' ');
+    text_addn(out, second / 3600, 2);
+    text_addc(out, ':');
+    text_addn(out, second / 60 % 60, 2);
+    text_addc(out, ':');
+    text_addn(out, second % 60, 2);
+    text_adds(out, " +0000");
+}

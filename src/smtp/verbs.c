@@ -1,0 +1,344 @@
+/* One table of verbs, one function each. To add a verb: a row and a function. */
+#include "smtp/param.h"
+#include "smtp/session.h"
+
+#include <string.h>
+
+enum argument {
+    ARGUMENT_NONE,
+    ARGUMENT_ANY,
+    ARGUMENT_NEEDED,
+    ARGUMENT_FROM, /* "FROM:" and a Reverse-path */
+    ARGUMENT_TO,   /* "TO:" and a Forward-path */
+};
+
+struct verb {
+    struct span name;
+    struct span syntax; /* for HELP and for 501 */
+    enum argument argument;
+    unsigned phases; /* where it is legal */
+    enum smtp_reply_id misplaced; /* the reply elsewhere */
+    bool may_need_helo;
+    enum smtp_want (*run)(struct smtp_session *s, struct span argument);
+};
+
+enum { ANY_PHASE = SMTP_CONNECTED | SMTP_GREETED | SMTP_MAIL | SMTP_RCPT };
+
+/* The name must be a Domain or an address-literal (RFC 5321 4.1.1.1), but an underscore passes:
+ * hosts of Windows networks have them, the name is only ever data to us, and a refusal would lose
+ * their mail. RFC 5321 4.1.4 forbids refusing a name because it does not resolve. */
+static bool is_helo_name(struct span name)
+{
+    char room[SMTP_DOMAIN_MAX];
+
+    if (smtp_is_literal(name))
+        return true;
+    if (name.n > sizeof room)
+        return false;
+    for (size_t i = 0; i < name.n; i++)
+        room[i] = name.p[i] == '_' ? 'a' : name.p[i];
+    return smtp_is_domain((struct span){.p = room, .n = name.n}, false);
+}
+
+static bool greet(struct smtp_session *s, struct span name, bool esmtp)
+{
+    if (!is_helo_name(name))
+        return false;
+    memcpy(s->helo_room, name.p, name.n);
+    s->helo = (struct span){.p = s->helo_room, .n = name.n};
+    s->esmtp = esmtp;
+    smtp_forget_transaction(s);
+    return true;
+}
+
+static enum smtp_want do_helo(struct smtp_session *s, struct span argument)
+{
+    if (!greet(s, argument, false))
+        return smtp_say(s, SMTP_REPLY_BAD_NAME, SPAN("HELO"));
+    return smtp_say(s, SMTP_REPLY_HELLO, s->options->hostname);
+}
+
+static void announce(struct smtp_session *s, struct span keyword, bool last)
+{
+    smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELLO), last, false, keyword);
+}
+
+static enum smtp_want do_ehlo(struct smtp_session *s, struct span argument)
+{
+    char room[SMTP_REPLY_LINE_MAX];
+    struct text line = TEXT(room);
+
+    if (!greet(s, argument, true))
+        return smtp_say(s, SMTP_REPLY_BAD_NAME, SPAN("EHLO"));
+    /* ehlo-ok-rsp: the domain, then a greeting (RFC 5321 4.1.1.1) */
+    text_add(&line, s->options->hostname);
+    text_adds(&line, " Hello ");
+    text_add(&line, span_first(s->helo, 200));
+    announce(s, text_span(&line), false);
+    line = TEXT(room);
+    text_adds(&line, "SIZE ");
+    text_addn(&line, s->options->max_message_size, 1);
+    announce(s, text_span(&line), false);
+    announce(s, SPAN("PIPELINING"), false);
+    announce(s, SPAN("8BITMIME"), false);
+    announce(s, SPAN("SMTPUTF8"), false);
+    announce(s, SPAN("ENHANCEDSTATUSCODES"), false);
+    announce(s, SPAN("HELP"), true);
+    return SMTP_NEXT_LINE;
+}
+
+static enum smtp_want refuse_mail(struct smtp_session *s, enum smtp_reply_id why)
+{
+    smtp_forget_transaction(s);
+    return smtp_say(s, why, SPAN(""));
+}
+
+static enum smtp_want do_mail(struct smtp_session *s, struct span argument)
+{
+    struct smtp_transaction *t = &s->transaction;
+    enum smtp_reply_id reply;
+
+    switch (smtp_reverse_path(&argument, t->arena, &t->reverse_path)) {
+    case SMTP_PATH_OK:
+        break;
+    case SMTP_PATH_TOO_LONG:
+        return refuse_mail(s, SMTP_REPLY_LONG_REVERSE_PATH);
+    case SMTP_PATH_FULL:
+        return refuse_mail(s, SMTP_REPLY_NO_MEMORY);
+    default:
+        return refuse_mail(s, SMTP_REPLY_BAD_REVERSE_PATH);
+    }
+    /* Something right behind the path, not a space, belongs to a broken path. */
+    if (argument.n > 0 && argument.p[0] != ' ')
+        return refuse_mail(s, SMTP_REPLY_BAD_REVERSE_PATH);
+    reply = smtp_parameters(s, "MAIL", argument);
+    if (reply != SMTP_REPLY_OK)
+        return refuse_mail(s, reply);
+    /* RFC 6531 3.5: a mailbox outside ASCII needs the parameter. */
+    if (t->reverse_path.utf8 && !t->smtputf8)
+        return refuse_mail(s, SMTP_REPLY_NEEDS_UTF8);
+    if (++s->transactions > s->options->max_transactions)
+        return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_TRANSACTIONS);
+    s->phase = SMTP_MAIL;
+    return smtp_say(s, SMTP_REPLY_SENDER_OK, t->reverse_path.address);
+}
+
+static enum smtp_want refuse_rcpt(struct smtp_session *s, enum smtp_reply_id why)
+{
+    s->transaction.arena->used = s->mark;
+    s->candidate = NULL;
+    return smtp_say(s, why, SPAN(""));
+}
+
+static enum smtp_want do_rcpt(struct smtp_session *s, struct span argument)
+{
+    struct smtp_transaction *t = &s->transaction;
+    struct smtp_recipient *r;
+    enum smtp_reply_id reply;
+
+    t->attempts++;
+    s->mark = t->arena->used;
+    /* RFC 5321 4.5.3.1.10: 452 where 552 was once; those before are kept. */
+    if (t->recipients >= s->options->max_recipients)
+        return smtp_say(s, SMTP_REPLY_TOO_MANY_RECIPIENTS, SPAN(""));
+    r = arena_get(t->arena, sizeof *r);
+    if (r == NULL)
+        return refuse_rcpt(s, SMTP_REPLY_NO_MEMORY);
+    *r = (struct smtp_recipient){0};
+    switch (smtp_forward_path(&argument, t->arena, &r->mailbox)) {
+    case SMTP_PATH_OK:
+        break;
+    case SMTP_PATH_TOO_LONG:
+        return refuse_rcpt(s, SMTP_REPLY_LONG_FORWARD_PATH);
+    case SMTP_PATH_FULL:
+        return refuse_rcpt(s, SMTP_REPLY_NO_MEMORY);
+    default:
+        return refuse_rcpt(s, SMTP_REPLY_BAD_FORWARD_PATH);
+    }
+    if (argument.n > 0 && argument.p[0] != ' ')
+        return refuse_rcpt(s, SMTP_REPLY_BAD_FORWARD_PATH);
+    reply = smtp_parameters(s, "RCPT", argument);
+    if (reply != SMTP_REPLY_OK)
+        return refuse_rcpt(s, reply);
+    if (r->mailbox.utf8 && !t->smtputf8)
+        return refuse_rcpt(s, SMTP_REPLY_NEEDS_UTF8);
+    s->candidate = r;
+    return SMTP_NEXT_DECISION;
+}
+
+static enum smtp_want do_data(struct smtp_session *s, struct span argument)
+{
+    (void)argument;
+    smtp_say(s, SMTP_REPLY_START_DATA, SPAN(""));
+    return SMTP_NEXT_DATA;
+}
+
+static enum smtp_want do_rset(struct smtp_session *s, struct span argument)
+{
+    (void)argument;
+    smtp_forget_transaction(s);
+    return smtp_say(s, SMTP_REPLY_OK, SPAN(""));
+}
+
+static enum smtp_want do_noop(struct smtp_session *s, struct span argument)
+{
+    (void)argument;
+    return smtp_say(s, SMTP_REPLY_OK, SPAN(""));
+}
+
+static enum smtp_want do_vrfy(struct smtp_session *s, struct span argument)
+{
+    (void)argument; /* RFC 5321 3.5.3, 7.3: 252 tells nobody who exists */
+    return smtp_say(s, SMTP_REPLY_VRFY, SPAN(""));
+}
+
+static enum smtp_want do_expn(struct smtp_session *s, struct span argument)
+{
+    (void)argument;
+    return smtp_say(s, SMTP_REPLY_NO_EXPN, SPAN(""));
+}
+
+static enum smtp_want do_quit(struct smtp_session *s, struct span argument)
+{
+    (void)argument;
+    smtp_forget_transaction(s);
+    return smtp_say(s, SMTP_REPLY_BYE, s->options->hostname);
+}
+
+static enum smtp_want do_help(struct smtp_session *s, struct span argument);
+
+#define NAME(literal) {.p = (literal), .n = sizeof(literal) - 1}
+
+static const struct verb verbs[] = {
+    {.name = NAME("EHLO"), .syntax = NAME("EHLO hostname"), .argument = ARGUMENT_NEEDED,
+     .phases = ANY_PHASE, .run = do_ehlo},
+    {.name = NAME("HELO"), .syntax = NAME("HELO hostname"), .argument = ARGUMENT_NEEDED,
+     .phases = ANY_PHASE, .run = do_helo},
+    {.name = NAME("MAIL"), .syntax = NAME("MAIL FROM:<address> [parameters]"),
+     .argument = ARGUMENT_FROM, .phases = SMTP_CONNECTED | SMTP_GREETED,
+     .misplaced = SMTP_REPLY_MAIL_TWICE, .may_need_helo = true, .run = do_mail},
+    {.name = NAME("RCPT"), .syntax = NAME("RCPT TO:<address> [parameters]"),
+     .argument = ARGUMENT_TO, .phases = SMTP_MAIL | SMTP_RCPT,
+     .misplaced = SMTP_REPLY_MAIL_FIRST, .may_need_helo = true, .run = do_rcpt},
+    {.name = NAME("DATA"), .syntax = NAME("DATA"), .phases = SMTP_RCPT,
+     .misplaced = SMTP_REPLY_MAIL_FIRST, .may_need_helo = true, .run = do_data},
+    {.name = NAME("RSET"), .syntax = NAME("RSET"), .phases = ANY_PHASE, .run = do_rset},
+    {.name = NAME("NOOP"), .syntax = NAME("NOOP [text]"), .argument = ARGUMENT_ANY,
+     .phases = ANY_PHASE, .run = do_noop},
+    {.name = NAME("VRFY"), .syntax = NAME("VRFY user"), .argument = ARGUMENT_NEEDED,
+     .phases = ANY_PHASE, .run = do_vrfy},
+    {.name = NAME("EXPN"), .syntax = NAME("EXPN list"), .argument = ARGUMENT_ANY,
+     .phases = ANY_PHASE, .run = do_expn},
+    {.name = NAME("HELP"), .syntax = NAME("HELP [command]"), .argument = ARGUMENT_ANY,
+     .phases = ANY_PHASE, .run = do_help},
+    {.name = NAME("QUIT"), .syntax = NAME("QUIT"), .phases = ANY_PHASE, .run = do_quit},
+};
+
+enum { VERBS = sizeof verbs / sizeof *verbs };
+
+static const struct verb *find_verb(struct span name)
+{
+    for (size_t i = 0; i < VERBS; i++)
+        if (span_eq_nocase(verbs[i].name, name))
+            return &verbs[i];
+    return NULL;
+}
+
+static enum smtp_want do_help(struct smtp_session *s, struct span argument)
+{
+    const struct verb *v = find_verb(argument);
+    char room[SMTP_REPLY_LINE_MAX];
+    struct text line = TEXT(room);
+
+    if (v != NULL)
+        return smtp_say(s, SMTP_REPLY_HELP, v->syntax);
+    smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELP), false, s->esmtp,
+                    SPAN("smtpin takes these commands; HELP with one of them shows its syntax"));
+    for (size_t i = 0; i < VERBS; i++) {
+        text_add(&line, verbs[i].name);
+        if (i + 1 < VERBS)
+            text_addc(&line, ' ');
+    }
+    smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELP), true, s->esmtp, text_span(&line));
+    return SMTP_NEXT_LINE;
+}
+
+/* Talk of another protocol: an HTTP request that a web page or a forged link sends to our port, or
+ * a TLS record. Whatever follows is not SMTP either, so the first such line ends the session. */
+static bool is_foreign(struct span line)
+{
+    static const char *const methods[] = {"GET ",    "POST ",    "PUT ",     "HEAD ", "DELETE ",
+                                          "OPTIONS ", "CONNECT ", "PATCH ", "TRACE ", "PRI * HTTP/"};
+
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (span_starts_nocase(line, span_of(methods[i])))
+            return true;
+    return line.n >= 2 && line.p[0] == 0x16 && line.p[1] == 0x03;
+}
+
+static bool has_control(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (byte_is_control(s.p[i]) && s.p[i] != '\t')
+            return true;
+    return false;
+}
+
+/* Is the argument what the verb takes? On yes, *argument is what its function gets. */
+static bool fits(const struct verb *v, struct span *argument)
+{
+    const struct span label = v->argument == ARGUMENT_FROM ? SPAN("FROM:") : SPAN("TO:");
+
+    switch (v->argument) {
+    case ARGUMENT_NONE:
+        return argument->n == 0;
+    case ARGUMENT_ANY:
+        return true;
+    case ARGUMENT_NEEDED:
+        return argument->n > 0;
+    default:
+        /* RFC 5321 3.3: no spaces on either side of the colon. */
+        if (!span_starts_nocase(*argument, label))
+            return false;
+        *argument = span_from(*argument, label.n);
+        return true;
+    }
+}
+
+static enum smtp_reply_id out_of_order(const struct smtp_session *s, const struct verb *v)
+{
+    /* Only DATA is misplaced after MAIL alone. RFC 5321 3.3: 503, or 554 when every RCPT was
+     * refused. */
+    if (s->phase == SMTP_MAIL && !(v->phases & SMTP_MAIL) && v->phases & SMTP_RCPT)
+        return s->transaction.attempts > 0 ? SMTP_REPLY_NO_VALID_RECIPIENTS : SMTP_REPLY_RCPT_FIRST;
+    return v->misplaced;
+}
+
+enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
+{
+    struct span name, argument;
+    const struct verb *v;
+
+    if (is_foreign(line))
+        return smtp_say(s, SMTP_REPLY_FOREIGN, s->options->hostname);
+    if (has_control(line))
+        return smtp_say(s, SMTP_REPLY_BAD_BYTES, SPAN(""));
+    /* RFC 5321 4.1.1: white space before the CRLF is tolerated, nowhere else. */
+    while (line.n > 0 && (line.p[line.n - 1] == ' ' || line.p[line.n - 1] == '\t'))
+        line.n--;
+    name = span_first(line, span_find(line, ' '));
+    argument = span_from(line, name.n + 1);
+    v = find_verb(name);
+    if (v == NULL)
+        return smtp_say(s, SMTP_REPLY_UNKNOWN_COMMAND, SPAN(""));
+    if (!fits(v, &argument))
+        return smtp_say(s,
+                        v->argument == ARGUMENT_NONE ? SMTP_REPLY_NO_ARGUMENT
+                                                     : SMTP_REPLY_WANTS_ARGUMENT,
+                        v->argument == ARGUMENT_NONE ? v->name : v->syntax);
+    if (v->may_need_helo && s->options->helo_required && s->phase == SMTP_CONNECTED)
+        return smtp_say(s, SMTP_REPLY_HELLO_FIRST, SPAN(""));
+    if (!(v->phases & s->phase))
+        return smtp_say(s, out_of_order(s, v), SPAN(""));
+    return v->run(s, argument);
+}
