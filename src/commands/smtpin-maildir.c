@@ -4,6 +4,7 @@
  * linked into new/, the directory flushed too. On every other status nothing is left behind.
  * See smtpin-maildir(1). */
 #include "base/number.h"
+#include "base/text.h"
 #include "smtp/path.h"
 
 #include <dirent.h>
