@@ -273,7 +273,8 @@ struct source {
 static void mistake(struct source *s, struct span key, const char *what)
 {
     s->good = false;
-    s->report->say(s->report->context, s->file, s->line, key, what);
+    if (s->report->say != NULL)
+        s->report->say(s->report->context, s->file, s->line, key, what);
 }
 
 static void set(struct source *s, struct span setting)

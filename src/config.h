@@ -47,7 +47,7 @@ struct config {
     uint64_t fixed_time;
 };
 
-/* Where mistakes go: the file's name or "-o", its line (0: none), the key. */
+/* Where mistakes go (say = NULL: nowhere): the file's name or "-o", its line (0: none), the key. */
 struct config_report {
     void (*say)(void *context, const char *file, unsigned line, struct span key, const char *what);
     void *context;

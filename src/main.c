@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { OVERRIDES_MAX = 64, EXIT_USAGE = 64, EXIT_CONFIG = 78 };
+enum { OVERRIDES_MAX = 256, EXIT_USAGE = 64, EXIT_CONFIG = 78 };
 
 /* All memory of the program, in one mapping: pages that are not used are never there. */
 struct memory {

@@ -8,25 +8,19 @@
 
 enum { RECIPIENTS_LOGGED = 30 };
 
-/* Microseconds and the process id: no two messages of a host share them. */
-static void make_id(struct record *r, struct text *id, uint64_t number)
+/* Microseconds and the process id: no two sessions of a host share them. Messages are counted on
+ * from there. */
+static void make_session_id(struct record *r)
 {
     struct timespec now = {0};
 
-    id->n = 0;
-    clock_gettime(CLOCK_REALTIME, &now);
-    r->time = r->config->fixed_time != 0 ? r->config->fixed_time : (uint64_t)now.tv_sec;
     if (r->config->fixed_id.n > 0) {
-        text_add(id, r->config->fixed_id);
-        if (number > 0) {
-            text_addc(id, '-');
-            text_addn(id, number, 1);
-        }
+        text_add(&r->session_id, r->config->fixed_id);
         return;
     }
-    text_add32(id, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
-    text_addc(id, '-');
-    text_add32(id, (uint64_t)getpid());
+    clock_gettime(CLOCK_REALTIME, &now);
+    text_add32(&r->session_id, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    text_add32(&r->session_id, (uint64_t)getpid());
 }
 
 void record_open(struct record *r, const struct config *c, const struct peer *peer,
@@ -36,7 +30,7 @@ void record_open(struct record *r, const struct config *c, const struct peer *pe
         .config = c, .peer = peer, .session = session, .log = log, .started = clock_now()};
     r->id = TEXT(r->id_room);
     r->session_id = TEXT(r->session_room);
-    make_id(r, &r->session_id, 0);
+    make_session_id(r);
 }
 
 struct span record_id(const struct record *r)
@@ -51,7 +45,14 @@ uint64_t record_time(const struct record *r)
 
 void record_message(struct record *r)
 {
-    make_id(r, &r->id, ++r->messages);
+    struct timespec now = {0};
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    r->time = r->config->fixed_time != 0 ? r->config->fixed_time : (uint64_t)now.tv_sec;
+    r->id.n = 0;
+    text_add(&r->id, text_span(&r->session_id));
+    text_addc(&r->id, '-');
+    text_addn(&r->id, ++r->messages, 1);
     r->size = 0;
     r->spool_error = 0;
 }

@@ -4,9 +4,9 @@
 #include "io/spool.h"
 #include "io/wire.h"
 #include "outside/deliver.h"
+#include "outside/head.h"
 #include "outside/rules.h"
 #include "record.h"
-#include "smtp/trace.h"
 
 #include <errno.h>
 
@@ -70,22 +70,6 @@ static enum smtp_want next_line(struct serve *s)
     }
 }
 
-/* <postmaster> alone: a command and a Maildir want a domain. */
-static void complete(struct serve *s, struct smtp_recipient *r)
-{
-    const struct span domain = config_own_domain(s->config);
-    struct text address = {.cap = r->mailbox.local.n + 1 + domain.n};
-
-    address.p = arena_get(&s->arena, address.cap);
-    if (address.p == NULL)
-        return;
-    text_add(&address, r->mailbox.local);
-    text_addc(&address, '@');
-    text_add(&address, domain);
-    r->mailbox.address = text_span(&address);
-    r->mailbox.domain = domain;
-}
-
 static enum smtp_want decide(struct serve *s)
 {
     struct smtp_recipient *candidate = s->session.candidate;
@@ -97,35 +81,18 @@ static enum smtp_want decide(struct serve *s)
     const struct smtp_verdict verdict = rules_decide(&question);
     const enum smtp_want want = smtp_session_decided(&s->session, &verdict);
 
-    if (verdict.opinion == SMTP_ACCEPT && candidate->mailbox.domain.n == 0)
-        complete(s, candidate);
+    if (verdict.opinion == SMTP_ACCEPT)
+        head_complete(s->config, &s->arena, &candidate->mailbox);
     return want;
 }
 
-static void write_trace(struct serve *s)
+static void write_head(struct serve *s)
 {
-    const struct smtp_transaction *t = &s->session.transaction;
-    char room[4096];
+    char room[HEAD_MAX];
     struct text head = TEXT(room);
-    const struct smtp_trace trace = {
-        .hostname = s->config->smtp.hostname,
-        .helo = s->session.helo,
-        .client_name = s->peer->name,
-        .client_address = s->peer->address,
-        .protocol = smtp_session_protocol(&s->session),
-        .id = record_id(&s->record),
-        .recipient = t->recipients == 1 ? t->first->mailbox.address : SPAN(""),
-        .sender = t->reverse_path.address,
-        .time = record_time(&s->record),
-        .crlf = s->config->line_ending,
-    };
 
-    if (s->config->trace_headers & CONFIG_TRACE_RETURN_PATH)
-        smtp_trace_return_path(&head, &trace);
-    if (s->config->trace_headers & CONFIG_TRACE_DELIVERED_TO)
-        smtp_trace_delivered_to(&head, &trace);
-    if (s->config->trace_headers & CONFIG_TRACE_RECEIVED)
-        smtp_trace_received(&head, &trace);
+    head_write(&head, s->config, &s->session, s->peer, record_id(&s->record),
+               record_time(&s->record));
     if (!spool_write(&s->spool, text_span(&head)))
         record_spool_error(&s->record, errno);
 }
@@ -183,7 +150,7 @@ static enum smtp_want collect(struct serve *s)
         data.fault = SMTP_DATA_NO_SPOOL;
         record_spool_error(&s->record, errno);
     } else {
-        write_trace(s);
+        write_head(s);
     }
     decode_unread(s, &data);
     while (!smtp_data_is_over(&data)) {

@@ -28,12 +28,6 @@ const char *deliver_program(struct span name, struct text *room)
     return NULL;
 }
 
-static struct span first_line(struct span s)
-{
-    s = span_first(s, span_find(s, '\n'));
-    return span_first(s, span_find(s, '\r'));
-}
-
 /* qmail-queue(8) reads the envelope from descriptor 1: F sender NUL, T recipient NUL ..., NUL. A
  * file in memory holds it whole, so that no reader can make us wait. */
 static int qmail_envelope(const struct macro_run *run)
@@ -136,6 +130,6 @@ struct smtp_reply deliver_message(const struct deliver *d, struct deliver_report
     report->child = child_run(&c, &said, &complained);
     if (envelope >= 0)
         close(envelope);
-    report->complained = arena_copy(d->arena, first_line(text_span(&complained)));
-    return answer(d, report, first_line(text_span(&said)));
+    report->complained = arena_copy(d->arena, smtp_first_line(text_span(&complained)));
+    return answer(d, report, text_span(&said));
 }

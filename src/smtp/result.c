@@ -109,8 +109,15 @@ static struct span skip_basic_code(struct span line)
     return line;
 }
 
-void smtp_result_refine(struct smtp_reply *r, struct span line, struct text *room)
+struct span smtp_first_line(struct span output)
 {
+    output = span_first(output, span_find(output, '\n'));
+    return span_first(output, span_find(output, '\r'));
+}
+
+void smtp_result_refine(struct smtp_reply *r, struct span output, struct text *room)
+{
+    const struct span line = smtp_first_line(output);
     struct text clean = {.p = room->p + room->n, .cap = room->cap - room->n};
     struct span said;
     size_t n;

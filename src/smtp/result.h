@@ -16,11 +16,14 @@ struct smtp_reply smtp_result_of_qmail_queue(unsigned status);
 /* A signal, a time-out, a program that could not be started. */
 struct smtp_reply smtp_result_of_failure(void);
 
-/* Lets the command's own words in: `line` is the first line of its output, cut and cleaned into
- * `room`, which must outlive the reply. Where the command failed, a leading enhanced status code
+/* The first line of a command's output, without its end. */
+struct span smtp_first_line(struct span output);
+
+/* Lets the command's own words in: the first line of its output, cut and cleaned into `room`, which
+ * must outlive the reply. Where the command failed, a leading enhanced status code
  * ("5.2.2 Mailbox full", "450 4.2.2 ...") decides the reply, as in Postfix pipe(8); where it
  * succeeded the reply stays a success: the message is stored, whatever it prints. */
-void smtp_result_refine(struct smtp_reply *r, struct span line, struct text *room);
+void smtp_result_refine(struct smtp_reply *r, struct span output, struct text *room);
 
 /* The basic code that fits an enhanced code after DATA (RFC 5321 4.3.2); 0 for none. */
 unsigned smtp_code_of_enhanced(struct span enhanced);

@@ -1,0 +1,244 @@
+/* The core alone, in this process: no program, no descriptor, no clock. */
+#include "commands/replay/server.h"
+
+#include "outside/head.h"
+#include "outside/macro.h"
+#include "outside/rules.h"
+#include "smtp/result.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { IN_MAX = 1 << 16, OUT_MAX = 1 << 20, MESSAGE_MAX = 1 << 27, ARENA_MAX = 1 << 22 };
+
+struct server_memory {
+    char config[2 * CONFIG_FILE_MAX];
+    char arena[ARENA_MAX];
+    char in[IN_MAX];
+    char out[OUT_MAX];
+    char message[MESSAGE_MAX];
+};
+
+struct server {
+    const struct transcript *transcript;
+    struct arena *replay_arena;
+    struct differences *differences;
+    struct config config;
+    struct peer peer;
+    struct smtp_session session;
+    struct smtp_line line;
+    struct smtp_data data;
+    struct arena arena;
+    struct text in, out, message;
+    size_t head; /* octets of trace fields in message */
+    enum smtp_want want;
+    bool collecting, closed, ended;
+    size_t runs, messages;
+    char id_room[64];
+    struct text id;
+};
+
+static enum smtp_want decide(struct server *s)
+{
+    struct smtp_recipient *r = s->session.candidate;
+    const struct rules_question q = {
+        .config = &s->config, .peer = &s->peer, .recipient = &r->mailbox};
+    const struct smtp_verdict verdict = rules_decide(&q);
+    const enum smtp_want want = smtp_session_decided(&s->session, &verdict);
+
+    if (verdict.opinion == SMTP_ACCEPT)
+        head_complete(&s->config, &s->arena, &r->mailbox);
+    return want;
+}
+
+static void begin_message(struct server *s)
+{
+    smtp_session_decoder(&s->session, &s->data);
+    s->data.crlf = s->config.line_ending;
+    s->id = TEXT(s->id_room);
+    text_add(&s->id, s->config.fixed_id);
+    text_addc(&s->id, '-');
+    text_addn(&s->id, ++s->messages, 1);
+    s->message.n = 0;
+    head_write(&s->message, &s->config, &s->session, &s->peer, text_span(&s->id),
+               s->config.fixed_time);
+    s->head = s->message.n;
+}
+
+static struct span strings(char **list, struct arena *a)
+{
+    struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
+
+    for (; *list != NULL; list++) {
+        text_adds(&out, *list);
+        text_addc(&out, '\0');
+    }
+    arena_get(a, out.n);
+    return text_span(&out);
+}
+
+static enum smtp_want deliver(struct server *s)
+{
+    const struct smtp_transaction *t = &s->session.transaction;
+    const struct macro_run run = {
+        .session = &s->session,
+        .peer = &s->peer,
+        .id = text_span(&s->id),
+        .delimiter = s->config.recipient_delimiter,
+        .size = s->data.size,
+        .first = t->first,
+        .recipients = t->recipients,
+    };
+    char room[SMTP_RESULT_TEXT_MAX];
+    struct text text = TEXT(room);
+    const struct delivery *d = s->transcript->delivery;
+    struct smtp_reply reply;
+    char **argv = macro_argv(&run, &s->config.deliver, &s->arena);
+    char **environment = macro_environment(&run, &s->arena);
+
+    if (argv != NULL && environment != NULL) {
+        const struct recorded got = {
+            .argv = strings(argv, &s->arena),
+            .environment = strings(environment, &s->arena),
+            .message = text_span(&s->message),
+        };
+
+        replay_compare(s->transcript, s->runs, &got, s->replay_arena, s->differences);
+    }
+    for (size_t i = 0; i < s->runs && d != NULL; i++)
+        d = d->next;
+    s->runs++;
+    reply = smtp_result_of_exit(d == NULL ? 0 : (unsigned)d->status);
+    if (reply.code < 400) {
+        text_adds(&text, "OK id=");
+        text_add(&text, text_span(&s->id));
+        reply.text = text_span(&text);
+    }
+    if (d != NULL)
+        smtp_result_refine(&reply, d->says, &text);
+    for (struct smtp_recipient *r = s->session.transaction.first; r != NULL; r = r->next)
+        r->result = reply;
+    return smtp_session_delivered(&s->session);
+}
+
+/* Takes bytes for the step that wants them; false when there are not enough. */
+static bool feed_line(struct server *s)
+{
+    struct span line;
+    size_t used;
+    const enum smtp_line_result found =
+        smtp_line_scan(&s->line, text_span(&s->in), &line, &used);
+
+    if (found == SMTP_LINE_READY)
+        s->want = smtp_session_line(&s->session, line);
+    else if (found != SMTP_LINE_MORE)
+        s->want = smtp_session_bad_line(&s->session, found);
+    memmove(s->in.p, s->in.p + used, s->in.n - used);
+    s->in.n -= used;
+    return found != SMTP_LINE_MORE;
+}
+
+static bool feed_data(struct server *s)
+{
+    struct span in = text_span(&s->in);
+
+    if (!s->collecting)
+        begin_message(s);
+    s->collecting = true;
+    while (in.n > 0 && !smtp_data_is_over(&s->data))
+        s->message.n += smtp_data_decode(&s->data, &in, s->message.p + s->message.n,
+                                         s->message.cap - s->message.n);
+    s->in.n = in.n;
+    memmove(s->in.p, in.p, in.n);
+    if (!smtp_data_is_over(&s->data) && !s->ended)
+        return false;
+    s->collecting = false;
+    s->want = smtp_session_collected(&s->session, &s->data);
+    return true;
+}
+
+static void go_on(struct server *s)
+{
+    bool more = true;
+
+    while (more && s->want != SMTP_NEXT_CLOSE) {
+        if (s->want == SMTP_NEXT_LINE)
+            more = feed_line(s);
+        else if (s->want == SMTP_NEXT_DATA)
+            more = feed_data(s);
+        else if (s->want == SMTP_NEXT_DECISION)
+            s->want = decide(s);
+        else
+            s->want = deliver(s);
+    }
+}
+
+static bool core_send(void *context, struct span bytes)
+{
+    struct server *s = context;
+
+    while (bytes.n > 0 && s->want != SMTP_NEXT_CLOSE) {
+        const struct span now = span_first(bytes, s->in.cap - s->in.n);
+
+        text_add(&s->in, now);
+        bytes = span_from(bytes, now.n);
+        go_on(s);
+    }
+    return s->want != SMTP_NEXT_CLOSE;
+}
+
+static struct span core_receive(void *context, bool *timed_out)
+{
+    struct server *s = context;
+    const struct span said = text_span(&s->out);
+
+    /* It never speaks by itself: what is not there now would be waited for in vain. */
+    *timed_out = said.n == 0 && s->want != SMTP_NEXT_CLOSE && !s->ended;
+    s->out.n = 0;
+    return said;
+}
+
+static void core_end(void *context)
+{
+    struct server *s = context;
+
+    s->ended = true;
+    go_on(s);
+}
+
+void replay_core(const struct transcript *t, const struct replay_options *o, struct arena *a,
+                 struct differences *d)
+{
+    struct server_memory *m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE,
+                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct server *s = calloc(1, sizeof *s);
+    const struct endpoint e = {.context = s, .send = core_send, .receive = core_receive,
+                               .half_close = core_end, .disconnect = core_end};
+    const char *settings[2 * TRANSCRIPT_SETTINGS_MAX];
+    const struct config_report silent = {.say = NULL};
+    struct arena config_arena;
+    bool good;
+
+    if (m == MAP_FAILED || s == NULL) {
+        differ(d, 0, SPAN("memory"), SPAN("none left"));
+    } else {
+        config_arena = (struct arena){.base = m->config, .cap = sizeof m->config};
+        s->transcript = t;
+        s->replay_arena = a;
+        s->differences = d;
+        s->arena = (struct arena){.base = m->arena, .cap = sizeof m->arena};
+        s->in = TEXT(m->in);
+        s->out = TEXT(m->out);
+        s->message = TEXT(m->message);
+        good = config_load(&s->config, &config_arena, o->file, settings,
+                           replay_settings(t, o, settings, 2 * TRANSCRIPT_SETTINGS_MAX), &silent);
+        peer_find(&s->peer, -1, &s->config);
+        s->want = smtp_session_open(&s->session, &s->config.smtp, &s->out, &s->arena, good);
+        play(t, &e, &o->play, a, d);
+        replay_compare(t, s->runs, NULL, a, d);
+    }
+    free(s);
+    if (m != MAP_FAILED)
+        munmap(m, sizeof *m);
+}

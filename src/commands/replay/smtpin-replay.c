@@ -1,0 +1,175 @@
+/* smtpin-replay: a transcript is a test. See smtpin-replay(1) and smtpin-transcript(5). */
+#include "commands/replay/server.h"
+
+#include "base/number.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { EXIT_DIFFERENT = 1, EXIT_USAGE = 64, ARENA_SIZE = 1 << 28, REPORT_MAX = 1 << 16 };
+
+static const char usage[] =
+    "usage: smtpin-replay [OPTION]... FILE...\n"
+    "Runs session transcripts (smtpin-transcript(5)) against a configuration of smtpin.\n"
+    "  -f FILE            the configuration\n"
+    "  -o KEY=VALUE       a setting over those of the configuration and of the transcripts\n"
+    "  --smtpin PROGRAM   the program, instead of " SMTPIN_SBINDIR "/smtpin\n"
+    "  --in-process       the protocol alone, without a program\n"
+    "  --deliver          run the delivery command; else it is only recorded\n"
+    "  --tap              results as TAP\n"
+    "  --chunk OCTETS     send no more than this at once\n"
+    "  --whole            send everything before reading anything\n"
+    "  --timeout TIME     wait this long for a word of the server (10s)\n"
+    "  --verbose          show the program's log on stderr\n"
+    "Exit status: 0 all as expected, 1 not, 64 wrong usage or a transcript that can't be read.\n";
+
+size_t replay_settings(const struct transcript *t, const struct replay_options *o,
+                       const char **out, size_t room)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->settings && n < room; i++)
+        out[n++] = t->setting[i];
+    for (size_t i = 0; i < o->overrides && n < room; i++)
+        out[n++] = o->override[i];
+    return n;
+}
+
+void replay_compare(const struct transcript *t, size_t i, const struct recorded *got,
+                    struct arena *a, struct differences *d)
+{
+    const struct delivery *expected = t->delivery;
+
+    if (!t->checks_deliveries)
+        return;
+    while (i > 0 && expected != NULL) {
+        expected = expected->next;
+        i--;
+    }
+    if (got != NULL)
+        compare_delivery(expected, got, a, d);
+    else if (expected != NULL)
+        differ(d, expected->line, SPAN("(a run of the command)"), SPAN("(none)"));
+}
+
+/* The options with a value; false when this is none of them, or the value is wrong. */
+static bool option_with_value(struct replay_options *o, const char *name, const char *value)
+{
+    if (strcmp(name, "-f") == 0)
+        o->file = value;
+    else if (strcmp(name, "-o") == 0 && o->overrides < TRANSCRIPT_SETTINGS_MAX)
+        o->override[o->overrides++] = value;
+    else if (strcmp(name, "--smtpin") == 0)
+        o->program = value;
+    else if (strcmp(name, "--chunk") == 0)
+        return number_parse(span_of(value), 1 << 30, &o->play.chunk) == NUMBER_OK;
+    else if (strcmp(name, "--timeout") == 0)
+        return number_parse_time(span_of(value), 3600000, &o->timeout) == NUMBER_OK;
+    else
+        return false;
+    return true;
+}
+
+static bool option_alone(struct replay_options *o, const char *name, bool *tap)
+{
+    if (strcmp(name, "--in-process") == 0)
+        o->in_process = true;
+    else if (strcmp(name, "--deliver") == 0)
+        o->deliver = true;
+    else if (strcmp(name, "--tap") == 0)
+        *tap = true;
+    else if (strcmp(name, "--whole") == 0)
+        o->play.whole = true;
+    else if (strcmp(name, "--verbose") == 0)
+        o->verbose = true;
+    else
+        return false;
+    return true;
+}
+
+/* The report, each line behind '#' for TAP. */
+static void print_report(struct span report, bool tap)
+{
+    while (report.n > 0) {
+        const struct span line = span_first(report, span_find(report, '\n'));
+
+        printf("%s%.*s\n", tap ? "# " : "", SPAN_FORMAT(line));
+        report = span_from(report, line.n + 1);
+    }
+}
+
+/* 0, 1 or 64. */
+static int replay_file(const char *file, size_t number, const struct replay_options *o, bool tap,
+                       struct arena *a)
+{
+    static const char fine[] = "ok";
+    char room[REPORT_MAX];
+    struct text report = TEXT(room);
+    struct differences d = {.out = &report, .file = file};
+    struct transcript t;
+    const char *what;
+    unsigned line;
+
+    if (!transcript_read(&t, file, a, &line, &what)) {
+        printf("%s%s:%u: %s\n", tap ? "# " : "", file, line, what);
+        printf("not ok %zu - %s\n", number, file);
+        return EXIT_USAGE;
+    }
+    if (o->in_process)
+        replay_core(&t, o, a, &d);
+    else
+        replay_program(&t, o, a, &d);
+    print_report(text_span(&report), tap);
+    if (tap)
+        printf("%s %zu - %s\n", d.count == 0 ? fine : "not ok", number, file);
+    else
+        printf("%s: %s\n", file, d.count == 0 ? fine : "different");
+    return d.count == 0 ? 0 : EXIT_DIFFERENT;
+}
+
+int main(int argc, char **argv)
+{
+    struct replay_options o = {.program = SMTPIN_SBINDIR "/smtpin", .timeout = 10000};
+    char self[4096];
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    struct arena arena = {.cap = ARENA_SIZE};
+    int status = 0, i = 1;
+    bool tap = false;
+
+    if (argc > 1 && strcmp(argv[1], "--as-command") == 0)
+        return replay_as_command(argc - 2, argv + 2);
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "--help") == 0)
+            return fputs(usage, stdout) < 0;
+        if (option_alone(&o, argv[i], &tap))
+            continue;
+        if (i + 1 >= argc || !option_with_value(&o, argv[i], argv[i + 1]))
+            break;
+        i++;
+    }
+    if (i >= argc || argv[i][0] == '-' || n < 0) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    self[n] = '\0';
+    o.self = self;
+    signal(SIGPIPE, SIG_IGN);
+    arena.base = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (arena.base == MAP_FAILED)
+        return EXIT_DIFFERENT;
+    if (tap)
+        printf("TAP version 13\n1..%d\n", argc - i);
+    for (int first = i; i < argc; i++) {
+        const int got = replay_file(argv[i], (size_t)(i - first) + 1, &o, tap, &arena);
+
+        arena_reset(&arena);
+        if (got > status)
+            status = got;
+        fflush(stdout);
+    }
+    return status;
+}

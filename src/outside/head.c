@@ -1,0 +1,45 @@
+#include "outside/head.h"
+
+#include "smtp/trace.h"
+
+void head_write(struct text *out, const struct config *c, const struct smtp_session *s,
+                const struct peer *peer, struct span id, uint64_t time)
+{
+    const struct smtp_transaction *t = &s->transaction;
+    const struct smtp_trace trace = {
+        .hostname = c->smtp.hostname,
+        .helo = s->helo,
+        .client_name = peer->name,
+        .client_address = peer->address,
+        .protocol = smtp_session_protocol(s),
+        .id = id,
+        .recipient = t->recipients == 1 ? t->first->mailbox.address : SPAN(""),
+        .sender = t->reverse_path.address,
+        .time = time,
+        .crlf = c->line_ending,
+    };
+
+    if (c->trace_headers & CONFIG_TRACE_RETURN_PATH)
+        smtp_trace_return_path(out, &trace);
+    if (c->trace_headers & CONFIG_TRACE_DELIVERED_TO)
+        smtp_trace_delivered_to(out, &trace);
+    if (c->trace_headers & CONFIG_TRACE_RECEIVED)
+        smtp_trace_received(out, &trace);
+}
+
+void head_complete(const struct config *c, struct arena *a, struct smtp_mailbox *mailbox)
+{
+    const struct span domain = config_own_domain(c);
+    struct text address = {.cap = mailbox->local.n + 1 + domain.n};
+
+    if (mailbox->domain.n > 0)
+        return;
+    address.p = arena_get(a, address.cap);
+    if (address.p == NULL)
+        return;
+    text_add(&address, mailbox->local);
+    text_addc(&address, '@');
+    text_add(&address, domain);
+    mailbox->address = text_span(&address);
+    mailbox->domain = domain;
+}
