@@ -178,6 +178,8 @@ static bool act(const struct step *s, const struct endpoint *e, const struct pla
         e->half_close(e->context);
         return true;
     case STEP_DISCONNECT:
+        if (o->whole)
+            return false; /* the replies are still to be read */
         e->disconnect(e->context);
         return false;
     default:
@@ -189,7 +191,8 @@ static bool act(const struct step *s, const struct endpoint *e, const struct pla
 static const struct step *send_group(const struct step *s, const struct endpoint *e,
                                      const struct play_options *o, struct arena *a)
 {
-    struct text all = {.p = a->base + a->used, .cap = a->cap - a->used};
+    const size_t mark = a->used;
+    struct text all = {.p = a->base + mark, .cap = a->cap - mark};
     const struct step *last = s;
 
     while (last->next != NULL && last->next->kind == STEP_SEND)
@@ -199,7 +202,10 @@ static const struct step *send_group(const struct step *s, const struct endpoint
         if (i == last)
             break;
     }
+    /* Kept while it is sent: the other side may use the arena meanwhile. */
+    arena_get(a, all.n);
     send_bytes(e, text_span(&all), o->chunk);
+    a->used = mark;
     return last;
 }
 
