@@ -300,59 +300,41 @@ static void set(struct source *s, struct span setting)
     }
 }
 
-/* One logical line: lines that begin with a blank go on with the one before (as in postfix
- * main.cf). The line ends are overwritten with blanks. */
-static struct span logical_line(struct span *in, unsigned *lines)
+/* A line that begins with a blank goes on with the setting before it; empty lines and comments
+ * belong to nothing (as in Postfix main.cf). */
+static void read_settings(struct source *s, struct span text)
 {
-    const struct span all = *in;
-    size_t n = 0;
+    struct text setting = {.p = arena_get(s->arena, text.n + 1), .cap = text.n + 1};
+    unsigned line_number = 0;
 
-    for (;;) {
-        const size_t eol = n + span_find(span_from(all, n), '\n');
-
-        ++*lines;
-        n = eol < all.n ? eol + 1 : eol;
-        if (n == all.n || (all.p[n] != ' ' && all.p[n] != '\t'))
-            break;
+    if (setting.p == NULL) {
+        mistake(s, SPAN(""), "the configuration is too large");
+        return;
     }
-    *in = span_from(all, n);
-    return span_first(all, n);
-}
+    while (text.n > 0) {
+        struct span line = span_first(text, span_find(text, '\n'));
+        const bool goes_on = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
 
-static void read_settings(struct source *s, char *text, size_t n)
-{
-    struct span left = {.p = text, .n = n};
-
-    while (left.n > 0) {
-        unsigned lines = 0;
-        char *start = text + (left.p - text);
-        const struct span line = logical_line(&left, &lines);
-        bool comment = false;
-
-        /* A comment takes a whole physical line, within a continued one too. */
-        for (size_t i = 0; i < line.n; i++) {
-            const bool first = i == 0 || start[i - 1] == '\n';
-
-            if (first && span_first(span_trim(span_from(line, i)), 1).n == 1 &&
-                span_trim(span_from(line, i)).p[0] == '#')
-                comment = true;
-            if (start[i] == '\n')
-                comment = false;
-            else if (comment)
-                start[i] = ' ';
+        text = span_from(text, line.n + 1);
+        line_number++;
+        if (line.n > 0 && line.p[line.n - 1] == '\r')
+            line.n--;
+        if (span_trim(line).n == 0 || span_trim(line).p[0] == '#')
+            continue;
+        if (!goes_on) {
+            if (setting.n > 0)
+                set(s, text_span(&setting));
+            setting.n = 0;
+            s->line = line_number;
         }
-        for (size_t i = 0; i < line.n; i++)
-            if (start[i] == '\n' || start[i] == '\r')
-                start[i] = ' ';
-        s->line++;
-        if (span_trim(line).n > 0)
-            set(s, line);
-        s->line += lines - 1;
+        text_add(&setting, line);
     }
+    if (setting.n > 0)
+        set(s, text_span(&setting));
 }
 
 /* The file's bytes in the arena, or NULL with errno. A missing default file is an empty one. */
-static char *read_file(struct arena *a, const char *file, bool may_be_missing, size_t *n)
+static const char *read_file(struct arena *a, const char *file, bool may_be_missing, size_t *n)
 {
     const int fd = open(file, O_RDONLY | O_CLOEXEC);
     char *text = NULL;
@@ -465,15 +447,15 @@ bool config_load(struct config *c, struct arena *a, const char *file, const char
         .good = true,
     };
     const char *wrong;
+    const char *text;
     size_t n;
-    char *text;
 
     *c = defaults;
     text = read_file(a, s.file, file == NULL, &n);
     if (text == NULL)
         mistake(&s, SPAN(""), strerror(errno));
     else
-        read_settings(&s, text, n);
+        read_settings(&s, (struct span){.p = text, .n = n});
     s.file = "-o";
     for (size_t i = 0; i < count; i++) {
         s.line = (unsigned)i + 1;

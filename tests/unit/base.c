@@ -1,0 +1,147 @@
+#include "base/arena.h"
+#include "base/number.h"
+#include "base/text.h"
+#include "unit.h"
+
+#include <stdalign.h>
+
+Test(span, words_and_trimming)
+{
+    struct span s = SPAN("  a,b\t c "), word;
+
+    cr_expect_span(span_trim(s), "a,b\t c", "trim");
+    cr_expect(span_word(&s, " ,\t", &word));
+    cr_expect_span(word, "a", "first");
+    cr_expect(span_word(&s, " ,\t", &word));
+    cr_expect_span(word, "b", "second");
+    cr_expect(span_word(&s, " ,\t", &word));
+    cr_expect_span(word, "c", "third");
+    cr_expect_not(span_word(&s, " ,\t", &word));
+}
+
+Test(span, comparing_and_finding)
+{
+    cr_expect(span_eq_nocase(SPAN("MaIl"), SPAN("mAiL")));
+    cr_expect_not(span_eq_nocase(SPAN("MAIL"), SPAN("MAILS")));
+    cr_expect_not(span_eq(SPAN("a"), SPAN("A")));
+    cr_expect(span_eq((struct span){0}, SPAN("")));
+    cr_expect_eq(span_find(SPAN("abc"), 'c'), 2);
+    cr_expect_eq(span_find(SPAN("abc"), 'x'), 3);
+    cr_expect_eq(span_find_last(SPAN("a.b.c"), '.'), 3);
+    cr_expect_eq(span_from(SPAN("abc"), 9).n, 0);
+    cr_expect_eq(span_first(SPAN("abc"), 9).n, 3);
+}
+
+Test(span, utf8)
+{
+    static const struct {
+        const char *bytes;
+        bool valid;
+    } cases[] = {
+        {"", true},           {"abc", true},           {"\xc3\xa9", true},
+        {"\xe2\x82\xac", true}, {"\xf0\x9f\x93\xa7", true}, {"\xf4\x8f\xbf\xbf", true},
+        {"\xc0\x80", false},  {"\xc1\xbf", false},     {"\xe0\x9f\xbf", false},
+        {"\xed\xa0\x80", false}, {"\xf0\x8f\xbf\xbf", false}, {"\xf4\x90\x80\x80", false},
+        {"\xf5\x80\x80\x80", false}, {"\x80", false},  {"\xc3", false},
+        {"\xe2\x82", false},  {"\xff", false},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct span s = guarded(cases[i].bytes, strlen(cases[i].bytes));
+
+        cr_expect_eq(utf8_valid(s), cases[i].valid, "case %zu", i);
+    }
+}
+
+Test(text, fills_and_cuts)
+{
+    char room[8];
+    struct text t = TEXT(room);
+
+    text_adds(&t, "abc");
+    text_addn(&t, 7, 3);
+    cr_expect_span(text_span(&t), "abc007", "text");
+    cr_expect_not(t.cut);
+    text_adds(&t, "xyz");
+    cr_expect(t.cut);
+    cr_expect_eq(t.n, 8);
+    cr_expect_str_eq(text_string(&t), "abc007x");
+}
+
+Test(text, numbers)
+{
+    char room[64];
+    struct text t = TEXT(room);
+
+    text_addn(&t, UINT64_MAX, 1);
+    text_addc(&t, ' ');
+    text_addn(&t, 0, 1);
+    text_addc(&t, ' ');
+    text_add32(&t, 1023);
+    cr_expect_span(text_span(&t), "18446744073709551615 0 vv", "numbers");
+}
+
+Test(text, escapes_what_would_break_a_line)
+{
+    char room[64];
+    struct text t = TEXT(room);
+
+    text_add_escaped(&t, SPAN("a\n\"\\\x7f\xff\xc3\xa9z"));
+    cr_expect_span(text_span(&t), "a\\x0a\\x22\\x5c\\x7f\\xff\xc3\xa9z", "escaped");
+}
+
+Test(arena, is_capped_and_aligned)
+{
+    char room[100];
+    struct arena a = {.base = room, .cap = sizeof room};
+    struct span s;
+
+    cr_expect_not_null(arena_get(&a, 1));
+    cr_expect_eq(a.used % alignof(max_align_t), 0);
+    s = arena_copy(&a, SPAN("hello"));
+    cr_expect_str_eq(s.p, "hello");
+    cr_expect_null(arena_get(&a, sizeof room));
+    cr_expect_not_null(arena_get(&a, sizeof room - a.used));
+    cr_expect_null(arena_get(&a, 1));
+    cr_expect_null(arena_copy(&a, SPAN("")).p);
+    arena_reset(&a);
+    cr_expect_not_null(arena_get(&a, sizeof room));
+}
+
+Test(number, parse)
+{
+    uint64_t n = 42;
+
+    cr_expect_eq(number_parse(SPAN("18446744073709551615"), UINT64_MAX, &n), NUMBER_OK);
+    cr_expect_eq(n, UINT64_MAX);
+    n = 42;
+    cr_expect_eq(number_parse(SPAN("18446744073709551616"), UINT64_MAX, &n), NUMBER_TOO_BIG);
+    cr_expect_eq(number_parse(SPAN("99999999999999999999"), UINT64_MAX, &n), NUMBER_TOO_BIG);
+    cr_expect_eq(number_parse(SPAN("11"), 10, &n), NUMBER_TOO_BIG);
+    cr_expect_eq(number_parse(SPAN(""), 10, &n), NUMBER_SYNTAX);
+    cr_expect_eq(number_parse(SPAN("-1"), 10, &n), NUMBER_SYNTAX);
+    cr_expect_eq(number_parse(SPAN("+1"), 10, &n), NUMBER_SYNTAX);
+    cr_expect_eq(number_parse(SPAN(" 1"), 10, &n), NUMBER_SYNTAX);
+    cr_expect_eq(number_parse(SPAN("0x1"), 100, &n), NUMBER_SYNTAX);
+    cr_expect_eq(n, 42, "untouched on failure");
+    cr_expect_eq(number_parse(SPAN("007"), 10, &n), NUMBER_OK);
+    cr_expect_eq(n, 7);
+}
+
+Test(number, sizes_and_times)
+{
+    uint64_t n = 0;
+
+    cr_expect_eq(number_parse_size(SPAN("25M"), UINT64_MAX, &n), NUMBER_OK);
+    cr_expect_eq(n, 25U << 20);
+    cr_expect_eq(number_parse_size(SPAN("17179869184G"), UINT64_MAX, &n), NUMBER_TOO_BIG);
+    cr_expect_eq(number_parse_size(SPAN("1T"), UINT64_MAX, &n), NUMBER_SYNTAX);
+    cr_expect_eq(number_parse_size(SPAN("M"), UINT64_MAX, &n), NUMBER_SYNTAX);
+    cr_expect_eq(number_parse_time(SPAN("5m"), UINT64_MAX, &n), NUMBER_OK);
+    cr_expect_eq(n, 300000);
+    cr_expect_eq(number_parse_time(SPAN("200ms"), UINT64_MAX, &n), NUMBER_OK);
+    cr_expect_eq(n, 200);
+    cr_expect_eq(number_parse_time(SPAN("3"), UINT64_MAX, &n), NUMBER_OK);
+    cr_expect_eq(n, 3000);
+    cr_expect_eq(number_parse_time(SPAN("1w"), UINT64_MAX, &n), NUMBER_SYNTAX);
+}

@@ -1,0 +1,95 @@
+#include "smtp/result.h"
+#include "smtp/trace.h"
+#include "unit.h"
+
+Test(result, exit_statuses)
+{
+    for (unsigned status = 0; status < 256; status++) {
+        const struct smtp_reply r = smtp_result_of_exit(status);
+        const unsigned expected = status == 0                                      ? 250
+                                  : status == 65 || status == 100                 ? 554
+                                  : status == 67 || status == 68 || status == 77 ? 550
+                                                                                  : 451;
+
+        cr_expect_eq(r.code, expected, "status %u", status);
+        cr_expect_eq(r.enhanced.p[0], (char)('0' + expected / 100), "status %u", status);
+    }
+}
+
+Test(result, qmail_queue_statuses)
+{
+    for (unsigned status = 0; status < 256; status++)
+        cr_expect_eq(smtp_result_of_qmail_queue(status).code,
+                     status == 0                   ? 250
+                     : status >= 11 && status <= 40 ? 554
+                                                    : 451,
+                     "status %u", status);
+}
+
+Test(result, enhanced_codes_give_basic_codes_that_data_may_have)
+{
+    static const struct {
+        const char *enhanced;
+        unsigned code;
+    } cases[] = {
+        {"4.2.2", 452}, {"4.3.1", 452}, {"4.2.20", 451}, {"4.7.1", 451}, {"5.2.2", 552},
+        {"5.2.3", 552}, {"5.3.4", 552}, {"5.1.1", 550},  {"5.2.1", 550}, {"5.7.1", 550},
+        {"5.6.0", 554}, {"5.0.0", 554}, {"5.10.1", 554}, {"2.0.0", 0},   {"x", 0},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++)
+        cr_expect_eq(smtp_code_of_enhanced(span_of(cases[i].enhanced)), cases[i].code, "%s",
+                     cases[i].enhanced);
+}
+
+static struct smtp_reply refined(unsigned status, const char *said, struct text *room)
+{
+    struct smtp_reply r = smtp_result_of_exit(status);
+
+    room->n = 0;
+    smtp_result_refine(&r, span_of(said), room);
+    return r;
+}
+
+Test(result, the_commands_words)
+{
+    char bytes[SMTP_RESULT_TEXT_MAX];
+    struct text room = TEXT(bytes);
+    struct smtp_reply r = refined(1, "5.2.2\n", &room);
+
+    cr_expect_eq(r.code, 552);
+    cr_expect_span(r.enhanced, "5.2.2", "enhanced alone");
+    r = refined(1, "5.2 almost", &room);
+    cr_expect_eq(r.code, 451);
+    cr_expect_span(r.text, "5.2 almost", "not a code");
+    r = refined(1, "5.2222.1 almost", &room);
+    cr_expect_eq(r.code, 451);
+    r = refined(1, "5.1.1x almost", &room);
+    cr_expect_eq(r.code, 451);
+    r = refined(0, "4.0.0 later", &room);
+    cr_expect_eq(r.code, 250, "a success stays one");
+    r = refined(67, "", &room);
+    cr_expect_span(r.text, "User unknown", "nothing said");
+    r = refined(1, "\t \r\nsecond", &room);
+    cr_expect_span(r.text, "Delivery failed, try again later", "an empty first line");
+}
+
+static void expect_date(uint64_t time, const char *expected)
+{
+    char room[64];
+    struct text t = TEXT(room);
+
+    smtp_trace_date(&t, time);
+    cr_expect_span(text_span(&t), expected, "date");
+}
+
+Test(trace, dates)
+{
+    expect_date(0, "Thu, 1 Jan 1970 00:00:00 +0000");
+    expect_date(951782399, "Mon, 28 Feb 2000 23:59:59 +0000");
+    expect_date(951782400, "Tue, 29 Feb 2000 00:00:00 +0000");
+    expect_date(1709164800, "Thu, 29 Feb 2024 00:00:00 +0000");
+    expect_date(1795460000, "Mon, 23 Nov 2026 18:53:20 +0000");
+    expect_date(4107542400, "Mon, 1 Mar 2100 00:00:00 +0000");
+    expect_date((uint64_t)1 << 40, "Mon, 20 Feb 36812 00:36:16 +0000");
+}

@@ -1,0 +1,286 @@
+/* The shell's pure parts: configuration, macros, networks, rules. */
+#include "config.h"
+#include "outside/macro.h"
+#include "outside/network.h"
+#include "outside/rules.h"
+#include "unit.h"
+
+#include <stdlib.h>
+
+Test(network, parse_and_match)
+{
+    static const struct {
+        const char *list, *address;
+        bool has;
+    } cases[] = {
+        {"192.0.2.0/24", "192.0.2.255", true},    {"192.0.2.0/24", "192.0.3.0", false},
+        {"192.0.2.1", "192.0.2.1", true},         {"192.0.2.1", "192.0.2.2", false},
+        {"0.0.0.0/0", "255.255.255.255", true},   {"0.0.0.0/0", "::1", false},
+        {"::/0", "192.0.2.1", true},              {"::ffff:192.0.2.1", "192.0.2.1", true},
+        {"192.0.2.0/24", "::ffff:192.0.2.7", true}, {"2001:db8::/33", "2001:db8:7fff::", true},
+        {"2001:db8::/33", "2001:db8:8000::", false}, {"10.0.0.0/8, 192.0.2.1", "192.0.2.1", true},
+        {"", "192.0.2.1", false},                 {"192.0.2.0/24", "", false},
+        {"192.0.2.0/24", "192.0.2.0/25", false},  {"192.0.2.0/24", "nonsense", false},
+    };
+    struct network n;
+
+    for (size_t i = 0; i < COUNT(cases); i++)
+        cr_expect_eq(network_list_has(span_of(cases[i].list), span_of(cases[i].address)),
+                     cases[i].has, "%s in %s", cases[i].address, cases[i].list);
+    cr_expect_not(network_parse(SPAN("192.0.2.1/24"), &n), "host bits");
+    cr_expect_not(network_parse(SPAN("192.0.2.0/33"), &n));
+    cr_expect_not(network_parse(SPAN("192.0.2.0/"), &n));
+    cr_expect_not(network_parse(SPAN("192.0.2"), &n));
+    cr_expect_not(network_parse(SPAN("2001:db8::/129"), &n));
+}
+
+Test(rules, domains)
+{
+    const struct span list = SPAN("example.org, .example.net [192.0.2.1]");
+
+    cr_expect(rules_domain_listed(list, SPAN("EXAMPLE.org")));
+    cr_expect_not(rules_domain_listed(list, SPAN("x.example.org")));
+    cr_expect(rules_domain_listed(list, SPAN("a.b.Example.NET")));
+    cr_expect_not(rules_domain_listed(list, SPAN("example.net")));
+    cr_expect_not(rules_domain_listed(list, SPAN("badexample.net")));
+    cr_expect(rules_domain_listed(list, SPAN("[192.0.2.1]")));
+    cr_expect_not(rules_domain_listed(list, SPAN("")));
+    cr_expect_not(rules_domain_listed(SPAN(""), SPAN("example.org")));
+}
+
+struct heard {
+    unsigned count, line;
+    char key[64], what[128];
+};
+
+static void hear(void *context, const char *file, unsigned line, struct span key, const char *what)
+{
+    struct heard *h = context;
+
+    (void)file;
+    h->count++;
+    h->line = line;
+    snprintf(h->key, sizeof h->key, "%.*s", SPAN_FORMAT(key));
+    snprintf(h->what, sizeof h->what, "%s", what);
+}
+
+static char config_room[2 * CONFIG_FILE_MAX];
+
+static bool load(struct config *c, const char *text, struct heard *h)
+{
+    char name[] = "/tmp/smtpin-unit.XXXXXX";
+    const int fd = mkstemp(name);
+    struct arena a = {.base = config_room, .cap = sizeof config_room};
+    const struct config_report report = {.say = hear, .context = h};
+    bool good;
+
+    *h = (struct heard){0};
+    cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+    good = config_load(c, &a, name, NULL, 0, &report);
+    unlink(name);
+    return good;
+}
+
+Test(config, lines_comments_and_continuations)
+{
+    struct config c;
+    struct heard h;
+
+    cr_expect(load(&c,
+                   "# a comment\n"
+                   "hostname = mx.example.org\r\n"
+                   "\n"
+                   "domains = a.example,\n"
+                   "   b.example\n"
+                   "# between\n"
+                   "\tc.example\n"
+                   "helo_required=yes\n"
+                   "deliver = /bin/x \"a b\" \"\" ${sender}\n"
+                   "max_message_size = 10M",
+                   &h));
+    cr_expect_eq(h.count, 0);
+    cr_expect_span(c.smtp.hostname, "mx.example.org", "hostname");
+    cr_expect(rules_domain_listed(c.domains, SPAN("b.example")));
+    cr_expect(rules_domain_listed(c.domains, SPAN("a.example")));
+    cr_expect(c.smtp.helo_required);
+    cr_expect_eq(c.smtp.max_message_size, 10U << 20);
+    cr_assert_eq(c.deliver.n, 4);
+    cr_expect_span(c.deliver.word[1], "a b", "quoted");
+    cr_expect_span(c.deliver.word[2], "", "empty");
+}
+
+Test(config, mistakes_have_their_line_and_key)
+{
+    static const struct {
+        const char *text, *key;
+        unsigned line;
+    } cases[] = {
+        {"nonsense\n", "nonsense", 1},
+        {"\n\nno_such_key = 1\n", "no_such_key", 3},
+        {"domains = a.example\n  b.example\nmax_errors = none\n", "max_errors", 3},
+        {"max_recipients = 99\n", "max_recipients", 1},
+        {"max_message_size = -1\n", "max_message_size", 1},
+        {"max_text_line = 999\n", "max_text_line", 1},
+        {"helo_required = maybe\n", "helo_required", 1},
+        {"hostname = not a name\n", "hostname", 1},
+        {"domains = ex_ample\n", "domains", 1},
+        {"relay_clients = 10.0.0.1/8\n", "relay_clients", 1},
+        {"deliver = /bin/x ${nonsense}\n", "deliver", 1},
+        {"deliver = /bin/x $sender\n", "deliver", 1},
+        {"deliver = /bin/x ${sender\n", "deliver", 1},
+        {"deliver = \"/bin/x\n", "deliver", 1},
+        {"deliver_format = smoke\n", "deliver_format", 1},
+        {"trace_headers = received sent\n", "trace_headers", 1},
+        {"command_timeout = 0\n", "command_timeout", 1},
+        {"command_timeout = 5 minutes\n", "command_timeout", 1},
+        {"spool_dir = relative\n", "spool_dir", 1},
+        {"client_address = 192.0.2.0/24\n", "client_address", 1},
+        {"log = everywhere\n", "log", 1},
+    };
+    struct config c;
+    struct heard h;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        cr_expect_not(load(&c, cases[i].text, &h), "%s", cases[i].text);
+        cr_expect_eq(h.count, 1, "%s", cases[i].text);
+        cr_expect_str_eq(h.key, cases[i].key);
+        cr_expect_eq(h.line, cases[i].line, "%s", cases[i].text);
+    }
+}
+
+Test(config, every_mistake_is_told)
+{
+    struct config c;
+    struct heard h;
+
+    cr_expect_not(load(&c, "a = 1\nmax_errors = x\nhostname = mx.example.org\nb\n", &h));
+    cr_expect_eq(h.count, 3);
+    cr_expect_span(c.smtp.hostname, "mx.example.org", "what is right is taken");
+}
+
+static struct smtp_recipient recipients[3];
+static struct smtp_session session;
+static const struct peer peer = {.address = {.p = "192.0.2.1", .n = 9}, .port = {.p = "25", .n = 2}};
+
+static void set_recipient(struct smtp_recipient *r, const char *address, const char *local,
+                          const char *domain)
+{
+    *r = (struct smtp_recipient){.mailbox = {.address = span_of(address),
+                                             .local = span_of(local),
+                                             .domain = span_of(domain)}};
+}
+
+static char **expand(const char *command, size_t count)
+{
+    static char room[16384];
+    static struct arena a;
+    const struct macro_run run = {.session = &session, .peer = &peer, .id = SPAN("ID"),
+                                  .delimiter = SPAN("+-"), .size = 42, .first = recipients,
+                                  .recipients = count};
+    struct config_words words;
+
+    a = (struct arena){.base = room, .cap = sizeof room};
+    cr_assert_null(config_split(span_of(command), &a, &words));
+    for (size_t i = 0; i < words.n; i++)
+        cr_assert_null(macro_check(words.word[i]), "%s", command);
+    return macro_argv(&run, &words, &a);
+}
+
+static void set_up(void)
+{
+    session = (struct smtp_session){.helo = SPAN("client.example"), .esmtp = true};
+    session.transaction.reverse_path.address = SPAN("s@example.com");
+    set_recipient(&recipients[0], "a+x-y@example.org", "a+x-y", "example.org");
+    set_recipient(&recipients[1], "\"b c\"@example.net", "b c", "example.net");
+    set_recipient(&recipients[2], "-rf@x", "-rf", "x");
+    recipients[0].next = &recipients[1];
+    recipients[1].next = &recipients[2];
+}
+
+static void expect_words(char **got, const char *const *expected, size_t n)
+{
+    cr_assert_not_null(got);
+    for (size_t i = 0; i < n; i++) {
+        cr_assert_not_null(got[i]);
+        cr_expect_str_eq(got[i], expected[i]);
+    }
+    cr_expect_null(got[n]);
+}
+
+#define EXPECT_WORDS(command, count, ...)                                                          \
+    do {                                                                                           \
+        static const char *const expected_[] = {__VA_ARGS__};                                      \
+        expect_words(expand(command, count), expected_, COUNT(expected_));                         \
+    } while (0)
+
+Test(macro, every_macro, .init = set_up)
+{
+    EXPECT_WORDS("/x ${sender} ${size} ${queue_id} ${body}", 1, "/x", "s@example.com", "42", "ID",
+                 "7BIT");
+    EXPECT_WORDS("/x ${client_address} ${client_port} ${client_hostname} ${client_helo} "
+                 "${client_protocol}",
+                 1, "/x", "192.0.2.1", "25", "unknown", "client.example", "ESMTP");
+    EXPECT_WORDS("/x ${recipient} ${mailbox} ${user} ${extension} ${domain}", 1, "/x",
+                 "a+x-y@example.org", "a+x-y", "a", "x-y", "example.org");
+    EXPECT_WORDS("/x -a=${user}/${domain} $$HOME $${sender}", 1, "/x", "-a=a/example.org", "$HOME",
+                 "${sender}");
+}
+
+Test(macro, words_are_repeated_for_each_recipient, .init = set_up)
+{
+    EXPECT_WORDS("/x -f ${sender} -- ${recipient} end", 3, "/x", "-f", "s@example.com", "--",
+                 "a+x-y@example.org", "\"b c\"@example.net", "-rf@x", "end");
+    EXPECT_WORDS("/x ${user}", 3, "/x", "a", "b c", "-rf");
+    EXPECT_WORDS("/x ${extension}.", 3, "/x", "x-y.", ".", ".");
+}
+
+Test(macro, null_sender_is_an_empty_word, .init = set_up)
+{
+    session.transaction.reverse_path.address = SPAN("");
+    EXPECT_WORDS("/x -f ${sender} y", 1, "/x", "-f", "", "y");
+}
+
+Test(macro, nothing_is_expanded_twice, .init = set_up)
+{
+    session.transaction.reverse_path.address = SPAN("${recipient}$$\"; id `x`\"@x");
+    EXPECT_WORDS("/x ${sender}", 1, "/x", "${recipient}$$\"; id `x`\"@x");
+}
+
+Test(macro, a_full_arena_is_an_answer, .init = set_up)
+{
+    char room[64];
+    struct arena a = {.base = room, .cap = sizeof room};
+    const struct macro_run run = {.session = &session, .peer = &peer, .first = recipients,
+                                  .recipients = 3};
+
+    cr_expect_null(macro_environment(&run, &a));
+}
+
+Test(macro, environment_has_no_other_names, .init = set_up)
+{
+    static const char *const names[] = {
+        "PATH",        "LANG",        "TZ",          "RECIPIENT_COUNT", "SENDER",
+        "RECIPIENT",   "LOCAL",       "EXTENSION",   "DOMAIN",          "SMTPIN_SIZE",
+        "SMTPIN_ID",   "SMTPIN_BODY", "CLIENT_PORT", "CLIENT_ADDRESS",  "CLIENT_HOSTNAME",
+        "CLIENT_HELO", "CLIENT_PROTOCOL"};
+    char room[8192];
+    struct arena a = {.base = room, .cap = sizeof room};
+    const struct macro_run run = {.session = &session, .peer = &peer, .first = recipients,
+                                  .recipients = 1};
+    char **e;
+
+    setenv("SENDER", "evil", 1);
+    setenv("LD_PRELOAD_X", "evil", 1);
+    e = macro_environment(&run, &a);
+    cr_assert_not_null(e);
+    for (; *e != NULL; e++) {
+        const struct span name = span_first(span_of(*e), span_find(span_of(*e), '='));
+        bool known = false;
+
+        for (size_t i = 0; i < COUNT(names); i++)
+            known = known || span_eq(name, span_of(names[i]));
+        cr_expect(known, "%s", *e);
+        cr_expect_null(strstr(*e, "evil"));
+    }
+}
