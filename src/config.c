@@ -12,7 +12,10 @@
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 
-#define TEXT_OF(literal) {.p = (literal), .n = sizeof(literal) - 1}
+#define TEXT_OF(literal)                                                                           \
+    {                                                                                              \
+        .p = (literal), .n = sizeof(literal) - 1                                                   \
+    }
 
 struct key {
     struct span name;
@@ -156,8 +159,7 @@ static const char *set_networks(const struct key *k, void *field, struct span va
     return set_text(k, field, value, a);
 }
 
-static const char *set_address(const struct key *k, void *field, struct span value,
-                               struct arena *a)
+static const char *set_address(const struct key *k, void *field, struct span value, struct arena *a)
 {
     struct network n;
 
@@ -166,8 +168,7 @@ static const char *set_address(const struct key *k, void *field, struct span val
     return set_text(k, field, value, a);
 }
 
-static const char *set_command(const struct key *k, void *field, struct span value,
-                               struct arena *a)
+static const char *set_command(const struct key *k, void *field, struct span value, struct arena *a)
 {
     struct config_words words;
     const char *wrong = config_split(value, a, &words);
@@ -180,7 +181,7 @@ static const char *set_command(const struct key *k, void *field, struct span val
     return wrong;
 }
 
-#define KEY(key, function, place) \
+#define KEY(key, function, place)                                                                  \
     .name = TEXT_OF(key), .set = (function), .field = offsetof(struct config, place)
 
 static const struct key keys[] = {

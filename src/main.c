@@ -15,7 +15,7 @@ enum { OVERRIDES_MAX = 256, EXIT_USAGE = 64, EXIT_CONFIG = 78 };
 
 /* All memory of the program, in one mapping: pages that are not used are never there. */
 struct memory {
-    char config[2 * CONFIG_FILE_MAX + 65536];
+    char config[4 * CONFIG_FILE_MAX];
     struct serve_memory serve;
 };
 
@@ -103,8 +103,7 @@ static int run(const struct arguments *a, struct memory *m)
     /* Until the configuration says where to: so that its own mistakes are heard. */
     log_open(&log, CONFIG_LOG_AUTO, stderr_is_ours);
     report.context = &log;
-    connection.available =
-        config_load(&c, &arena, a->file, a->override, a->overrides, &report);
+    connection.available = config_load(&c, &arena, a->file, a->override, a->overrides, &report);
     log_open(&log, c.log, stderr_is_ours);
     connection.available = setup_user(&c, &report) && connection.available;
     peer_find(&peer, connection.in, &c);

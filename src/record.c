@@ -91,17 +91,16 @@ static void add_client(const struct record *r, struct log_record *l)
 
 static void add_sender(const struct smtp_transaction *t, struct log_record *l)
 {
-    log_add(l, "reverse_path", t->reverse_path.address.n > 0 ? t->reverse_path.address : SPAN("<>"));
+    log_add(l, "reverse_path",
+            t->reverse_path.address.n > 0 ? t->reverse_path.address : SPAN("<>"));
 }
 
 /* How the command ended, where that is not the reply's own plain meaning. */
 static void add_delivery(const struct record *r, struct log_record *l)
 {
     static const char *const ends[] = {
-        [CHILD_EXITED] = "exit",
-        [CHILD_SIGNALLED] = "signal",
-        [CHILD_TIMED_OUT] = "timeout",
-        [CHILD_NOT_STARTED] = "not_started",
+        [CHILD_EXITED] = "exit",       [CHILD_SIGNALLED] = "signal",
+        [CHILD_TIMED_OUT] = "timeout", [CHILD_NOT_STARTED] = "not_started",
         [CHILD_LOST] = "lost",
     };
     const struct child_result *c = &r->delivery.child;

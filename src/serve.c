@@ -38,9 +38,8 @@ static enum smtp_want give_up(struct serve *s, enum wire_result why, enum smtp_r
     record_end(&s->record, why == WIRE_EOF ? "eof" : why == WIRE_TIMEOUT ? "timeout" : "lost");
     if (why != WIRE_TIMEOUT)
         return SMTP_NEXT_CLOSE;
-    return smtp_session_interrupt(&s->session, clock_left(s->session_deadline) == 0
-                                                   ? SMTP_REPLY_SESSION_OVER
-                                                   : slow);
+    return smtp_session_interrupt(
+        &s->session, clock_left(s->session_deadline) == 0 ? SMTP_REPLY_SESSION_OVER : slow);
 }
 
 static enum smtp_want next_line(struct serve *s)
@@ -127,8 +126,7 @@ static enum wire_result fill_data(struct serve *s, uint64_t *deadline)
 {
     const size_t before = wire_unread(&s->wire).n;
     const uint64_t most = clock_now() + s->config->data_timeout;
-    const enum wire_result filled =
-        wire_fill(&s->wire, earlier(*deadline, s->session_deadline));
+    const enum wire_result filled = wire_fill(&s->wire, earlier(*deadline, s->session_deadline));
     const uint64_t came = wire_unread(&s->wire).n - before;
 
     if (s->config->min_data_rate == 0)
@@ -164,7 +162,8 @@ static enum smtp_want collect(struct serve *s)
         decode_unread(s, &data);
     }
     s->record.size = data.size;
-    if (data.fault == SMTP_DATA_FINE && (s->record.spool_error != 0 || spool_finish(&s->spool) < 0)) {
+    if (data.fault == SMTP_DATA_FINE &&
+        (s->record.spool_error != 0 || spool_finish(&s->spool) < 0)) {
         record_spool_error(&s->record, errno);
         data.fault = SMTP_DATA_NO_SPOOL;
     }
@@ -213,11 +212,16 @@ void serve(const struct config *c, const struct serve_connection *connection, st
         .config = c,
         .peer = connection->peer,
         .arena = {.base = memory->arena, .cap = sizeof memory->arena},
-        .wire = {.in = connection->in, .out = connection->out,
+        .wire = {.in = connection->in,
+                 .out = connection->out,
                  .send = {.p = memory->send, .cap = sizeof memory->send},
-                 .buffer = memory->read, .cap = sizeof memory->read},
-        .spool = {.fd = -1, .buffer = memory->spool, .cap = sizeof memory->spool,
-                  .memory = c->spool_memory, .dir = c->spool_dir.p},
+                 .buffer = memory->read,
+                 .cap = sizeof memory->read},
+        .spool = {.fd = -1,
+                  .buffer = memory->spool,
+                  .cap = sizeof memory->spool,
+                  .memory = c->spool_memory,
+                  .dir = c->spool_dir.p},
         .session_deadline = clock_now() + c->session_timeout,
     };
     enum smtp_want want;

@@ -175,8 +175,8 @@ static uint64_t directory_size(const struct target *t, const char *sub)
 
     while (d != NULL && (entry = readdir(d)) != NULL) {
         const char *mark = strstr(entry->d_name, ",S=");
-        const struct span digits =
-            span_first(span_of(mark == NULL ? "" : mark + 3), mark == NULL ? 0 : strspn(mark + 3, "0123456789"));
+        const struct span digits = span_first(span_of(mark == NULL ? "" : mark + 3),
+                                              mark == NULL ? 0 : strspn(mark + 3, "0123456789"));
 
         if (entry->d_name[0] == '.')
             continue;
@@ -247,8 +247,9 @@ static int write_tmp(const struct options *o, struct target *t, unsigned count, 
     t->in_tmp = true;
     good = copy(from, fd, &size) && fsync(fd) == 0;
     if (close(fd) < 0 || !good)
-        return temporary(path, errno == ENOSPC || errno == EDQUOT ? "4.2.2 No room for the message"
-                                                                  : "4.3.0 Mailbox can't be written");
+        return temporary(path, errno == ENOSPC || errno == EDQUOT
+                                   ? "4.2.2 No room for the message"
+                                   : "4.3.0 Mailbox can't be written");
     if (o->quota > 0 && directory_size(t, "new") + directory_size(t, "cur") + size > o->quota) {
         puts("4.2.2 Mailbox full");
         return EXIT_TEMPORARY;

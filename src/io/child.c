@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 enum {
-    GRACE = 2000,     /* milliseconds from SIGTERM to SIGKILL */
-    LAST_READS = 64,  /* reads of what is left in a pipe after the end */
-    TICK = 20,        /* milliseconds between looks, on a kernel without pidfd_open */
+    GRACE = 2000,    /* milliseconds from SIGTERM to SIGKILL */
+    LAST_READS = 64, /* reads of what is left in a pipe after the end */
+    TICK = 20,       /* milliseconds between looks, on a kernel without pidfd_open */
 };
 
 struct outlet {
@@ -41,9 +41,8 @@ static int set_attributes(posix_spawnattr_t *attributes)
     if (error == 0)
         error = posix_spawnattr_setpgroup(attributes, 0);
     if (error == 0)
-        error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF |
-                                                         POSIX_SPAWN_SETSIGMASK |
-                                                         POSIX_SPAWN_SETPGROUP);
+        error = posix_spawnattr_setflags(
+            attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
     return error;
 }
 

@@ -78,7 +78,8 @@ static struct smtp_reply answer(const struct deliver *d, struct deliver_report *
 {
     const bool qmail = d->config->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE;
     const unsigned status = (unsigned)report->child.status;
-    struct text room = {.p = arena_get(d->arena, SMTP_RESULT_TEXT_MAX), .cap = SMTP_RESULT_TEXT_MAX};
+    struct text room = {.p = arena_get(d->arena, SMTP_RESULT_TEXT_MAX),
+                        .cap = SMTP_RESULT_TEXT_MAX};
     struct smtp_reply reply;
 
     if (report->child.end != CHILD_EXITED)

@@ -6,8 +6,12 @@
 #include "config.h"
 
 enum log_kind { LOG_SESSION, LOG_TRANSACTION, LOG_REFUSAL, LOG_CONFIGURATION };
-enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5,
-                 LOG_LEVEL_INFO = 6 };
+enum log_level {
+    LOG_LEVEL_ERROR = 3,
+    LOG_LEVEL_WARNING = 4,
+    LOG_LEVEL_NOTICE = 5,
+    LOG_LEVEL_INFO = 6
+};
 
 enum { LOG_FIELDS_MAX = 64 };
 
@@ -22,13 +26,13 @@ struct log_record {
     enum log_level level;
     size_t n;
     struct log_field field[LOG_FIELDS_MAX];
-    size_t used; /* of room */
+    size_t used;     /* of room */
     char room[2048]; /* for values that are made for the record */
 };
 
 struct log {
     enum config_log target;
-    bool prefix; /* stderr is read by the journal: "<5>" sets the level */
+    bool prefix;                         /* stderr is read by the journal: "<5>" sets the level */
     int (*send)(const void *iov, int n); /* sd_journal_sendv */
 };
 

@@ -2,7 +2,10 @@
 
 #include <stdlib.h>
 
-#define TEXT_OF(literal) {.p = (literal), .n = sizeof(literal) - 1}
+#define TEXT_OF(literal)                                                                           \
+    {                                                                                              \
+        .p = (literal), .n = sizeof(literal) - 1                                                   \
+    }
 
 typedef void add_fact(struct text *out, const struct macro_run *run,
                       const struct smtp_recipient *r);

@@ -30,13 +30,13 @@ static enum smtp_opinion postmaster(const struct rules_question *q)
                       rules_domain_listed(q->config->domains, domain);
 
     return ours && span_eq_nocase(q->recipient->local, SPAN("postmaster")) ? SMTP_ACCEPT
-                                                                          : SMTP_NO_OPINION;
+                                                                           : SMTP_NO_OPINION;
 }
 
 static enum smtp_opinion domains(const struct rules_question *q)
 {
     return rules_domain_listed(q->config->domains, q->recipient->domain) ? SMTP_ACCEPT
-                                                                        : SMTP_NO_OPINION;
+                                                                         : SMTP_NO_OPINION;
 }
 
 /* The end of the chain: closed. */
@@ -46,7 +46,10 @@ static enum smtp_opinion relay(const struct rules_question *q)
     return SMTP_REFUSE;
 }
 
-#define TEXT_OF(literal) {.p = (literal), .n = sizeof(literal) - 1}
+#define TEXT_OF(literal)                                                                           \
+    {                                                                                              \
+        .p = (literal), .n = sizeof(literal) - 1                                                   \
+    }
 
 static const struct {
     enum smtp_opinion (*ask)(const struct rules_question *q);
@@ -56,7 +59,9 @@ static const struct {
     {.ask = postmaster, .reply = {.rule = "postmaster"}},
     {.ask = domains, .reply = {.rule = "domains"}},
     {.ask = relay,
-     .reply = {.code = 550, .enhanced = TEXT_OF("5.7.1"), .text = TEXT_OF("Relaying denied"),
+     .reply = {.code = 550,
+               .enhanced = TEXT_OF("5.7.1"),
+               .text = TEXT_OF("Relaying denied"),
                .rule = "relay"}},
 };
 

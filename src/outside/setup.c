@@ -17,6 +17,9 @@
 
 enum { LISTEN_FDS_START = 3 };
 
+static const char stays_root[] =
+    "note: started as root; without this key it stays root, and so do the commands";
+
 static bool number_is(const char *text, uint64_t least, uint64_t most)
 {
     uint64_t n;
@@ -46,7 +49,8 @@ void setup_process(int *in, int *out, bool *stderr_is_ours)
     const struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
     int spare = open("/dev/null", O_RDWR);
 
-    /* The lowest free one is taken: fill up to 2, so that no file of ours becomes a standard one. */
+    /* The lowest free one is taken: fill up to 2, so that no file of ours becomes a standard one.
+     */
     while (spare >= 0 && spare <= 2)
         spare = open("/dev/null", O_RDWR);
     *in = 0;
@@ -107,8 +111,12 @@ bool setup_user(const struct config *c, const struct config_report *report)
     uid_t uid;
     gid_t gid;
 
-    if (c->user.n == 0 || geteuid() != 0)
+    if (geteuid() != 0)
         return true;
+    if (c->user.n == 0) {
+        complain(report, "user", stays_root);
+        return true;
+    }
     if (!find_user(user, &uid, &gid)) {
         complain(report, "user", "no such user, or it is root");
         return false;
@@ -139,8 +147,7 @@ bool setup_check(const struct config *c, const struct config_report *report)
         good = false;
     }
     if (c->user.n == 0 && geteuid() == 0)
-        complain(report, "user",
-                 "note: started as root, without this key, it stays root and so do the commands");
+        complain(report, "user", stays_root);
     if (c->deliver.n > 0 && deliver_program(c->deliver.word[0], &room) == NULL) {
         complain(report, "deliver", "its program is not there, or can't be executed");
         good = false;

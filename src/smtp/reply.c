@@ -1,7 +1,10 @@
 #include "smtp/reply.h"
 
 #define ROW(c, e, t) .code = (c), .enhanced = SPAN_INIT(e), .text = SPAN_INIT(t)
-#define SPAN_INIT(literal) {.p = (literal), .n = sizeof(literal) - 1}
+#define SPAN_INIT(literal)                                                                         \
+    {                                                                                              \
+        .p = (literal), .n = sizeof(literal) - 1                                                   \
+    }
 
 /* Each code stands in RFC 5321 4.3.2 for the command that gets it; enhanced codes are those of
  * RFC 3463 and RFC 5248. 5.6.11 for bare line ends is what Exchange made known for them. */
@@ -13,8 +16,9 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_SENDER_OK] = {ROW(250, "2.1.0", "<%> Sender ok")},
     [SMTP_REPLY_RECIPIENT_OK] = {ROW(250, "2.1.5", "<%> Recipient ok")},
     [SMTP_REPLY_START_DATA] = {ROW(354, "", "Enter mail, end with \".\" on a line by itself")},
-    [SMTP_REPLY_VRFY] = {ROW(252, "2.0.0", "Cannot VRFY user, but will accept message and attempt "
-                                           "delivery")},
+    [SMTP_REPLY_VRFY] = {ROW(252, "2.0.0",
+                             "Cannot VRFY user, but will accept message and attempt "
+                             "delivery")},
     [SMTP_REPLY_HELP] = {ROW(214, "2.0.0", "%")},
     [SMTP_REPLY_NO_EXPN] = {ROW(502, "5.5.1", "EXPN is not implemented")},
     [SMTP_REPLY_UNKNOWN_COMMAND] = {ROW(500, "5.5.1", "Command not recognized"),
@@ -22,10 +26,10 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_BAD_BYTES] = {ROW(500, "5.5.2", "Control character in command"),
                               .rule = "control_character"},
     [SMTP_REPLY_LINE_TOO_LONG] = {ROW(500, "5.5.2", "Line too long"), .rule = "line_too_long"},
-    [SMTP_REPLY_BARE_LF] = {ROW(500, "5.6.11", "Bare LF; lines end with CRLF"),
-                            .close = true, .rule = "bare_lf"},
-    [SMTP_REPLY_BARE_CR] = {ROW(500, "5.6.11", "Bare CR; lines end with CRLF"),
-                            .close = true, .rule = "bare_cr"},
+    [SMTP_REPLY_BARE_LF] = {ROW(500, "5.6.11", "Bare LF; lines end with CRLF"), .close = true,
+                            .rule = "bare_lf"},
+    [SMTP_REPLY_BARE_CR] = {ROW(500, "5.6.11", "Bare CR; lines end with CRLF"), .close = true,
+                            .rule = "bare_cr"},
     [SMTP_REPLY_FOREIGN] = {ROW(421, "4.7.0", "% This is an SMTP server; closing connection"),
                             .close = true, .rule = "not_smtp"},
     [SMTP_REPLY_NO_ARGUMENT] = {ROW(501, "5.5.4", "% takes no argument"), .rule = "syntax"},
@@ -75,8 +79,8 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_TOO_MANY_TRANSACTIONS] = {ROW(421, "4.7.0",
                                               "% Too many transactions; closing connection"),
                                           .close = true, .rule = "max_transactions"},
-    [SMTP_REPLY_TIMEOUT] = {ROW(421, "4.4.2", "% Timeout; closing connection"),
-                            .close = true, .rule = "timeout"},
+    [SMTP_REPLY_TIMEOUT] = {ROW(421, "4.4.2", "% Timeout; closing connection"), .close = true,
+                            .rule = "timeout"},
     [SMTP_REPLY_TOO_SLOW] = {ROW(421, "4.4.2", "% Message comes too slowly; closing connection"),
                              .close = true, .rule = "min_data_rate"},
     [SMTP_REPLY_SESSION_OVER] = {ROW(421, "4.4.2", "% Session too long; closing connection"),

@@ -2,7 +2,10 @@
 
 #include "base/number.h"
 
-#define TEXT_OF(literal) {.p = (literal), .n = sizeof(literal) - 1}
+#define TEXT_OF(literal)                                                                           \
+    {                                                                                              \
+        .p = (literal), .n = sizeof(literal) - 1                                                   \
+    }
 
 struct row {
     unsigned status;
@@ -12,19 +15,29 @@ struct row {
 static const struct row rows[] = {
     {.status = 0, .reply = {.code = 250, .enhanced = TEXT_OF("2.0.0"), .text = TEXT_OF("OK")}},
     {.status = 65,
-     .reply = {.code = 554, .enhanced = TEXT_OF("5.6.0"), .text = TEXT_OF("Message refused"),
+     .reply = {.code = 554,
+               .enhanced = TEXT_OF("5.6.0"),
+               .text = TEXT_OF("Message refused"),
                .rule = "delivery"}},
     {.status = 67,
-     .reply = {.code = 550, .enhanced = TEXT_OF("5.1.1"), .text = TEXT_OF("User unknown"),
+     .reply = {.code = 550,
+               .enhanced = TEXT_OF("5.1.1"),
+               .text = TEXT_OF("User unknown"),
                .rule = "delivery"}},
     {.status = 68,
-     .reply = {.code = 550, .enhanced = TEXT_OF("5.1.2"), .text = TEXT_OF("Host unknown"),
+     .reply = {.code = 550,
+               .enhanced = TEXT_OF("5.1.2"),
+               .text = TEXT_OF("Host unknown"),
                .rule = "delivery"}},
     {.status = 77,
-     .reply = {.code = 550, .enhanced = TEXT_OF("5.7.1"), .text = TEXT_OF("Permission denied"),
+     .reply = {.code = 550,
+               .enhanced = TEXT_OF("5.7.1"),
+               .text = TEXT_OF("Permission denied"),
                .rule = "delivery"}},
     {.status = 100,
-     .reply = {.code = 554, .enhanced = TEXT_OF("5.3.0"), .text = TEXT_OF("Delivery refused"),
+     .reply = {.code = 554,
+               .enhanced = TEXT_OF("5.3.0"),
+               .text = TEXT_OF("Delivery refused"),
                .rule = "delivery"}},
 };
 

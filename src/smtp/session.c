@@ -38,8 +38,7 @@ enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_optio
         .phase = SMTP_CONNECTED,
     };
     arena_reset(arena);
-    return smtp_say(s, available ? SMTP_REPLY_GREETING : SMTP_REPLY_UNAVAILABLE,
-                    options->hostname);
+    return smtp_say(s, available ? SMTP_REPLY_GREETING : SMTP_REPLY_UNAVAILABLE, options->hostname);
 }
 
 enum smtp_want smtp_session_line(struct smtp_session *s, struct span line)
@@ -90,8 +89,8 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
     if (reply.code == 0) {
         const char *rule = reply.rule;
 
-        reply = *smtp_reply(verdict->opinion == SMTP_DEFER ? SMTP_REPLY_DEFERRED
-                                                           : SMTP_REPLY_REFUSED);
+        reply =
+            *smtp_reply(verdict->opinion == SMTP_DEFER ? SMTP_REPLY_DEFERRED : SMTP_REPLY_REFUSED);
         if (rule != NULL)
             reply.rule = rule;
     }

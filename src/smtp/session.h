@@ -12,8 +12,8 @@
 
 #include "base/arena.h"
 #include "base/text.h"
-#include "smtp/line.h"
 #include "smtp/data.h"
+#include "smtp/line.h"
 #include "smtp/path.h"
 #include "smtp/reply.h"
 

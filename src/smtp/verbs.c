@@ -16,7 +16,7 @@ struct verb {
     struct span name;
     struct span syntax; /* for HELP and for 501 */
     enum argument argument;
-    unsigned phases; /* where it is legal */
+    unsigned phases;              /* where it is legal */
     enum smtp_reply_id misplaced; /* the reply elsewhere */
     bool may_need_helo;
     enum smtp_want (*run)(struct smtp_session *s, struct span argument);
@@ -207,30 +207,63 @@ static enum smtp_want do_quit(struct smtp_session *s, struct span argument)
 
 static enum smtp_want do_help(struct smtp_session *s, struct span argument);
 
-#define NAME(literal) {.p = (literal), .n = sizeof(literal) - 1}
+#define NAME(literal)                                                                              \
+    {                                                                                              \
+        .p = (literal), .n = sizeof(literal) - 1                                                   \
+    }
 
 static const struct verb verbs[] = {
-    {.name = NAME("EHLO"), .syntax = NAME("EHLO hostname"), .argument = ARGUMENT_NEEDED,
-     .phases = ANY_PHASE, .run = do_ehlo},
-    {.name = NAME("HELO"), .syntax = NAME("HELO hostname"), .argument = ARGUMENT_NEEDED,
-     .phases = ANY_PHASE, .run = do_helo},
-    {.name = NAME("MAIL"), .syntax = NAME("MAIL FROM:<address> [parameters]"),
-     .argument = ARGUMENT_FROM, .phases = SMTP_CONNECTED | SMTP_GREETED,
-     .misplaced = SMTP_REPLY_MAIL_TWICE, .may_need_helo = true, .run = do_mail},
-    {.name = NAME("RCPT"), .syntax = NAME("RCPT TO:<address> [parameters]"),
-     .argument = ARGUMENT_TO, .phases = SMTP_MAIL | SMTP_RCPT,
-     .misplaced = SMTP_REPLY_MAIL_FIRST, .may_need_helo = true, .run = do_rcpt},
-    {.name = NAME("DATA"), .syntax = NAME("DATA"), .phases = SMTP_RCPT,
-     .misplaced = SMTP_REPLY_MAIL_FIRST, .may_need_helo = true, .run = do_data},
+    {.name = NAME("EHLO"),
+     .syntax = NAME("EHLO hostname"),
+     .argument = ARGUMENT_NEEDED,
+     .phases = ANY_PHASE,
+     .run = do_ehlo},
+    {.name = NAME("HELO"),
+     .syntax = NAME("HELO hostname"),
+     .argument = ARGUMENT_NEEDED,
+     .phases = ANY_PHASE,
+     .run = do_helo},
+    {.name = NAME("MAIL"),
+     .syntax = NAME("MAIL FROM:<address> [parameters]"),
+     .argument = ARGUMENT_FROM,
+     .phases = SMTP_CONNECTED | SMTP_GREETED,
+     .misplaced = SMTP_REPLY_MAIL_TWICE,
+     .may_need_helo = true,
+     .run = do_mail},
+    {.name = NAME("RCPT"),
+     .syntax = NAME("RCPT TO:<address> [parameters]"),
+     .argument = ARGUMENT_TO,
+     .phases = SMTP_MAIL | SMTP_RCPT,
+     .misplaced = SMTP_REPLY_MAIL_FIRST,
+     .may_need_helo = true,
+     .run = do_rcpt},
+    {.name = NAME("DATA"),
+     .syntax = NAME("DATA"),
+     .phases = SMTP_RCPT,
+     .misplaced = SMTP_REPLY_MAIL_FIRST,
+     .may_need_helo = true,
+     .run = do_data},
     {.name = NAME("RSET"), .syntax = NAME("RSET"), .phases = ANY_PHASE, .run = do_rset},
-    {.name = NAME("NOOP"), .syntax = NAME("NOOP [text]"), .argument = ARGUMENT_ANY,
-     .phases = ANY_PHASE, .run = do_noop},
-    {.name = NAME("VRFY"), .syntax = NAME("VRFY user"), .argument = ARGUMENT_NEEDED,
-     .phases = ANY_PHASE, .run = do_vrfy},
-    {.name = NAME("EXPN"), .syntax = NAME("EXPN list"), .argument = ARGUMENT_ANY,
-     .phases = ANY_PHASE, .run = do_expn},
-    {.name = NAME("HELP"), .syntax = NAME("HELP [command]"), .argument = ARGUMENT_ANY,
-     .phases = ANY_PHASE, .run = do_help},
+    {.name = NAME("NOOP"),
+     .syntax = NAME("NOOP [text]"),
+     .argument = ARGUMENT_ANY,
+     .phases = ANY_PHASE,
+     .run = do_noop},
+    {.name = NAME("VRFY"),
+     .syntax = NAME("VRFY user"),
+     .argument = ARGUMENT_NEEDED,
+     .phases = ANY_PHASE,
+     .run = do_vrfy},
+    {.name = NAME("EXPN"),
+     .syntax = NAME("EXPN list"),
+     .argument = ARGUMENT_ANY,
+     .phases = ANY_PHASE,
+     .run = do_expn},
+    {.name = NAME("HELP"),
+     .syntax = NAME("HELP [command]"),
+     .argument = ARGUMENT_ANY,
+     .phases = ANY_PHASE,
+     .run = do_help},
     {.name = NAME("QUIT"), .syntax = NAME("QUIT"), .phases = ANY_PHASE, .run = do_quit},
 };
 
@@ -267,8 +300,9 @@ static enum smtp_want do_help(struct smtp_session *s, struct span argument)
  * a TLS record. Whatever follows is not SMTP either, so the first such line ends the session. */
 static bool is_foreign(struct span line)
 {
-    static const char *const methods[] = {"GET ",    "POST ",    "PUT ",     "HEAD ", "DELETE ",
-                                          "OPTIONS ", "CONNECT ", "PATCH ", "TRACE ", "PRI * HTTP/"};
+    static const char *const methods[] = {"GET ",    "POST ",      "PUT ",     "HEAD ",
+                                          "DELETE ", "OPTIONS ",   "CONNECT ", "PATCH ",
+                                          "TRACE ",  "PRI * HTTP/"};
 
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
         if (span_starts_nocase(line, span_of(methods[i])))
@@ -332,10 +366,9 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
     if (v == NULL)
         return smtp_say(s, SMTP_REPLY_UNKNOWN_COMMAND, SPAN(""));
     if (!fits(v, &argument))
-        return smtp_say(s,
-                        v->argument == ARGUMENT_NONE ? SMTP_REPLY_NO_ARGUMENT
-                                                     : SMTP_REPLY_WANTS_ARGUMENT,
-                        v->argument == ARGUMENT_NONE ? v->name : v->syntax);
+        return smtp_say(
+            s, v->argument == ARGUMENT_NONE ? SMTP_REPLY_NO_ARGUMENT : SMTP_REPLY_WANTS_ARGUMENT,
+            v->argument == ARGUMENT_NONE ? v->name : v->syntax);
     if (v->may_need_helo && s->options->helo_required && s->phase == SMTP_CONNECTED)
         return smtp_say(s, SMTP_REPLY_HELLO_FIRST, SPAN(""));
     if (!(v->phases & s->phase))

@@ -38,12 +38,23 @@ Test(span, utf8)
         const char *bytes;
         bool valid;
     } cases[] = {
-        {"", true},           {"abc", true},           {"\xc3\xa9", true},
-        {"\xe2\x82\xac", true}, {"\xf0\x9f\x93\xa7", true}, {"\xf4\x8f\xbf\xbf", true},
-        {"\xc0\x80", false},  {"\xc1\xbf", false},     {"\xe0\x9f\xbf", false},
-        {"\xed\xa0\x80", false}, {"\xf0\x8f\xbf\xbf", false}, {"\xf4\x90\x80\x80", false},
-        {"\xf5\x80\x80\x80", false}, {"\x80", false},  {"\xc3", false},
-        {"\xe2\x82", false},  {"\xff", false},
+        {"", true},
+        {"abc", true},
+        {"\xc3\xa9", true},
+        {"\xe2\x82\xac", true},
+        {"\xf0\x9f\x93\xa7", true},
+        {"\xf4\x8f\xbf\xbf", true},
+        {"\xc0\x80", false},
+        {"\xc1\xbf", false},
+        {"\xe0\x9f\xbf", false},
+        {"\xed\xa0\x80", false},
+        {"\xf0\x8f\xbf\xbf", false},
+        {"\xf4\x90\x80\x80", false},
+        {"\xf5\x80\x80\x80", false},
+        {"\x80", false},
+        {"\xc3", false},
+        {"\xe2\x82", false},
+        {"\xff", false},
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -181,15 +181,32 @@ Test(path, ipv6)
         const char *text;
         bool valid;
     } cases[] = {
-        {"1:2:3:4:5:6:7:8", true},  {"::", true},          {"::1", true},
-        {"1::", true},              {"1:2:3:4:5:6::", true}, {"::1:2:3:4:5:6", true},
-        {"1:2:3::4:5:6", true},     {"1:2:3:4:5:6:7::", false}, /* "::" is two groups or more */
-        {"::2:3:4:5:6:7:8", false}, {"1:2:3:4:5:6:1.2.3.4", true}, {"::1.2.3.4", true},
-        {"::ffff:1.2.3.4", true},   {"1:2:3:4::1.2.3.4", true}, {"1:2:3:4:5::1.2.3.4", false},
-        {"1:2:3:4:5:6:7:1.2.3.4", false}, {"1.2.3.4", false}, {"1:2:3:4:5:6:7:8:9", false},
-        {":1:2:3:4:5:6:7", false},  {"1:2:3:4:5:6:7:", false}, {":::", false},
-        {"1:::2", false},           {"fe80::1%eth0", false}, {"::1.2.3.256", false},
-        {"1.2.3.4::", false},       {"abcd:EF01::", true},  {"00000::", false},
+        {"1:2:3:4:5:6:7:8", true},
+        {"::", true},
+        {"::1", true},
+        {"1::", true},
+        {"1:2:3:4:5:6::", true},
+        {"::1:2:3:4:5:6", true},
+        {"1:2:3::4:5:6", true},
+        {"1:2:3:4:5:6:7::", false}, /* "::" is two groups or more */
+        {"::2:3:4:5:6:7:8", false},
+        {"1:2:3:4:5:6:1.2.3.4", true},
+        {"::1.2.3.4", true},
+        {"::ffff:1.2.3.4", true},
+        {"1:2:3:4::1.2.3.4", true},
+        {"1:2:3:4:5::1.2.3.4", false},
+        {"1:2:3:4:5:6:7:1.2.3.4", false},
+        {"1.2.3.4", false},
+        {"1:2:3:4:5:6:7:8:9", false},
+        {":1:2:3:4:5:6:7", false},
+        {"1:2:3:4:5:6:7:", false},
+        {":::", false},
+        {"1:::2", false},
+        {"fe80::1%eth0", false},
+        {"::1.2.3.256", false},
+        {"1.2.3.4::", false},
+        {"abcd:EF01::", true},
+        {"00000::", false},
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -216,9 +233,10 @@ Test(path, limits)
     cr_expect(smtp_is_domain(span_first(span_of(domain), 255), false));
     cr_expect_not(smtp_is_domain(span_of(domain), false));
     for (size_t local = 63; local <= SMTP_LOCAL_MAX + 1; local++) {
-        const int n = snprintf(text, sizeof text, "<%.*s%.*s%.*s@%.255s>", (int)(local > 64 ? 64 : local),
-                               label, (int)(local > 64 ? (local > 128 ? 64 : local - 64) : 0), label,
-                               (int)(local > 128 ? local - 128 : 0), label, domain);
+        const int n =
+            snprintf(text, sizeof text, "<%.*s%.*s%.*s@%.255s>", (int)(local > 64 ? 64 : local),
+                     label, (int)(local > 64 ? (local > 128 ? 64 : local - 64) : 0), label,
+                     (int)(local > 128 ? local - 128 : 0), label, domain);
 
         in = (struct span){.p = text, .n = (size_t)n};
         arena_reset(&a);

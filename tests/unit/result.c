@@ -6,10 +6,10 @@ Test(result, exit_statuses)
 {
     for (unsigned status = 0; status < 256; status++) {
         const struct smtp_reply r = smtp_result_of_exit(status);
-        const unsigned expected = status == 0                                      ? 250
-                                  : status == 65 || status == 100                 ? 554
+        const unsigned expected = status == 0                                    ? 250
+                                  : status == 65 || status == 100                ? 554
                                   : status == 67 || status == 68 || status == 77 ? 550
-                                                                                  : 451;
+                                                                                 : 451;
 
         cr_expect_eq(r.code, expected, "status %u", status);
         cr_expect_eq(r.enhanced.p[0], (char)('0' + expected / 100), "status %u", status);
@@ -20,7 +20,7 @@ Test(result, qmail_queue_statuses)
 {
     for (unsigned status = 0; status < 256; status++)
         cr_expect_eq(smtp_result_of_qmail_queue(status).code,
-                     status == 0                   ? 250
+                     status == 0                    ? 250
                      : status >= 11 && status <= 40 ? 554
                                                     : 451,
                      "status %u", status);

@@ -59,16 +59,27 @@ static const struct {
     unsigned code[4];
     enum smtp_phase after[4];
 } table[] = {
-#define ALL(x) {x, x, x, x}
-#define STAYS {SMTP_CONNECTED, SMTP_GREETED, SMTP_MAIL, SMTP_RCPT}
-#define FORGETS {SMTP_CONNECTED, SMTP_GREETED, SMTP_GREETED, SMTP_GREETED}
+#define ALL(x)                                                                                     \
+    {                                                                                              \
+        x, x, x, x                                                                                 \
+    }
+#define STAYS                                                                                      \
+    {                                                                                              \
+        SMTP_CONNECTED, SMTP_GREETED, SMTP_MAIL, SMTP_RCPT                                         \
+    }
+#define FORGETS                                                                                    \
+    {                                                                                              \
+        SMTP_CONNECTED, SMTP_GREETED, SMTP_GREETED, SMTP_GREETED                                   \
+    }
     {"EHLO x.example", ALL(250), ALL(SMTP_GREETED)},
     {"HELO x.example", ALL(250), ALL(SMTP_GREETED)},
     {"EHLO", ALL(501), STAYS},
     {"HELO bad name", ALL(501), STAYS},
     {"MAIL FROM:<>", {250, 250, 503, 503}, {SMTP_MAIL, SMTP_MAIL, SMTP_MAIL, SMTP_RCPT}},
     {"MAIL FROM:x", {501, 501, 503, 503}, STAYS},
-    {"RCPT TO:<b@example.org>", {503, 503, 250, 250}, {SMTP_CONNECTED, SMTP_GREETED, SMTP_RCPT, SMTP_RCPT}},
+    {"RCPT TO:<b@example.org>",
+     {503, 503, 250, 250},
+     {SMTP_CONNECTED, SMTP_GREETED, SMTP_RCPT, SMTP_RCPT}},
     {"RCPT TO:<b>", {503, 503, 501, 501}, STAYS},
     {"DATA", {503, 503, 503, 354}, STAYS},
     {"RSET", ALL(250), FORGETS},
@@ -96,9 +107,9 @@ Test(session, every_verb_in_every_phase)
                          table[i].line, phase);
             cr_expect_eq(f.s.phase, table[i].after[phase], "%s in phase %u", table[i].line, phase);
             cr_expect_eq(f.want,
-                         strcmp(table[i].line, "QUIT") == 0              ? SMTP_NEXT_CLOSE
-                         : f.out.p[0] == '3' ? SMTP_NEXT_DATA
-                                             : SMTP_NEXT_LINE,
+                         strcmp(table[i].line, "QUIT") == 0 ? SMTP_NEXT_CLOSE
+                         : f.out.p[0] == '3'                ? SMTP_NEXT_DATA
+                                                            : SMTP_NEXT_LINE,
                          "%s in phase %u", table[i].line, phase);
         }
 }
@@ -136,7 +147,8 @@ Test(session, every_reply_is_well_formed)
         cr_expect(r->text.n > 0, "reply %u has a text", id);
         if (r->enhanced.n > 0)
             cr_expect_eq(r->enhanced.p[0], (char)('0' + r->code / 100), "reply %u", id);
-        cr_expect_eq(r->code >= 400, r->rule != NULL || r->code == 502, "reply %u: refusals have a rule", id);
+        cr_expect_eq(r->code >= 400, r->rule != NULL || r->code == 502,
+                     "reply %u: refusals have a rule", id);
         cr_expect(r->code != 421 || r->close, "421 closes");
         cr_expect(r->code != 354 || r->enhanced.n == 0, "no enhanced code with 3yz");
         smtp_reply_line(&out, r, true, true, SPAN("arg\r\n250 forged"));

@@ -13,14 +13,22 @@ Test(network, parse_and_match)
         const char *list, *address;
         bool has;
     } cases[] = {
-        {"192.0.2.0/24", "192.0.2.255", true},    {"192.0.2.0/24", "192.0.3.0", false},
-        {"192.0.2.1", "192.0.2.1", true},         {"192.0.2.1", "192.0.2.2", false},
-        {"0.0.0.0/0", "255.255.255.255", true},   {"0.0.0.0/0", "::1", false},
-        {"::/0", "192.0.2.1", true},              {"::ffff:192.0.2.1", "192.0.2.1", true},
-        {"192.0.2.0/24", "::ffff:192.0.2.7", true}, {"2001:db8::/33", "2001:db8:7fff::", true},
-        {"2001:db8::/33", "2001:db8:8000::", false}, {"10.0.0.0/8, 192.0.2.1", "192.0.2.1", true},
-        {"", "192.0.2.1", false},                 {"192.0.2.0/24", "", false},
-        {"192.0.2.0/24", "192.0.2.0/25", false},  {"192.0.2.0/24", "nonsense", false},
+        {"192.0.2.0/24", "192.0.2.255", true},
+        {"192.0.2.0/24", "192.0.3.0", false},
+        {"192.0.2.1", "192.0.2.1", true},
+        {"192.0.2.1", "192.0.2.2", false},
+        {"0.0.0.0/0", "255.255.255.255", true},
+        {"0.0.0.0/0", "::1", false},
+        {"::/0", "192.0.2.1", true},
+        {"::ffff:192.0.2.1", "192.0.2.1", true},
+        {"192.0.2.0/24", "::ffff:192.0.2.7", true},
+        {"2001:db8::/33", "2001:db8:7fff::", true},
+        {"2001:db8::/33", "2001:db8:8000::", false},
+        {"10.0.0.0/8, 192.0.2.1", "192.0.2.1", true},
+        {"", "192.0.2.1", false},
+        {"192.0.2.0/24", "", false},
+        {"192.0.2.0/24", "192.0.2.0/25", false},
+        {"192.0.2.0/24", "nonsense", false},
     };
     struct network n;
 
@@ -161,7 +169,8 @@ Test(config, every_mistake_is_told)
 
 static struct smtp_recipient recipients[3];
 static struct smtp_session session;
-static const struct peer peer = {.address = {.p = "192.0.2.1", .n = 9}, .port = {.p = "25", .n = 2}};
+static const struct peer peer = {.address = {.p = "192.0.2.1", .n = 9},
+                                 .port = {.p = "25", .n = 2}};
 
 static void set_recipient(struct smtp_recipient *r, const char *address, const char *local,
                           const char *domain)
@@ -175,8 +184,12 @@ static char **expand(const char *command, size_t count)
 {
     static char room[16384];
     static struct arena a;
-    const struct macro_run run = {.session = &session, .peer = &peer, .id = SPAN("ID"),
-                                  .delimiter = SPAN("+-"), .size = 42, .first = recipients,
+    const struct macro_run run = {.session = &session,
+                                  .peer = &peer,
+                                  .id = SPAN("ID"),
+                                  .delimiter = SPAN("+-"),
+                                  .size = 42,
+                                  .first = recipients,
                                   .recipients = count};
     struct config_words words;
 
@@ -251,8 +264,8 @@ Test(macro, a_full_arena_is_an_answer, .init = set_up)
 {
     char room[64];
     struct arena a = {.base = room, .cap = sizeof room};
-    const struct macro_run run = {.session = &session, .peer = &peer, .first = recipients,
-                                  .recipients = 3};
+    const struct macro_run run = {
+        .session = &session, .peer = &peer, .first = recipients, .recipients = 3};
 
     cr_expect_null(macro_environment(&run, &a));
 }
@@ -260,14 +273,14 @@ Test(macro, a_full_arena_is_an_answer, .init = set_up)
 Test(macro, environment_has_no_other_names, .init = set_up)
 {
     static const char *const names[] = {
-        "PATH",        "LANG",        "TZ",          "RECIPIENT_COUNT", "SENDER",
-        "RECIPIENT",   "LOCAL",       "EXTENSION",   "DOMAIN",          "SMTPIN_SIZE",
-        "SMTPIN_ID",   "SMTPIN_BODY", "CLIENT_PORT", "CLIENT_ADDRESS",  "CLIENT_HOSTNAME",
+        "PATH",        "LANG",           "TZ",          "RECIPIENT_COUNT", "SENDER",
+        "RECIPIENT",   "LOCAL",          "EXTENSION",   "DOMAIN",          "SMTPIN_SIZE",
+        "SMTPIN_ID",   "SMTPIN_BODY",    "CLIENT_PORT", "CLIENT_ADDRESS",  "CLIENT_HOSTNAME",
         "CLIENT_HELO", "CLIENT_PROTOCOL"};
     char room[8192];
     struct arena a = {.base = room, .cap = sizeof room};
-    const struct macro_run run = {.session = &session, .peer = &peer, .first = recipients,
-                                  .recipients = 1};
+    const struct macro_run run = {
+        .session = &session, .peer = &peer, .first = recipients, .recipients = 1};
     char **e;
 
     setenv("SENDER", "evil", 1);

@@ -21,8 +21,8 @@ static inline struct span guarded(const char *bytes, size_t n)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     const size_t pages = (n + page - 1) / page + 1;
-    char *base = mmap(NULL, (pages + 1) * page, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *base =
+        mmap(NULL, (pages + 1) * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     cr_assert(base != MAP_FAILED);
     mprotect(base + pages * page, page, PROT_NONE);

@@ -13,7 +13,7 @@
 enum { IN_MAX = 1 << 16, OUT_MAX = 1 << 20, MESSAGE_MAX = 1 << 27, ARENA_MAX = 1 << 22 };
 
 struct server_memory {
-    char config[2 * CONFIG_FILE_MAX];
+    char config[4 * CONFIG_FILE_MAX];
     char arena[ARENA_MAX];
     char in[IN_MAX];
     char out[OUT_MAX];
@@ -127,8 +127,7 @@ static bool feed_line(struct server *s)
 {
     struct span line;
     size_t used;
-    const enum smtp_line_result found =
-        smtp_line_scan(&s->line, text_span(&s->in), &line, &used);
+    const enum smtp_line_result found = smtp_line_scan(&s->line, text_span(&s->in), &line, &used);
 
     if (found == SMTP_LINE_READY)
         s->want = smtp_session_line(&s->session, line);
@@ -213,8 +212,11 @@ void replay_core(const struct transcript *t, const struct replay_options *o, str
     struct server_memory *m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE,
                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     struct server *s = calloc(1, sizeof *s);
-    const struct endpoint e = {.context = s, .send = core_send, .receive = core_receive,
-                               .half_close = core_end, .disconnect = core_end};
+    const struct endpoint e = {.context = s,
+                               .send = core_send,
+                               .receive = core_receive,
+                               .half_close = core_end,
+                               .disconnect = core_end};
     const char *settings[2 * TRANSCRIPT_SETTINGS_MAX];
     const struct config_report silent = {.say = NULL};
     struct arena config_arena;

@@ -331,16 +331,14 @@ static struct span without_trace(struct span message, struct arena *a)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct span after = message;
 
-        if (take_field(&after, &field) &&
-            span_starts_nocase(text_span(&field), span_of(names[i])))
+        if (take_field(&after, &field) && span_starts_nocase(text_span(&field), span_of(names[i])))
             message = after;
     }
     return message;
 }
 
 /* The first line in which they differ. */
-static void compare_message(const struct delivery *expected, struct span got,
-                            struct differences *d)
+static void compare_message(const struct delivery *expected, struct span got, struct differences *d)
 {
     struct span want = expected->message;
     unsigned line = expected->line;
@@ -359,8 +357,8 @@ static void compare_message(const struct delivery *expected, struct span got,
     }
 }
 
-void compare_delivery(const struct delivery *expected, const struct recorded *got,
-                      struct arena *a, struct differences *d)
+void compare_delivery(const struct delivery *expected, const struct recorded *got, struct arena *a,
+                      struct differences *d)
 {
     if (expected == NULL) {
         const struct expectation x = {.value = SPAN("(no run of the command)")};

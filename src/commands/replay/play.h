@@ -43,7 +43,7 @@ struct recorded {
 };
 
 /* Compares a run with what is expected of it (NULL: nothing, it should not be). */
-void compare_delivery(const struct delivery *expected, const struct recorded *got,
-                      struct arena *a, struct differences *d);
+void compare_delivery(const struct delivery *expected, const struct recorded *got, struct arena *a,
+                      struct differences *d);
 
 #endif

@@ -291,7 +291,8 @@ void replay_program(const struct transcript *t, const struct replay_options *o, 
 {
     const char *tmp = getenv("TMPDIR");
     struct connection *c = calloc(1, sizeof *c);
-    const struct endpoint e = {.context = c, .send = connection_send,
+    const struct endpoint e = {.context = c,
+                               .send = connection_send,
                                .receive = connection_receive,
                                .half_close = connection_half_close,
                                .disconnect = connection_disconnect};

@@ -17,8 +17,8 @@ struct replay_options {
 };
 
 /* The settings of a transcript, then those of the command line. Returns how many. */
-size_t replay_settings(const struct transcript *t, const struct replay_options *o,
-                       const char **out, size_t room);
+size_t replay_settings(const struct transcript *t, const struct replay_options *o, const char **out,
+                       size_t room);
 /* Each plays the transcript and adds what differs. */
 void replay_program(const struct transcript *t, const struct replay_options *o, struct arena *a,
                     struct differences *d);

@@ -26,8 +26,8 @@ static const char usage[] =
     "  --verbose          show the program's log on stderr\n"
     "Exit status: 0 all as expected, 1 not, 64 wrong usage or a transcript that can't be read.\n";
 
-size_t replay_settings(const struct transcript *t, const struct replay_options *o,
-                       const char **out, size_t room)
+size_t replay_settings(const struct transcript *t, const struct replay_options *o, const char **out,
+                       size_t room)
 {
     size_t n = 0;
 

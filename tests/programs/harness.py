@@ -1,0 +1,167 @@
+"""What the tests with real programs share: TAP, sessions with smtpin, a command that records."""
+import os, shutil, signal, socket, subprocess, sys, tempfile, time
+
+BUILD = os.environ["SMTPIN_BUILD"]
+SMTPIN = os.path.join(BUILD, "smtpin")
+MAILDIR = os.path.join(BUILD, "smtpin-maildir")
+REPLAY = os.path.join(BUILD, "smtpin-replay")
+SOURCE = os.environ["SMTPIN_SOURCE"]
+SANITIZED = os.environ.get("SMTPIN_SANITIZED") == "1"
+TMP = tempfile.mkdtemp(prefix="smtpin-test.")
+os.chmod(TMP, 0o755)
+
+_count = 0
+_failed = 0
+
+
+def ok(condition, name, detail=""):
+    global _count, _failed
+    _count += 1
+    if not condition:
+        _failed += 1
+        for line in str(detail).splitlines():
+            print("# " + line)
+    print(f"{'ok' if condition else 'not ok'} {_count} - {name}", flush=True)
+    return condition
+
+
+def equal(got, expected, name):
+    return ok(got == expected, name, f"expected {expected!r}\ngot      {got!r}")
+
+
+def skip(name, why):
+    global _count
+    _count += 1
+    print(f"ok {_count} - {name} # SKIP {why}", flush=True)
+
+
+def done():
+    shutil.rmtree(TMP, ignore_errors=True)
+    print(f"1..{_count}")
+    sys.exit(1 if _failed else 0)
+
+
+def have(program):
+    return shutil.which(program) is not None
+
+
+def taker(name="taken"):
+    """A directory, and a `deliver =` that stores each message, environment and argv in it."""
+    directory = os.path.join(TMP, name)
+    os.makedirs(directory, exist_ok=True)
+    os.chmod(directory, 0o777)
+    script = os.path.join(TMP, name + ".sh")
+    with open(script, "w") as f:
+        f.write('#!/bin/sh\nd=$1; shift\ncat >"$d/$SMTPIN_ID.part" || exit 75\n'
+                'env >"$d/$SMTPIN_ID.env"\nprintf "%s\\n" "$@" >"$d/$SMTPIN_ID.argv"\n'
+                'mv "$d/$SMTPIN_ID.part" "$d/$SMTPIN_ID.msg"\n')
+    os.chmod(script, 0o755)
+    return directory, f"{script} {directory} ${{sender}} ${{recipient}}"
+
+
+def messages(directory):
+    return [open(os.path.join(directory, n), "rb").read()
+            for n in sorted(os.listdir(directory)) if n.endswith(".msg")]
+
+
+def clear(directory):
+    for n in os.listdir(directory):
+        os.unlink(os.path.join(directory, n))
+
+
+def arguments(settings):
+    a = [SMTPIN, "-f", "/dev/null"]
+    for k, v in {"hostname": "mx.example.org", "domains": "example.org", **settings}.items():
+        a += ["-o", f"{k}={v}"]
+    return a
+
+
+def pipe(data, settings=None, timeout=60, env=None, **more):
+    """A whole session on a pipe: (stdout, stderr, status)."""
+    p = subprocess.run(arguments(settings or {}), input=data, capture_output=True, timeout=timeout,
+                       env=env, **more)
+    return p.stdout, p.stderr, p.returncode
+
+
+def session(settings=None, **more):
+    """smtpin on one end of a socket pair: (process, our end)."""
+    ours, theirs = socket.socketpair()
+    p = subprocess.Popen(arguments(settings or {}), stdin=theirs, stdout=theirs,
+                         stderr=more.pop("stderr", subprocess.DEVNULL), **more)
+    theirs.close()
+    ours.settimeout(30)
+    return p, ours
+
+
+def read_reply(s):
+    data = b""
+    while True:
+        piece = s.recv(4096)
+        if not piece:
+            return data
+        data += piece
+        lines = data.split(b"\r\n")
+        if data.endswith(b"\r\n") and lines[-2][3:4] == b" ":
+            return data
+
+
+def read_all(s):
+    data = b""
+    while True:
+        try:
+            piece = s.recv(65536)
+        except ConnectionResetError:
+            return data
+        if not piece:
+            return data
+        data += piece
+
+
+ENVELOPE = b"EHLO client.example.com\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n"
+
+
+def mail(body=b"Subject: x\r\n\r\ntext\r\n", envelope=ENVELOPE):
+    return envelope + body + b".\r\nQUIT\r\n"
+
+
+def codes(out):
+    return [l[:3].decode() for l in out.split(b"\r\n") if l[3:4] == b" "]
+
+
+def final_reply(out):
+    """The reply to the message: the last but one."""
+    lines = [l for l in out.split(b"\r\n") if l[3:4] == b" "]
+    return lines[-2].decode() if len(lines) > 1 else ""
+
+
+def without_trace(message, eol=b"\n"):
+    """What the client sent: our three fields stand before it."""
+    lines = message.split(eol)
+    for name in (b"Return-Path:", b"Delivered-To:", b"Received:"):
+        if lines and lines[0].startswith(name):
+            lines.pop(0)
+            while lines and lines[0][:1] == b"\t":
+                lines.pop(0)
+    return eol.join(lines)
+
+
+def gone(pid, seconds=5):
+    """Has the process ended (or is nobody's any more)?"""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                if f.read().rsplit(")", 1)[1].split()[0] == "Z":
+                    return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def write(name, text, mode=0o755):
+    path = os.path.join(TMP, name)
+    with open(path, "w") as f:
+        f.write(text)
+    os.chmod(path, mode)
+    return path

@@ -1,0 +1,225 @@
+"""Starting it: whatever the super-server leaves in the process; --check, user, logs, memory."""
+import pty, resource, struct
+from harness import *
+
+directory, deliver = taker()
+ROOT = os.geteuid() == 0
+
+# Descriptors.
+def run(preexec=None, close_fds=True, settings=None, stderr=None, env=None):
+    clear(directory)
+    ours, theirs = socket.socketpair()
+    p = subprocess.Popen(arguments({"deliver": deliver, **(settings or {})}), stdin=theirs, stdout=theirs,
+                         stderr=theirs if stderr == "client" else stderr, preexec_fn=preexec, close_fds=close_fds, env=env)
+    theirs.close()
+    ours.settimeout(30)
+    ours.sendall(mail())
+    ours.shutdown(socket.SHUT_WR)
+    out = read_all(ours)
+    ours.close()
+    return out, p.wait(30)
+
+out, status = run(stderr="client")
+ok(codes(out)[-2:] == ["250", "221"] and b"smtpin[" not in out and status == 0, "stderr is the client: no log reaches it", out)
+out, status = run(preexec=lambda: os.close(2))
+ok(codes(out)[-2:] == ["250", "221"] and b"smtpin[" not in out, "descriptor 2 is closed", out)
+out, status = run(preexec=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN), stderr=subprocess.DEVNULL)
+ok(codes(out)[-2:] == ["250", "221"], "SIGCHLD is ignored", out)
+def ignore_all():
+    for s in (signal.SIGPIPE, signal.SIGALRM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(s, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGCHLD])
+out, status = run(preexec=ignore_all, stderr=subprocess.DEVNULL)
+ok(codes(out)[-2:] == ["250", "221"], "signals are ignored and blocked", out)
+out, status = run(env={}, stderr=subprocess.DEVNULL)
+ok(codes(out)[-2:] == ["250", "221"], "the environment is empty", out)
+p = subprocess.run(arguments({}), stdin=None, stdout=subprocess.PIPE, preexec_fn=lambda: (os.close(0), os.close(2)), timeout=30)
+equal(p.returncode, 0, "descriptor 0 is closed: it ends quietly")
+clear(directory)
+path = os.path.join(TMP, "session")
+open(path, "wb").write(mail())
+with open(path) as f:
+    p = subprocess.run(arguments({"deliver": deliver}), stdin=f, capture_output=True, timeout=30)
+ok(codes(p.stdout)[-2:] == ["250", "221"] and len(messages(directory)) == 1, "a file of a session on stdin", p.stdout)
+
+# systemd's socket, as sd_listen_fds(3) has it.
+ours, theirs = socket.socketpair()
+def as_systemd(fd=theirs.fileno()):
+    os.dup2(fd, 3, inheritable=True)
+    os.environ["LISTEN_FDS"] = "1"
+    os.environ["LISTEN_PID"] = str(os.getpid())
+    os.execv(SMTPIN, arguments({"deliver": deliver}))
+pid = os.fork()
+if pid == 0:
+    null = os.open("/dev/null", os.O_RDWR)
+    for n in (0, 1, 2): os.dup2(null, n)
+    as_systemd()
+theirs.close()
+ours.sendall(mail()); ours.shutdown(socket.SHUT_WR)
+out = read_all(ours); os.waitpid(pid, 0); ours.close()
+ok(codes(out)[-2:] == ["250", "221"], "the connection on descriptor 3 (LISTEN_FDS)", out)
+
+# A terminal.
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(SMTPIN, arguments({"log": "none"}))
+import termios, tty
+tty.setraw(fd)
+out = b""
+try:
+    while not out.endswith(b"\n"): out += os.read(fd, 1000)
+    os.write(fd, b"QUIT\r\n")
+    while True:
+        piece = os.read(fd, 1000)
+        if not piece: break
+        out += piece
+except OSError:
+    pass
+_, status = os.waitpid(pid, 0)
+os.close(fd)
+ok(b"220 " in out and b"221 " in out and status == 0, "a terminal", out)
+
+# The peer.
+def received(env, settings=None):
+    clear(directory)
+    pipe(mail(), {"deliver": deliver, "log": "none", **(settings or {})}, env={"PATH": os.environ["PATH"], **env})
+    m = messages(directory)
+    return m[0].decode().split("\n")[2] if m else ""
+equal(received({"REMOTE_ADDR": "192.0.2.7", "REMOTE_PORT": "4000"}), "Received: from client.example.com ([192.0.2.7])", "systemd's REMOTE_ADDR")
+equal(received({"TCPREMOTEIP": "192.0.2.8", "TCPREMOTEHOST": "h.example", "PROTO": "TCP"}), "Received: from client.example.com (h.example [192.0.2.8])", "tcpserver's TCPREMOTEIP, TCPREMOTEHOST")
+equal(received({"TCPREMOTEIP": "::ffff:192.0.2.9"}), "Received: from client.example.com ([192.0.2.9])", "IPv4 mapped into IPv6")
+equal(received({"SOCAT_PEERADDR": "[2001:0db8::1]"}), "Received: from client.example.com ([IPv6:2001:0db8::1])", "socat's SOCAT_PEERADDR")
+equal(received({"REMOTE_HOST": "192.0.2.10"}), "Received: from client.example.com ([192.0.2.10])", "xinetd's REMOTE_HOST")
+equal(received({"TCPREMOTEIP": "x\n192.0.2.8", "TCPREMOTEHOST": "a b"}), "Received: from client.example.com", "nonsense in the environment")
+equal(received({}, {"client_address": "192.0.2.11", "client_name": "n.example"}), "Received: from client.example.com (n.example [192.0.2.11])", "-o client_address, client_name")
+for family, address, shown in ((socket.AF_INET, "127.0.0.1", "[127.0.0.1]"), (socket.AF_INET6, "::1", "[IPv6:::1]")):
+    clear(directory)
+    try:
+        server = socket.create_server((address, 0), family=family)
+    except OSError:
+        skip(f"getpeername {address}", "no such address here")
+        continue
+    ours = socket.create_connection(server.getsockname()[:2])
+    theirs, _ = server.accept()
+    p = subprocess.Popen(arguments({"deliver": deliver, "log": "none"}), stdin=theirs, stdout=theirs, env={})
+    theirs.close(); server.close()
+    ours.sendall(mail()); ours.shutdown(socket.SHUT_WR); read_all(ours); ours.close(); p.wait(30)
+    equal(messages(directory)[0].decode().split("\n")[2], f"Received: from client.example.com ({shown})", f"getpeername {address}")
+server = socket.create_server(("127.0.0.1", 0))
+ours = socket.create_connection(server.getsockname())
+theirs, _ = server.accept()
+ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+ours.close(); time.sleep(0.05)
+p = subprocess.run(arguments({}), stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env={}, timeout=30)
+ok(p.returncode == 0 and p.stderr == b"", "a client that has left before (ENOTCONN): quiet", p.stderr)
+theirs.close(); server.close()
+
+# A client that does not read, a client that goes while we write.
+p, ours = session({"command_timeout": "500ms", "max_commands": "1000000"})
+ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+ours.setblocking(False)
+end = time.monotonic() + 10
+while p.poll() is None and time.monotonic() < end:
+    try: ours.send(b"HELP\r\n" * 100)
+    except (BlockingIOError, BrokenPipeError, ConnectionResetError): time.sleep(0.05)
+ok(p.poll() == 0, "a client that does not read its replies is shown out", p.poll())
+ours.close()
+
+# A line and a message without end: memory stays.
+def peak(p):
+    for l in open(f"/proc/{p.pid}/status"):
+        if l.startswith("VmHWM"): return int(l.split()[1])
+p, ours = session({"deliver": deliver})
+read_reply(ours)
+before = peak(p)
+for _ in range(64): ours.sendall(b"x" * 65536)
+ours.sendall(b"\r\n")
+equal(read_reply(ours), b"500 Line too long\r\n", "a line of 4 MiB is refused")
+ok(peak(p) - before < 256 + SANITIZED * 10000, "and costs no memory", (before, peak(p)))
+ours.sendall(ENVELOPE); [read_reply(ours) for _ in range(1)]
+for _ in range(512): ours.sendall(b"y" * 70 + b"\r\n")
+time.sleep(0.1); middle = peak(p)
+for _ in range(400): ours.sendall((b"y" * 70 + b"\r\n") * 1000)
+time.sleep(0.3)
+ok(peak(p) - middle < 512 + SANITIZED * 10000, "a message of 29 MB costs no more memory than a small one", (middle, peak(p)))
+ours.close(); p.wait(30)
+
+# Root is dropped for good.
+if ROOT:
+    clear(directory)
+    os.chmod(TMP, 0o755)
+    who = write("who", f"#!/bin/sh\nid -u >{directory}/uid; id -G >{directory}/gids\n")
+    for user in ("nobody", "65534:65534"):
+        clear(directory)
+        out, err, status = pipe(mail(), {"deliver": who, "user": user})
+        equal(open(directory + "/uid").read().strip() if os.path.exists(directory + "/uid") else out, "65534", f"user = {user}")
+        equal(open(directory + "/gids").read().split(), ["65534"], f"user = {user}: no groups are left")
+    out, err, status = pipe(mail(), {"deliver": who, "user": "no-such-user"})
+    ok(out.startswith(b"421 ") and b"key=user" in err, "a user that does not exist: 421, and why in the log", (out, err))
+    out, err, status = pipe(mail(), {"deliver": who, "user": "root"})
+    ok(out.startswith(b"421 "), "user = root: 421", out)
+    out, err, status = pipe(b"QUIT\r\n", {"deliver": who})
+    ok(b"key=user" in err and out.startswith(b"220 "), "started as root without it: the log says so", (out, err))
+else:
+    skip("user =", "needs root")
+
+# --check and the rest of the command line.
+def check(text):
+    path = write("c.conf", text, 0o644)
+    p = subprocess.run([SMTPIN, "-f", path, "--check"], capture_output=True, timeout=30)
+    return p.returncode, p.stdout.decode().replace(path, "F")
+status, out = check("hostname = mx.example.org\nno_such = 1\n\nmax_errors = x\n")
+ok(status == 78 and "F:2: no_such: no such key\n" in out and "F:4: max_errors: " in out, "--check: file, line, key", out)
+status, out = check(f"deliver = /bin/true\nspool_dir = {TMP}\n")
+ok(status == 0 and "is good" in out, "--check: a good one", out)
+status, out = check("deliver = /nonexistent\n")
+ok(status == 78 and "deliver" in out, "--check: a program that is not there", out)
+status, out = check("spool_dir = /nonexistent\ndeliver = /bin/true\n")
+ok(status == 78 and "spool_dir" in out, "--check: a spool that is not there", out)
+p = subprocess.run([SMTPIN, "-f", "/nonexistent/smtpin.conf", "--check"], capture_output=True, timeout=30)
+ok(p.returncode == 78 and b"No such file" in p.stdout, "--check: a file that is not there", p.stdout)
+p = subprocess.run([SMTPIN, "-f", "/nonexistent/smtpin.conf"], input=b"QUIT\r\n", capture_output=True, timeout=30)
+ok(p.stdout.startswith(b"421 ") and b"No such file" in p.stderr, "a file that is not there: 421, and why", (p.stdout, p.stderr))
+for a, status in (("--version", 0), ("--help", 0), ("--nonsense", 64), ("-f", 64)):
+    p = subprocess.run([SMTPIN, a], capture_output=True, timeout=30, stdin=subprocess.DEVNULL)
+    equal(p.returncode, status, f"smtpin {a}: {status}")
+
+# Records.
+out, err, status = pipe(b"EHLO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@elsewhere.example>\r\nRCPT TO:<b@example.org>\r\n"
+                        b"NO\x1b[31mOP\r\nDATA\r\nx\r\n.\r\nMAIL FROM:<a@example.com>\r\nRSET\r\nGET / HTTP/1.0\r\n",
+                        {"deliver": '/bin/sh -c "echo \'evil\x1b]0;\' >&2; exit 67"', "client_address": "192.0.2.1", "log": "stderr"})
+lines = err.decode().split("\n")
+ok(any("refused" in l and "rule=relay" in l and "forward_path=b@elsewhere.example" in l for l in lines), "a refusal has its rule", err)
+ok(any("transaction result=refused" in l and "command_status=67" in l and 'reply="550 5.1.1 User unknown"' in l
+       and "reverse_path=a@example.com" in l and "client_address=192.0.2.1" in l for l in lines), "a transaction has its record", err)
+ok(any("result=abandoned" in l for l in lines), "an abandoned one too", err)
+ok(any("session " in l and "end=not_smtp" in l and "commands=9" in l for l in lines), "a session has its record", err)
+ok(b"\x1b" not in err and b"\\x1b" in err, "bytes from outside are escaped", err)
+for kind, body, rule in (("bare LF", b"a\nb\r\n.\r\n", "bare_lf"), ("bare CR", b"a\rb\r\n.\r\n", "bare_cr")):
+    out, err, status = pipe(ENVELOPE + body, {"log": "stderr"})
+    ok(f"rule={rule}".encode() in err, f"{kind} in a message is recorded", err)
+out, err, status = pipe(b"", {"log": "stderr"})
+ok(status == 0 and out.startswith(b"220") and b"end=eof" in err, "end of file: it ends by itself", (out, err))
+out, err, status = pipe(mail(), {"log": "none", "deliver": "/bin/true"})
+equal(err.replace(b"", b""), b"" if not ROOT else err, "log = none")
+
+# The journal, by a library that takes the place of libsystemd.
+if have("cc"):
+    source = write("journal.c", '#include <sys/uio.h>\n#include <stdio.h>\nint sd_journal_sendv(const struct iovec *v, int n);\n'
+                   'int sd_journal_sendv(const struct iovec *v, int n) { FILE *f = fopen("%s/journal", "a"); int i;\n'
+                   'for (i = 0; f && i < n; i++) fprintf(f, "%%.*s\\n", (int)v[i].iov_len, (char *)v[i].iov_base);\n'
+                   'if (f) { fputs("--\\n", f); fclose(f); } return 0; }\n' % TMP, 0o644)
+    os.makedirs(TMP + "/lib")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", TMP + "/lib/libsystemd.so.0", source], check=True)
+    log = open(TMP + "/stream", "w")
+    st = os.fstat(log.fileno())
+    p = subprocess.run(arguments({"deliver": "/bin/true", "client_address": "192.0.2.1", "user": ""}), input=mail(), stdout=subprocess.PIPE, stderr=log,
+                       env={**os.environ, "JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}", "LD_LIBRARY_PATH": TMP + "/lib"}, timeout=30)
+    text = open(TMP + "/journal").read() if os.path.exists(TMP + "/journal") else open(TMP + "/stream").read()
+    for field in ("MESSAGE=transaction result=accepted", "MESSAGE_ID=5f8a3c0d7f1e4b6c9d2a7e41c3b80f12", "PRIORITY=5",
+                  "SMTP_CLIENT_ADDRESS=192.0.2.1", "SMTP_REVERSE_PATH=a@example.com", "SMTP_FORWARD_PATH=b@example.org",
+                  "SMTP_REPLY=250 2.0.0 OK id=", "SMTP_RESULT=accepted", "SYSLOG_IDENTIFIER=smtpin"):
+        ok(any(l.startswith(field) for l in text.split("\n")), f"journal: {field.split('=')[0]}", text)
+else:
+    skip("journal fields", "no C compiler")
+done()

@@ -1,0 +1,87 @@
+#!/bin/sh
+# Installs what the tests need (as root, on Debian), builds smtpin in a directory of its own, and
+# runs every test. The last line counts them. Also runs as an ordinary user, and then says what it
+# had to skip.
+set -u
+source=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/smtpin-run.XXXXXX") || exit 1
+tap=$work/tap
+trap 'rm -rf "$work"' EXIT
+trap 'exit 143' TERM INT HUP
+: >"$tap"
+
+packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev clang clang-tidy clang-format
+ libclang-rt-14-dev systemd procps swaks curl msmtp python3 strace mandoc util-linux"
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    missing=
+    for p in $packages; do
+        dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+    done
+    if [ -n "$missing" ]; then
+        echo "# installing:$missing"
+        apt-get update >"$work/apt" 2>&1
+        # shellcheck disable=SC2086
+        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing >>"$work/apt" 2>&1 ||
+            { tail -20 "$work/apt"; echo "# could not install:$missing"; }
+    fi
+fi
+
+# result NAME STATUS [FILE]: a test that is a command.
+result() {
+    if [ "$2" = 0 ]; then echo "ok - $1"; else echo "not ok - $1"; [ -z "${3-}" ] || sed 's/^/# /' "$3" | tail -40; fi | tee -a "$tap"
+}
+# tests NAME COMMAND...: a command that prints TAP.
+tests() {
+    name=$1; shift
+    "$@" >"$work/out" 2>"$work/err"; status=$?
+    sed "s|^\(ok\|not ok\)\( [0-9]*\)\{0,1\} -* *|\1 - $name: |" "$work/out" >"$work/named"
+    cat "$work/named" >>"$tap"
+    grep -B12 '^not ok' "$work/named" | grep '^#\|^not ok'
+    [ "$status" = 0 ] || grep -q '^not ok' "$work/named" || result "$name (exit status $status)" 1 "$work/err"
+    echo "# $name: $(grep -c '^ok' "$work/named") ok, $(grep -c '^not ok' "$work/named") not ok"
+}
+
+# build NAME [MESON ARGUMENTS]: into $work/NAME; $CC chooses the compiler.
+build() {
+    name=$1; shift
+    { meson setup "$work/$name" "$source" "$@" && ninja -C "$work/$name"; } >"$work/$name.log" 2>&1
+    result "build $name" $? "$work/$name.log"
+    grep -q 'dependency criterion found: NO' "$work/$name.log" && echo "ok - unit tests $name # SKIP no criterion" | tee -a "$tap"
+}
+
+suite() { # NAME: unit tests, transcripts and programs against one build
+    SMTPIN_BUILD=$work/$1 SMTPIN_SOURCE=$source
+    export SMTPIN_BUILD SMTPIN_SOURCE
+    for unit in "$SMTPIN_BUILD"/unit-*; do
+        [ -x "$unit" ] && [ ! -d "$unit" ] && tests "$1 $(basename "$unit")" "$unit" --tap=-
+    done
+    replay="$SMTPIN_BUILD/smtpin-replay --tap --smtpin $SMTPIN_BUILD/smtpin -f $source/tests/transcripts/common.conf"
+    cd "$source/tests/transcripts" || exit 1
+    tests "$1 transcripts" $replay ./*.smtp
+    tests "$1 transcripts, byte by byte" $replay --chunk 1 ./*.smtp
+    tests "$1 transcripts, all at once" $replay --whole ./*.smtp
+    tests "$1 transcripts, the core alone" $replay --in-process ./*.smtp
+    tests "$1 transcripts, the core alone, byte by byte" $replay --in-process --chunk 1 ./*.smtp
+    tests "$1 transcripts with time" $replay program/*.smtp
+    cd "$source" || exit 1
+    for t in "$source"/tests/programs/*.py; do
+        case $t in */harness.py) continue ;; esac
+        tests "$1 $(basename "$t" .py)" python3 "$t"
+    done
+}
+
+PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE
+build gcc
+suite gcc
+CC=clang build sanitized -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debug
+SMTPIN_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1
+export SMTPIN_SANITIZED ASAN_OPTIONS UBSAN_OPTIONS
+suite sanitized
+unset SMTPIN_SANITIZED ASAN_OPTIONS UBSAN_OPTIONS
+tests static sh "$source/tests/static.sh" "$source" "$work/gcc"
+tests install sh "$source/tests/install.sh" "$source" "$work"
+
+passed=$(grep -c '^ok' "$tap"); failed=$(grep -c '^not ok' "$tap"); skipped=$(grep -c '^ok.*# SKIP' "$tap")
+grep '# SKIP' "$tap"
+echo "$((passed - skipped)) passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

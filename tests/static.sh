@@ -1,0 +1,50 @@
+#!/bin/sh
+# static.sh SOURCE BUILD: what can be said of the sources without running them, as TAP.
+source=$1 build=$2
+out=$(mktemp -d) || exit 1
+trap 'rm -rf "$out"' EXIT
+say() { # STATUS NAME FILE
+    if [ "$1" = 0 ]; then echo "ok - $2"; else sed 's/^/# /' "$3" | head -60; echo "not ok - $2"; fi
+}
+skip() { echo "ok - $1 # SKIP $2"; }
+cd "$source" || exit 1
+files=$(find src -name '*.c')
+
+# base and smtp reach for nothing: the only undefined symbols are of the C language itself.
+nm -u "$build/libsmtpin-core.a" | awk '$1 == "U" {print $2}' | sort -u >"$out/wanted"
+nm --defined-only "$build/libsmtpin-core.a" | awk 'NF == 3 {print $3}' | sort -u >"$out/own"
+grep -vxF -f "$out/own" "$out/wanted" |
+    grep -vxE 'mem(cpy|chr|cmp|set|move)|str(len|cmp)|__stack_chk_fail|__mem(cpy|set|move)_chk|_GLOBAL_OFFSET_TABLE_' >"$out/foreign"
+[ ! -s "$out/foreign" ]; say $? "the core calls nothing but memory and string functions" "$out/foreign"
+
+# Each floor includes only those above it.
+{ grep -nE '#include "(io|outside|commands|smtp|config|serve|record)' src/base/*.[ch]
+  grep -nE '#include "(io|outside|commands|config|serve|record)' src/smtp/*.[ch]
+  grep -nE '#include "(smtp|outside|commands|config|serve|record)' src/io/*.[ch]
+  grep -nE '#include "(commands|serve|record)' src/outside/*.[ch]; } >"$out/floors"
+[ ! -s "$out/floors" ]; say $? "each floor includes only those above it" "$out/floors"
+
+# Nothing that changes is global: no writable data but the linker's own.
+for o in "$build"/smtpin.p/*.o "$build"/libsmtpin-*.a.p/*.o; do
+    nm "$o" | awk -v o="$(basename "$o")" '$2 ~ /^[BbDdCGgSs]$/ {print o, $0}'
+done | grep -vE ' d (acts|chain|commands|endpoints|_)|__' >"$out/globals"
+grep -vE ' [dD] [a-z_]+(\.[0-9]+)?$' "$out/globals" >"$out/writable"
+[ ! -s "$out/writable" ]; say $? "no globals that change" "$out/writable"
+
+awk 'FNR == 1 && f {if (n > 500) print f, n} FNR == 1 {f = FILENAME; n = 0} {n++} END {if (n > 500) print f, n}' $files >"$out/long"
+[ ! -s "$out/long" ]; say $? "no file of more than 500 lines" "$out/long"
+
+if command -v clang-format >/dev/null; then
+    find src tests -name '*.[ch]' | xargs clang-format --dry-run -Werror >"$out/format" 2>&1; say $? "clang-format" "$out/format"
+else skip clang-format "not installed"; fi
+if command -v clang-tidy >/dev/null && command -v clang >/dev/null; then
+    echo $files | tr ' ' '\n' | xargs -P 2 -n 6 clang-tidy --quiet -p "$build" >"$out/tidy" 2>/dev/null
+    grep -E 'warning:|error:' "$out/tidy" >"$out/tidy.found"
+    [ ! -s "$out/tidy.found" ]; say $? "clang-tidy" "$out/tidy.found"
+else skip clang-tidy "not installed"; fi
+for f in $files; do
+    gcc -std=c17 -D_GNU_SOURCE -DSMTPIN_VERSION='"x"' -DSMTPIN_BINDIR='"/x"' -DSMTPIN_SBINDIR='"/x"' -DSMTPIN_SYSCONFDIR='"/x"' -Isrc \
+        -O2 -Wall -Wextra -fanalyzer -c -o "$out/o" "$f"
+done >"$out/analyzer" 2>&1
+grep -E 'warning:|error:' "$out/analyzer" >"$out/analyzer.found"
+[ ! -s "$out/analyzer.found" ]; say $? "gcc -fanalyzer" "$out/analyzer.found"
