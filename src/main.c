@@ -105,10 +105,10 @@ static int run(const struct arguments *a, struct memory *m)
     report.context = &log;
     connection.available = config_load(&c, &arena, a->file, a->override, a->overrides, &report);
     log_open(&log, c.log, stderr_is_ours);
-    connection.available = setup_user(&c, &report) && connection.available;
     peer_find(&peer, connection.in, &c);
     if (peer.gone)
         return 0;
+    connection.available = setup_user(&c, &report) && connection.available;
     connection.peer = &peer;
     serve(&c, &connection, &log, &m->serve);
     return 0;

@@ -5,6 +5,7 @@
 set -u
 source=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/smtpin-run.XXXXXX") || exit 1
+chmod 755 "$work"
 tap=$work/tap
 trap 'rm -rf "$work"' EXIT
 trap 'exit 143' TERM INT HUP

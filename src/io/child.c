@@ -187,7 +187,7 @@ static void drain_rest(struct outlet *o)
 
 static void open_outlet(struct outlet *o, int *write_end, bool *failed)
 {
-    int ends[2];
+    int ends[2] = {-1, -1};
 
     if (*failed || pipe2(ends, O_CLOEXEC) < 0) {
         *failed = true;
@@ -205,7 +205,7 @@ struct child_result child_run(const struct child *c, struct text *said, struct t
     struct child_result result = {.end = CHILD_NOT_STARTED};
     int ends[2] = {-1, -1};
     bool failed = false;
-    pid_t pid;
+    pid_t pid = -1;
 
     for (size_t i = 0; i < 2; i++)
         open_outlet(&outlets[i], &ends[i], &failed);

@@ -1,5 +1,7 @@
 #include "io/spool.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,18 +14,19 @@
 static int open_file(const char *dir)
 {
     char name[PATH_MAX];
-    const size_t n = strlen(dir);
+    struct text path = TEXT(name);
     int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
 
     if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
         return fd;
     /* A file system without O_TMPFILE: a name, for as long as it takes to remove it. */
-    if (n + sizeof "/smtpin.XXXXXX" > sizeof name) {
+    text_adds(&path, dir);
+    text_adds(&path, "/smtpin.XXXXXX");
+    text_string(&path);
+    if (path.cut) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    memcpy(name, dir, n);
-    memcpy(name + n, "/smtpin.XXXXXX", sizeof "/smtpin.XXXXXX");
     fd = mkostemp(name, O_CLOEXEC);
     if (fd >= 0)
         unlink(name);

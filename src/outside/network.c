@@ -1,6 +1,7 @@
 #include "outside/network.h"
 
 #include "base/number.h"
+#include "base/text.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -11,11 +12,12 @@ static bool parse_address(struct span text, unsigned char address[16], bool *is_
 {
     static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
     char room[INET6_ADDRSTRLEN];
+    struct text terminated = TEXT(room);
 
-    if (text.n >= sizeof room)
+    text_add(&terminated, text);
+    text_string(&terminated);
+    if (terminated.cut)
         return false;
-    memcpy(room, text.p, text.n);
-    room[text.n] = '\0';
     memcpy(address, mapped, sizeof mapped);
     *is_ipv4 = inet_pton(AF_INET, room, address + sizeof mapped) == 1;
     return *is_ipv4 || inet_pton(AF_INET6, room, address) == 1;

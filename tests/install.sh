@@ -1,0 +1,48 @@
+#!/bin/sh
+# install.sh SOURCE WORK: what `meson install` gives, the manuals, the units, try.sh; as TAP.
+source=$1 work=$2/install
+mkdir -p "$work"
+ok() { if [ "$1" = 0 ]; then echo "ok - $2"; else [ -z "${3-}" ] || sed 's/^/# /' "$3" | tail -30; echo "not ok - $2"; fi; }
+skip() { echo "ok - $1 # SKIP $2"; }
+{ meson setup "$work/build" "$source" --prefix=/usr && DESTDIR="$work/root" meson install -C "$work/build"; } >"$work/log" 2>&1
+ok $? "meson install" "$work/log"
+cd "$work/root" 2>/dev/null || exit 1
+for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-replay usr/lib/systemd/system/smtpin.socket \
+    usr/lib/systemd/system/smtpin@.service usr/lib/systemd/system/smtpin.slice usr/lib/sysusers.d/smtpin.conf \
+    usr/lib/tmpfiles.d/smtpin.conf usr/lib/systemd/catalog/smtpin.catalog usr/share/doc/smtpin/smtpin.conf \
+    usr/share/doc/smtpin/inetd.conf usr/share/man/man8/smtpin.8 usr/share/man/man5/smtpin.conf.5 \
+    usr/share/man/man7/smtpin-delivery.7 usr/share/man/man1/smtpin-maildir.1; do
+    [ -s "$f" ]; ok $? "installed: $f"
+done
+ldd usr/sbin/smtpin | grep -vE 'linux-vdso|libc\.so|ld-linux' >"$work/libraries"
+[ ! -s "$work/libraries" ]; ok $? "smtpin links nothing but libc" "$work/libraries"
+if command -v mandoc >/dev/null; then
+    mandoc -T lint -W warning "$source"/docs/*.[1578] >"$work/mandoc" 2>&1; ok $? "manuals: mandoc -T lint" "$work/mandoc"
+else skip manuals "no mandoc"; fi
+# Every key of the configuration has its paragraph, and the manual names no key that is none.
+sed -n 's/.*{KEY("\([a-z_]*\)".*/\1/p' "$source/src/config.c" | sort >"$work/keys"
+sed -n 's/^\.It Cm \([a-z_]*\)\( , \([a-z_]*\)\)*$/\1 \3/p' "$source/docs/smtpin.conf.5" | tr ' ' '\n' | grep . | sort >"$work/documented"
+diff "$work/keys" "$work/documented" >"$work/diff"; ok $? "manual: every key, and no other" "$work/diff"
+sed -n 's/.*{TEXT_OF("\([a-z_]*\)"), TEXT_OF("\([A-Z_]*\)").*/\1/p' "$source/src/outside/macro.c" | while read -r m; do
+    grep -q "{$m}" "$source/docs/smtpin-delivery.7" || echo "$m"
+done >"$work/macros"
+[ ! -s "$work/macros" ]; ok $? "manual: every macro" "$work/macros"
+if command -v systemd-analyze >/dev/null; then
+    mkdir "$work/units"
+    cp usr/lib/systemd/system/* "$work/units"
+    sed -i "s|^ExecStart=/usr|ExecStart=$work/root/usr|" "$work/units/smtpin@.service"
+    sed 's/^User=.*/User=daemon/' "$work/units/smtpin@.service" >"$work/units/smtpin@0.service"
+    systemd-analyze verify "$work/units/smtpin.socket" "$work/units/smtpin@0.service" "$work/units/smtpin.slice" 2>&1 |
+        grep -i smtpin | grep -v 'man smtpin' >"$work/verify"
+    [ ! -s "$work/verify" ]; ok $? "systemd-analyze verify" "$work/verify"
+    score=$(systemd-analyze security --offline=true "$work/units/smtpin@0.service" 2>"$work/security.err" | sed -n 's/.*exposure level for .*: \([0-9.]*\) .*/\1/p')
+    echo "# exposure $score"
+    awk -v s="$score" 'BEGIN {exit !(s != "" && s <= 0.3)}'; ok $? "systemd-analyze security: $score" "$work/security.err"
+    journalctl --update-catalog --root="$work/root" >"$work/catalog" 2>&1 && SYSTEMD_CATALOG="$work/root/var/lib/systemd/catalog/database" journalctl --list-catalog 2>/dev/null | grep -c '^5f8a3c0d' >"$work/count" || :
+    if [ -s "$work/root/var/lib/systemd/catalog/database" ]; then
+        [ "$(strings "$work/root/var/lib/systemd/catalog/database" 2>/dev/null | grep -c 'Defined-By: smtpin')" = 4 ]; ok $? "the catalog has four entries"
+    else skip "the catalog" "journalctl made no database"; fi
+else skip "units" "no systemd-analyze"; fi
+PORT=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+PORT=$PORT TMPDIR=$work sh "$source/units/try.sh" </dev/null >"$work/try" 2>&1; ok $? "units/try.sh" "$work/try"
+grep -q '^It works' "$work/try"; ok $? "units/try.sh shows the message" "$work/try"
