@@ -217,7 +217,10 @@ static const struct key keys[] = {
     {KEY("session_timeout", set_time, session_timeout), .least = 1, .most = 30 * (uint64_t)DAY},
     {KEY("spool_dir", set_directory, spool_dir), .least = 1, .most = 3000},
     {KEY("spool_memory", set_size, spool_memory), .most = 1 << 30},
+    {KEY("trace", set_directory, trace), .most = 3000},
     {KEY("trace_headers", set_flags, trace_headers), .names = "return-path delivered-to received"},
+    {KEY("trace_messages", set_bool, trace_messages)},
+    {KEY("trace_size", set_size, trace_size), .least = 4096, .most = (uint64_t)1 << 40},
     {KEY("user", set_text, user), .most = 64},
 };
 
@@ -434,6 +437,8 @@ static const struct config defaults = {
     .user = TEXT_OF(""),
     .client_address = TEXT_OF(""),
     .client_name = TEXT_OF(""),
+    .trace = TEXT_OF(""),
+    .trace_size = 1024 * 1024,
     .fixed_id = TEXT_OF(""),
 };
 

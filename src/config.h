@@ -48,6 +48,9 @@ struct config {
     struct span user;
     uint64_t log; /* enum config_log */
     struct span client_address, client_name;
+    struct span trace; /* a directory; empty: none */
+    bool trace_messages;
+    uint64_t trace_size;
     struct span fixed_id;
     uint64_t fixed_time;
 };

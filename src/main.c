@@ -1,4 +1,6 @@
+#include "base/number.h"
 #include "config.h"
+#include "explain.h"
 #include "outside/deliver.h"
 #include "outside/log.h"
 #include "outside/peer.h"
@@ -23,16 +25,41 @@ struct arguments {
     const char *file;
     const char *override[OVERRIDES_MAX];
     size_t overrides;
-    bool check;
+    bool check, explain;
+    const char *client; /* --client */
+    struct explain_question question;
 };
 
 static const char usage[] =
     "usage: smtpin [-f FILE] [-o KEY=VALUE]... [--check | --version | --help]\n"
+    "       smtpin [-f FILE] [-o KEY=VALUE]... --explain [--client ADDRESS] [--helo NAME]\n"
+    "              [--size OCTETS] [--json] [--sender ADDRESS] --recipient ADDRESS...\n"
     "Speaks SMTP on descriptors 0 and 1, for a super-server that has accepted a connection.\n"
     "  -f FILE       the configuration, instead of " SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf\n"
     "  -o KEY=VALUE  a setting over those of the file\n"
     "  --check       say what is wrong with the configuration; exit 0 or 78\n"
+    "  --explain     say what would happen to a message, and by which rule; exit 0 or 1\n"
     "Manuals: smtpin(8), smtpin.conf(5), smtpin-delivery(7), smtpin-maildir(1)\n";
+
+/* The options of --explain; false when this is none of them. */
+static bool explain_option(struct arguments *a, const char *name, const char *value)
+{
+    struct explain_question *q = &a->question;
+
+    if (strcmp(name, "--client") == 0 && a->overrides < OVERRIDES_MAX)
+        a->client = value;
+    else if (strcmp(name, "--helo") == 0)
+        q->helo = value;
+    else if (strcmp(name, "--sender") == 0)
+        q->sender = value;
+    else if (strcmp(name, "--recipient") == 0 && q->recipients < EXPLAIN_RECIPIENTS_MAX)
+        q->recipient[q->recipients++] = value;
+    else if (strcmp(name, "--size") == 0)
+        return number_parse_size(span_of(value), UINT64_MAX, &q->size) == NUMBER_OK;
+    else
+        return false;
+    return true;
+}
 
 /* -1: go on; else the exit status. */
 static int parse_arguments(struct arguments *a, int argc, char **argv)
@@ -44,6 +71,12 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
             a->override[a->overrides++] = argv[++i];
         } else if (strcmp(argv[i], "--check") == 0) {
             a->check = true;
+        } else if (strcmp(argv[i], "--explain") == 0) {
+            a->explain = true;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            a->question.json = true;
+        } else if (i + 1 < argc && explain_option(a, argv[i], argv[i + 1])) {
+            i++;
         } else if (strcmp(argv[i], "--version") == 0) {
             return puts("smtpin " SMTPIN_VERSION) < 0;
         } else if (strcmp(argv[i], "--help") == 0) {
@@ -89,6 +122,25 @@ static int check(const struct arguments *a, struct memory *m)
     return good ? 0 : EXIT_CONFIG;
 }
 
+static int explain_message(struct arguments *a, struct memory *m)
+{
+    struct arena arena = {.base = m->config, .cap = sizeof m->config};
+    const struct config_report report = {.say = print_mistake};
+    struct config c;
+
+    if (a->question.sender == NULL)
+        a->question.sender = "";
+    if (a->question.recipients == 0) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    if (!config_load(&c, &arena, a->file, a->override, a->overrides, &report))
+        return EXIT_CONFIG;
+    if (a->client != NULL)
+        c.client_address = span_of(a->client);
+    return explain(&c, &a->question);
+}
+
 static int run(const struct arguments *a, struct memory *m)
 {
     struct arena arena = {.base = m->config, .cap = sizeof m->config};
@@ -125,5 +177,7 @@ int main(int argc, char **argv)
     m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (m == MAP_FAILED)
         return 71; /* EX_OSERR: no memory to say more */
+    if (a.explain)
+        return explain_message(&a, m);
     return a.check ? check(&a, m) : run(&a, m);
 }

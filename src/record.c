@@ -10,32 +10,43 @@ enum { RECIPIENTS_LOGGED = 30 };
 
 /* Microseconds and the process id: no two sessions of a host share them. Messages are counted on
  * from there. */
-static void make_session_id(struct record *r)
+static void make_session_id(struct record *r, const struct timespec *now)
 {
-    struct timespec now = {0};
-
     if (r->config->fixed_id.n > 0) {
         text_add(&r->session_id, r->config->fixed_id);
         return;
     }
-    clock_gettime(CLOCK_REALTIME, &now);
-    text_add32(&r->session_id, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    text_add32(&r->session_id, (uint64_t)now->tv_sec * 1000000 + (uint64_t)now->tv_nsec / 1000);
     text_add32(&r->session_id, (uint64_t)getpid());
+}
+
+static void set_time(struct record *r, struct timespec *now)
+{
+    clock_gettime(CLOCK_REALTIME, now);
+    r->time = r->config->fixed_time != 0 ? r->config->fixed_time : (uint64_t)now->tv_sec;
 }
 
 void record_open(struct record *r, const struct config *c, const struct peer *peer,
                  const struct smtp_session *session, struct log *log)
 {
+    struct timespec now = {0};
+
     *r = (struct record){
         .config = c, .peer = peer, .session = session, .log = log, .started = clock_now()};
     r->id = TEXT(r->id_room);
     r->session_id = TEXT(r->session_room);
-    make_session_id(r);
+    set_time(r, &now);
+    make_session_id(r, &now);
 }
 
 struct span record_id(const struct record *r)
 {
     return text_span(&r->id);
+}
+
+struct span record_session_id(const struct record *r)
+{
+    return text_span(&r->session_id);
 }
 
 uint64_t record_time(const struct record *r)
@@ -47,8 +58,7 @@ void record_message(struct record *r)
 {
     struct timespec now = {0};
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    r->time = r->config->fixed_time != 0 ? r->config->fixed_time : (uint64_t)now.tv_sec;
+    set_time(r, &now);
     r->id.n = 0;
     text_add(&r->id, text_span(&r->session_id));
     text_addc(&r->id, '-');
@@ -61,6 +71,16 @@ void record_spool_error(struct record *r, int error)
 {
     if (r->spool_error == 0)
         r->spool_error = error;
+}
+
+void record_trace_error(struct record *r, int error)
+{
+    struct log_record l;
+
+    log_begin(&l, LOG_CONFIGURATION, LOG_LEVEL_WARNING);
+    log_add(&l, "key", SPAN("trace"));
+    log_add(&l, "mistake", span_of(strerror(error)));
+    log_end(r->log, &l);
 }
 
 void record_delivered(struct record *r)

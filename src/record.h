@@ -33,8 +33,11 @@ void record_after(struct record *r, enum smtp_want want);
 /* A message begins: it gets an id and a time. */
 void record_message(struct record *r);
 struct span record_id(const struct record *r);
+struct span record_session_id(const struct record *r);
 uint64_t record_time(const struct record *r);
 void record_spool_error(struct record *r, int error);
+/* The session can't be recorded: `trace`. */
+void record_trace_error(struct record *r, int error);
 void record_delivered(struct record *r);
 /* Why the session ends; the first reason stays. */
 void record_end(struct record *r, const char *why);

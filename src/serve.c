@@ -5,6 +5,7 @@
 #include "io/wire.h"
 #include "outside/deliver.h"
 #include "outside/head.h"
+#include "outside/recorder.h"
 #include "outside/rules.h"
 #include "record.h"
 
@@ -23,7 +24,9 @@ struct serve {
     struct arena arena;
     struct wire wire;
     struct spool spool;
+    struct text reply; /* what the last step said */
     struct record record;
+    struct recorder recorder;
     uint64_t session_deadline;
 };
 
@@ -60,12 +63,15 @@ static enum smtp_want next_line(struct serve *s)
             want = smtp_session_line(&s->session, line);
         else if (found != SMTP_LINE_MORE)
             want = smtp_session_bad_line(&s->session, found);
+        recorder_commands(&s->recorder, span_first(wire_unread(&s->wire), used));
         wire_used(&s->wire, used);
         if (found != SMTP_LINE_MORE)
             return want;
         filled = wire_fill(&s->wire, deadline);
-        if (filled != WIRE_OK)
+        if (filled != WIRE_OK) {
+            recorder_commands(&s->recorder, wire_unread(&s->wire));
             return give_up(s, filled, SMTP_REPLY_TIMEOUT);
+        }
     }
 }
 
@@ -117,6 +123,7 @@ static void decode_unread(struct serve *s, struct smtp_data *data)
             smtp_data_decode(data, &in, scrap, sizeof scrap);
         }
     }
+    recorder_text(&s->recorder, span_first(wire_unread(&s->wire), before - in.n));
     wire_used(&s->wire, before - in.n);
 }
 
@@ -156,11 +163,13 @@ static enum smtp_want collect(struct serve *s)
 
         if (filled != WIRE_OK) {
             spool_close(&s->spool);
+            recorder_message(&s->recorder, &data);
             return give_up(s, filled,
                            s->config->min_data_rate > 0 ? SMTP_REPLY_TOO_SLOW : SMTP_REPLY_TIMEOUT);
         }
         decode_unread(s, &data);
     }
+    recorder_message(&s->recorder, &data);
     s->record.size = data.size;
     if (data.fault == SMTP_DATA_FINE &&
         (s->record.spool_error != 0 || spool_finish(&s->spool) < 0)) {
@@ -194,9 +203,18 @@ static enum smtp_want deliver(struct serve *s)
 
     for (struct smtp_recipient *r = t->first; r != NULL; r = r->next)
         r->result = reply;
+    recorder_delivery(&s->recorder, &s->record.delivery);
     spool_close(&s->spool);
     record_delivered(&s->record);
     return smtp_session_delivered(&s->session);
+}
+
+/* What the step has said, to where it goes. There is room: see serve. */
+static void say(struct serve *s)
+{
+    recorder_replies(&s->recorder, text_span(&s->reply));
+    text_add(&s->wire.send, text_span(&s->reply));
+    s->reply.n = 0;
 }
 
 void serve(const struct config *c, const struct serve_connection *connection, struct log *log,
@@ -222,12 +240,18 @@ void serve(const struct config *c, const struct serve_connection *connection, st
                   .cap = sizeof memory->spool,
                   .memory = c->spool_memory,
                   .dir = c->spool_dir.p},
+        .reply = TEXT(memory->reply),
+        .recorder = {.out = TEXT(memory->trace)},
         .session_deadline = clock_now() + c->session_timeout,
     };
     enum smtp_want want;
 
     record_open(&s.record, c, connection->peer, &s.session, log);
-    want = smtp_session_open(&s.session, &c->smtp, &s.wire.send, &s.arena, connection->available);
+    if (!recorder_open(&s.recorder, c, connection->peer, record_session_id(&s.record),
+                       record_time(&s.record)))
+        record_trace_error(&s.record, errno);
+    want = smtp_session_open(&s.session, &c->smtp, &s.reply, &s.arena, connection->available);
+    say(&s);
     while (want != SMTP_NEXT_CLOSE) {
         /* Room for the next reply; a client that does not read its replies is shown out. */
         if (s.wire.send.cap - s.wire.send.n < SMTP_REPLY_MAX &&
@@ -235,10 +259,12 @@ void serve(const struct config *c, const struct serve_connection *connection, st
             break;
         record_before(&s.record);
         want = acts[want](&s);
+        say(&s);
         record_after(&s.record, want);
     }
     if (wire_flush(&s.wire, clock_now() + c->command_timeout) == WIRE_OK &&
         s.session.said.reply.rule != NULL)
         wire_linger(&s.wire, clock_now() + LINGER_TIME, LINGER_OCTETS);
+    recorder_close(&s.recorder, s.record.end);
     record_close(&s.record);
 }

@@ -18,6 +18,8 @@ struct serve_memory {
     char read[SERVE_READ_MAX];
     char spool[SERVE_SPOOL_MAX];
     char send[2 * SMTP_REPLY_MAX];
+    char reply[SMTP_REPLY_MAX];
+    char trace[4096];
 };
 
 struct serve_connection {

@@ -47,15 +47,16 @@ void text_add32(struct text *t, uint64_t number)
     add_digits(t, number, 1, 32);
 }
 
-void text_add_escaped(struct text *t, struct span s)
+void text_add_escaped(struct text *t, struct span s, const char *also)
 {
+    const struct span special = span_of(also);
     static const char hex[] = "0123456789abcdef";
 
     while (s.n > 0) {
         const size_t n = utf8_length(s);
         const char c = s.p[0];
 
-        if (n == 0 || byte_is_control(c) || c == '"' || c == '\\') {
+        if (n == 0 || byte_is_control(c) || span_find(special, c) < special.n) {
             const char escaped[4] = {'\\', 'x', hex[(unsigned char)c >> 4], hex[c & 15]};
 
             text_add(t, (struct span){.p = escaped, .n = 4});

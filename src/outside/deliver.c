@@ -131,6 +131,7 @@ struct smtp_reply deliver_message(const struct deliver *d, struct deliver_report
     report->child = child_run(&c, &said, &complained);
     if (envelope >= 0)
         close(envelope);
+    report->said = arena_copy(d->arena, smtp_first_line(text_span(&said)));
     report->complained = arena_copy(d->arena, smtp_first_line(text_span(&complained)));
     return answer(d, report, text_span(&said));
 }

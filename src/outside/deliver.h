@@ -17,6 +17,7 @@ struct deliver {
 /* What the command did, for the log. Spans are in the arena. */
 struct deliver_report {
     struct child_result child;
+    struct span said; /* the first line that it printed */
     struct span complained; /* the first line that it wrote to its descriptor 2 */
 };
 

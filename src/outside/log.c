@@ -132,7 +132,7 @@ static struct span make_line(const struct log_record *r, struct text *line)
         text_addc(line, ' ');
         text_adds(line, r->field[i].name);
         text_adds(line, quotes ? "=\"" : "=");
-        text_add_escaped(line, r->field[i].value);
+        text_add_escaped(line, r->field[i].value, "\"\\");
         if (quotes)
             text_addc(line, '"');
     }
@@ -194,7 +194,7 @@ static void to_journal(const struct log *l, const struct log_record *r, struct s
         for (const char *c = r->field[i].name; *c != '\0'; c++)
             text_addc(&all, *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c);
         text_addc(&all, '=');
-        text_add_escaped(&all, r->field[i].value);
+        text_add_escaped(&all, r->field[i].value, "\\");
         add_item(iov, &n, &all, from);
     }
     l->send(iov, n);

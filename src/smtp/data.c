@@ -75,6 +75,7 @@ static size_t line_end(struct smtp_data *d, char *out)
     if (d->line == 0)
         d->in_body = true;
     d->matched = 0;
+    d->lines++;
     d->state = LINE_START;
     if (!count(d, 2)) {
         d->line = 0;

@@ -34,7 +34,8 @@ struct smtp_data {
     bool in_body;     /* the empty line that ends the header has come */
     unsigned matched; /* bytes of "Received:" at the start of this line */
     uint64_t received;
-    uint64_t line; /* octets of this line so far */
+    uint64_t line;  /* octets of this line so far */
+    uint64_t lines; /* that have ended */
 };
 
 /* Takes bytes off *in and writes message bytes to out, which has room for `room` of them (at

@@ -97,7 +97,7 @@ Test(text, escapes_what_would_break_a_line)
     char room[64];
     struct text t = TEXT(room);
 
-    text_add_escaped(&t, SPAN("a\n\"\\\x7f\xff\xc3\xa9z"));
+    text_add_escaped(&t, SPAN("a\n\"\\\x7f\xff\xc3\xa9z"), "\"\\");
     cr_expect_span(text_span(&t), "a\\x0a\\x22\\x5c\\x7f\\xff\xc3\xa9z", "escaped");
 }
 

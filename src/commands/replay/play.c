@@ -13,9 +13,9 @@ void differ(struct differences *d, unsigned line, struct span expected, struct s
     text_addc(d->out, ':');
     text_addn(d->out, line, 1);
     text_adds(d->out, ":\n- ");
-    text_add_escaped(d->out, expected);
+    text_add_escaped(d->out, expected, "");
     text_adds(d->out, "\n+ ");
-    text_add_escaped(d->out, got);
+    text_add_escaped(d->out, got, "");
     text_addc(d->out, '\n');
 }
 

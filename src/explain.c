@@ -1,0 +1,255 @@
+#include "explain.h"
+
+#include "outside/deliver.h"
+#include "outside/head.h"
+#include "outside/macro.h"
+#include "outside/peer.h"
+#include "outside/rules.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { ARENA_MAX = 4 * 1024 * 1024 };
+
+/* Output in one of two forms: lines for people, or one JSON object. */
+struct explain {
+    const struct config *config;
+    const struct explain_question *question;
+    struct smtp_session session;
+    struct peer peer;
+    struct arena arena;
+    char out_room[SMTP_REPLY_MAX];
+    struct text out;
+    bool json, comma, refused;
+};
+
+static void print_json(struct span s)
+{
+    putchar('"');
+    while (s.n > 0) {
+        const size_t n = utf8_length(s);
+
+        if (n == 0 || byte_is_control(s.p[0]))
+            printf("\\u%04x", (unsigned)(unsigned char)s.p[0]);
+        else if (s.p[0] == '"' || s.p[0] == '\\')
+            printf("\\%c", s.p[0]);
+        else
+            fwrite(s.p, 1, n, stdout);
+        s = span_from(s, n == 0 ? 1 : n);
+    }
+    putchar('"');
+}
+
+/* An item of a list: a string in JSON, else a line behind `label`. */
+static void item(struct explain *e, const char *label, struct span s)
+{
+    if (e->json) {
+        if (e->comma)
+            putchar(',');
+        print_json(s);
+    } else {
+        printf("  %-9s %.*s\n", label, SPAN_FORMAT(s));
+    }
+    e->comma = true;
+}
+
+/* JSON's own marks; nothing for people. */
+static void mark(struct explain *e, const char *text)
+{
+    if (e->json)
+        fputs(text, stdout);
+    e->comma = false;
+}
+
+static void list_of(struct explain *e, const char *name, const char *label, char *const *strings)
+{
+    mark(e, name);
+    for (; *strings != NULL; strings++)
+        item(e, label, span_of(*strings));
+    mark(e, "]");
+}
+
+static void print_replies(struct explain *e)
+{
+    struct span left = text_span(&e->out);
+
+    mark(e, "\"reply\":[");
+    while (left.n > 0) {
+        const struct span line = span_first(left, span_find(left, '\r'));
+
+        item(e, "reply", line);
+        left = span_from(left, line.n + 2);
+    }
+    mark(e, "]");
+    if (e->out.n > 0 && (e->out.p[0] == '4' || e->out.p[0] == '5'))
+        e->refused = true;
+    e->out.n = 0;
+}
+
+static struct smtp_verdict ask_rules(struct explain *e)
+{
+    static const char *const opinions[] = {
+        [SMTP_NO_OPINION] = "no opinion",
+        [SMTP_ACCEPT] = "accept",
+        [SMTP_REFUSE] = "refuse",
+        [SMTP_DEFER] = "defer",
+    };
+    const struct rules_question q = {
+        .config = e->config, .peer = &e->peer, .recipient = &e->session.candidate->mailbox};
+    struct smtp_verdict verdict = {.opinion = SMTP_NO_OPINION};
+    const char *name;
+
+    mark(e, "\"rules\":[");
+    for (size_t i = 0;
+         verdict.opinion == SMTP_NO_OPINION && (name = rules_ask(i, &q, &verdict)) != NULL; i++) {
+        if (e->json)
+            printf("%s{\"rule\":\"%s\",\"opinion\":\"%s\"}", i > 0 ? "," : "", name,
+                   opinions[verdict.opinion]);
+        else
+            printf("  rule      %s: %s\n", name, opinions[verdict.opinion]);
+    }
+    mark(e, "],");
+    return verdict;
+}
+
+/* One command, its rules and its reply. */
+static enum smtp_want command(struct explain *e, const char *verb, const char *argument,
+                              const char *rest)
+{
+    char room[SMTP_LINE_MAX];
+    struct text line = TEXT(room);
+    enum smtp_want want;
+
+    text_adds(&line, verb);
+    text_adds(&line, argument);
+    text_adds(&line, rest);
+    if (e->json) {
+        fputs(e->session.commands > 0 ? ",{\"command\":" : "{\"command\":", stdout);
+        print_json(text_span(&line));
+        putchar(',');
+    } else {
+        printf("%.*s\n", SPAN_FORMAT(text_span(&line)));
+    }
+    want = smtp_session_line(&e->session, text_span(&line));
+    if (want == SMTP_NEXT_DECISION) {
+        struct smtp_recipient *r = e->session.candidate;
+        const struct smtp_verdict verdict = ask_rules(e);
+
+        want = smtp_session_decided(&e->session, &verdict);
+        if (verdict.opinion == SMTP_ACCEPT)
+            head_complete(e->config, &e->arena, &r->mailbox);
+    }
+    print_replies(e);
+    mark(e, "}");
+    return want;
+}
+
+static void print_head(struct explain *e)
+{
+    char room[HEAD_MAX];
+    struct text head = TEXT(room);
+    struct span left;
+
+    head_write(&head, e->config, &e->session, &e->peer, SPAN("ID"), e->config->fixed_time);
+    mark(e, ",\"head\":[");
+    for (left = text_span(&head); left.n > 0;) {
+        const struct span line = span_first(left, span_find(left, '\n'));
+
+        item(e, "head", line);
+        left = span_from(left, line.n + 1);
+    }
+    mark(e, "]");
+}
+
+static void print_delivery(struct explain *e)
+{
+    const struct smtp_transaction *t = &e->session.transaction;
+    const struct macro_run run = {
+        .session = &e->session,
+        .peer = &e->peer,
+        .id = SPAN("ID"),
+        .delimiter = e->config->recipient_delimiter,
+        .size = e->question->size,
+        .first = t->first,
+        .recipients = t->recipients,
+    };
+    char path_room[4096];
+    struct text path = TEXT(path_room);
+    char **argv = macro_argv(&run, &e->config->deliver, &e->arena);
+    char **environment = macro_environment(&run, &e->arena);
+
+    if (argv == NULL || environment == NULL)
+        return;
+    if (!e->json)
+        puts("delivery");
+    mark(e, ",\"delivery\":{\"program\":[");
+    if (deliver_program(span_of(argv[0]), &path) == NULL) {
+        item(e, "program", SPAN("(not there, or can't be executed)"));
+        e->refused = true;
+    } else {
+        item(e, "program", text_span(&path));
+    }
+    mark(e, "],");
+    list_of(e, "\"words\":[", "word", argv);
+    mark(e, ",");
+    list_of(e, "\"environment\":[", "variable", environment);
+    print_head(e);
+    mark(e, "}");
+}
+
+static void play(struct explain *e)
+{
+    const struct explain_question *q = e->question;
+    char room[64];
+    struct text size = TEXT(room);
+    bool accepted = true;
+
+    text_adds(&size, "> SIZE=");
+    text_addn(&size, q->size, 1);
+    mark(e, "\"commands\":[");
+    if (q->helo != NULL)
+        command(e, "EHLO ", q->helo, "");
+    command(e, "MAIL FROM:<", q->sender, q->size > 0 ? text_string(&size) : ">");
+    for (size_t i = 0; i < q->recipients; i++)
+        command(e, "RCPT TO:<", q->recipient[i], ">");
+    accepted = command(e, "DATA", "", "") == SMTP_NEXT_DATA;
+    mark(e, "]");
+    if (accepted)
+        print_delivery(e);
+}
+
+int explain(const struct config *c, const struct explain_question *q)
+{
+    char *memory = mmap(NULL, ARENA_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct explain *e = calloc(1, sizeof *e);
+    int status = 1;
+
+    if (memory != MAP_FAILED && e != NULL) {
+        e->config = c;
+        e->question = q;
+        e->json = q->json;
+        e->out = TEXT(e->out_room);
+        e->arena = (struct arena){.base = memory, .cap = ARENA_MAX};
+        peer_find(&e->peer, -1, c);
+        smtp_session_open(&e->session, &c->smtp, &e->out, &e->arena, true);
+        e->out.n = 0;
+        if (e->json) {
+            fputs("{\"client\":{\"address\":", stdout);
+            print_json(e->peer.address);
+            fputs(",\"name\":", stdout);
+            print_json(e->peer.name);
+            fputs("},", stdout);
+        } else {
+            printf("client %.*s %.*s\n", SPAN_FORMAT(e->peer.address), SPAN_FORMAT(e->peer.name));
+        }
+        play(e);
+        mark(e, "}\n");
+        status = e->refused;
+    }
+    free(e);
+    if (memory != MAP_FAILED)
+        munmap(memory, ARENA_MAX);
+    return status;
+}

@@ -1,0 +1,20 @@
+/* smtpin --explain: what would happen to a given message, and by which rule. */
+#ifndef SMTPIN_EXPLAIN_H
+#define SMTPIN_EXPLAIN_H
+
+#include "config.h"
+
+enum { EXPLAIN_RECIPIENTS_MAX = 64 };
+
+struct explain_question {
+    const char *helo, *sender; /* helo NULL: none is said */
+    const char *recipient[EXPLAIN_RECIPIENTS_MAX];
+    size_t recipients;
+    uint64_t size; /* 0: not declared */
+    bool json;
+};
+
+/* Prints to stdout. The client is that of the settings. 0: every command was accepted; 1: not. */
+int explain(const struct config *c, const struct explain_question *q);
+
+#endif

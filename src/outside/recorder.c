@@ -1,0 +1,230 @@
+#include "outside/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <unistd.h>
+
+static void flush(struct recorder *r)
+{
+    size_t done = 0;
+
+    while (done < r->out.n) {
+        const ssize_t n = write(r->fd, r->out.p + done, r->out.n - done);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) { /* a trace is worth less than the session */
+            close(r->fd);
+            r->fd = -1;
+            break;
+        }
+        done += (size_t)n;
+    }
+    r->out.n = 0;
+}
+
+static void put(struct recorder *r, struct span s)
+{
+    if (r->fd < 0)
+        return;
+    if (s.n > r->left) {
+        text_adds(&r->out, "\n# trace_size: the rest is not recorded\n");
+        flush(r);
+        if (r->fd >= 0)
+            close(r->fd);
+        r->fd = -1;
+        return;
+    }
+    r->left -= s.n;
+    while (s.n > 0 && r->fd >= 0) {
+        const struct span piece = span_first(s, r->out.cap - r->out.n);
+
+        text_add(&r->out, piece);
+        s = span_from(s, piece.n);
+        if (r->out.cap - r->out.n < 64)
+            flush(r);
+    }
+}
+
+static void puts_line(struct recorder *r, const char *tag, struct span value)
+{
+    put(r, span_of(tag));
+    put(r, value);
+    put(r, SPAN("\n"));
+}
+
+static void put_number(struct recorder *r, const char *tag, uint64_t number, const char *end)
+{
+    char room[32];
+    struct text t = TEXT(room);
+
+    text_addn(&t, number, 1);
+    put(r, span_of(tag));
+    put(r, text_span(&t));
+    put(r, span_of(end));
+}
+
+bool recorder_open(struct recorder *r, const struct config *c, const struct peer *peer,
+                   struct span id, uint64_t time)
+{
+    char room[PATH_MAX];
+    struct text path = TEXT(room);
+
+    r->fd = -1;
+    if (c->trace.n == 0)
+        return true;
+    text_add(&path, c->trace);
+    text_addc(&path, '/');
+    text_add(&path, id);
+    text_adds(&path, ".smtp");
+    r->fd = open(text_string(&path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (r->fd < 0)
+        return false;
+    r->messages = c->trace_messages;
+    r->left = c->trace_size;
+    r->in_line = false;
+    r->deliveries = 0;
+    puts_line(r, "hostname = ", c->smtp.hostname);
+    if (peer->address.n > 0)
+        puts_line(r, "client_address = ", peer->address);
+    if (peer->name.n > 0)
+        puts_line(r, "client_name = ", peer->name);
+    puts_line(r, "fixed_id = ", id);
+    put_number(r, "fixed_time = ", time, "\n");
+    return true;
+}
+
+/* As smtpin-transcript(5) writes bytes. */
+static void put_escaped(struct recorder *r, struct span s)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    while (s.n > 0 && r->fd >= 0) {
+        const size_t n = utf8_length(s);
+        const char c = s.p[0];
+        const char escaped[4] = {'\\', 'x', hex[(unsigned char)c >> 4], hex[c & 15]};
+
+        if (c == '\\')
+            put(r, SPAN("\\\\"));
+        else if (n == 0 || byte_is_control(c))
+            put(r, (struct span){.p = escaped, .n = 4});
+        else
+            put(r, span_first(s, n));
+        s = span_from(s, n == 0 ? 1 : n);
+    }
+}
+
+/* Whole lines as "C:", pieces of lines as "C!". */
+static void put_client(struct recorder *r, struct span bytes)
+{
+    while (bytes.n > 0 && r->fd >= 0) {
+        const size_t lf = span_find(bytes, '\n');
+        const bool whole = !r->in_line && lf > 0 && lf < bytes.n && bytes.p[lf - 1] == '\r' &&
+                           span_find(bytes, '\r') == lf - 1;
+
+        put(r, whole ? SPAN("C: ") : SPAN("C! "));
+        put_escaped(r, span_first(bytes, whole ? lf - 1 : lf < bytes.n ? lf + 1 : lf));
+        put(r, SPAN("\n"));
+        r->in_line = lf == bytes.n;
+        bytes = span_from(bytes, lf + 1);
+    }
+}
+
+void recorder_commands(struct recorder *r, struct span bytes)
+{
+    const struct span auth = SPAN("AUTH ");
+    struct span mechanism;
+
+    if (r->fd < 0)
+        return;
+    if (!span_starts_nocase(bytes, auth)) {
+        put_client(r, bytes);
+        return;
+    }
+    /* Credentials are never written down, in whatever way they are wrong. */
+    mechanism = span_from(bytes, auth.n);
+    mechanism = span_first(mechanism, span_find(mechanism, ' '));
+    mechanism = span_first(mechanism, span_find(mechanism, '\r'));
+    put(r, SPAN("C: AUTH "));
+    put_escaped(r, mechanism);
+    put(r, SPAN(" xxxx\n"));
+}
+
+void recorder_text(struct recorder *r, struct span bytes)
+{
+    if (r->fd >= 0 && r->messages)
+        put_client(r, bytes);
+}
+
+static void put_received(struct recorder *r, uint64_t count)
+{
+    for (uint64_t i = 0; i < count && r->fd >= 0; i++)
+        put(r, SPAN("C: Received: x\n"));
+}
+
+void recorder_message(struct recorder *r, const struct smtp_data *d)
+{
+    static const char *const faults[] = {
+        [SMTP_DATA_BARE_LF] = "C! x\\n\n",
+        [SMTP_DATA_BARE_CR] = "C! x\\rx\n",
+    };
+    const uint64_t whole = d->size - d->line;
+
+    if (r->fd < 0 || r->messages)
+        return;
+    /* A made-up message that has the same fate. */
+    if (d->fault == SMTP_DATA_LOOP) {
+        put_received(r, d->received);
+    } else {
+        put_number(r, "@message ", whole, " ");
+        put_number(r, "", d->fault == SMTP_DATA_LONG_LINE && d->lines > 0 ? 1 : d->lines, "\n");
+    }
+    if (d->ended)
+        put(r, SPAN("C: .\n"));
+    else if (smtp_data_is_over(d))
+        put(r, span_of(faults[d->fault]));
+}
+
+void recorder_replies(struct recorder *r, struct span bytes)
+{
+    while (bytes.n > 0 && r->fd >= 0) {
+        const struct span line = span_first(bytes, span_find(bytes, '\r'));
+
+        put(r, SPAN("S: "));
+        put_escaped(r, line);
+        put(r, SPAN("\n"));
+        bytes = span_from(bytes, line.n + 2);
+    }
+}
+
+void recorder_delivery(struct recorder *r, const struct deliver_report *report)
+{
+    const bool exited = report->child.end == CHILD_EXITED;
+
+    if (r->fd < 0)
+        return;
+    r->deliveries++;
+    /* Whatever else it was, it was a temporary failure. */
+    put_number(r, "D: exit ", exited ? (uint64_t)report->child.status : 75, "\n");
+    if (report->said.n > 0) {
+        put(r, SPAN("D: says "));
+        put_escaped(r, report->said);
+        put(r, SPAN("\n"));
+    }
+}
+
+void recorder_close(struct recorder *r, const char *end)
+{
+    if (r->fd < 0)
+        return;
+    if (r->deliveries == 0)
+        put(r, SPAN("D: none\n"));
+    puts_line(r, "# ended by: ", span_of(end));
+    if (r->fd < 0)
+        return;
+    flush(r);
+    if (r->fd >= 0)
+        close(r->fd);
+    r->fd = -1;
+}

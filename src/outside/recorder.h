@@ -1,0 +1,34 @@
+/* `trace =`: a session written down as a transcript (smtpin-transcript(5)), one file each, which
+ * smtpin-replay runs as it is. Message text is left out unless `trace_messages`, credentials always. */
+#ifndef SMTPIN_OUTSIDE_RECORDER_H
+#define SMTPIN_OUTSIDE_RECORDER_H
+
+#include "config.h"
+#include "outside/deliver.h"
+#include "outside/peer.h"
+#include "smtp/data.h"
+
+struct recorder {
+    int fd; /* -1: nothing is recorded */
+    bool messages;
+    bool in_line;  /* the client's last bytes did not end a line */
+    uint64_t left; /* octets that may still be written */
+    size_t deliveries;
+    struct text out; /* set by the caller: some 4 KiB */
+};
+
+/* Opens the session's file below `trace`, named after its id; without the setting, or where that
+ * can't be done, nothing is recorded. False in the latter case, with errno. */
+bool recorder_open(struct recorder *r, const struct config *c, const struct peer *peer,
+                   struct span id, uint64_t time);
+/* Bytes of commands; whole lines where the client has sent them so. */
+void recorder_commands(struct recorder *r, struct span bytes);
+/* Bytes of a message as they came, and its end: with the text, or with its size alone. */
+void recorder_text(struct recorder *r, struct span bytes);
+void recorder_message(struct recorder *r, const struct smtp_data *data);
+void recorder_replies(struct recorder *r, struct span bytes);
+void recorder_delivery(struct recorder *r, const struct deliver_report *report);
+/* Why the session has ended, where that was not the client's word. */
+void recorder_close(struct recorder *r, const char *end);
+
+#endif
