@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
@@ -131,7 +130,7 @@ static const char *set_directory(const struct key *k, void *field, struct span v
 static const char *set_hostname(const struct key *k, void *field, struct span value,
                                 struct arena *a)
 {
-    if (!smtp_is_domain(value, false))
+    if (value.n > 0 && !smtp_is_domain(value, false))
         return "not a domain name";
     return set_text(k, field, value, a);
 }
@@ -174,6 +173,9 @@ static const char *set_command(const struct key *k, void *field, struct span val
     const char *wrong = config_split(value, a, &words);
 
     (void)k;
+    /* The program is the administrator's to choose, not the client's. */
+    if (wrong == NULL && (words.n == 0 || words.word[0].n == 0 || macro_has_any(words.word[0])))
+        wrong = "wants a program first, without macros";
     for (size_t i = 0; wrong == NULL && i < words.n; i++)
         wrong = macro_check(words.word[i]);
     if (wrong == NULL)
@@ -186,14 +188,14 @@ static const char *set_command(const struct key *k, void *field, struct span val
 
 static const struct key keys[] = {
     {KEY("client_address", set_address, client_address), .most = 64},
-    {KEY("client_name", set_text, client_name), .most = SMTP_DOMAIN_MAX},
+    {KEY("client_name", set_hostname, client_name), .most = SMTP_DOMAIN_MAX},
     {KEY("command_timeout", set_time, command_timeout), .least = 1, .most = DAY},
     {KEY("data_timeout", set_time, data_timeout), .least = 1, .most = DAY},
     {KEY("deliver", set_command, deliver)},
     {KEY("deliver_format", set_choice, deliver_format), .names = "command qmail-queue"},
     {KEY("deliver_timeout", set_time, deliver_timeout), .least = 1, .most = DAY},
     {KEY("domains", set_domains, domains), .most = CONFIG_FILE_MAX},
-    {KEY("fixed_id", set_text, fixed_id), .most = 32},
+    {KEY("fixed_id", set_hostname, fixed_id), .most = 32},
     {KEY("fixed_time", set_number, fixed_time), .most = (uint64_t)1 << 40},
     {KEY("helo_required", set_bool, smtp.helo_required)},
     {KEY("hostname", set_hostname, smtp.hostname), .most = SMTP_DOMAIN_MAX},
@@ -232,28 +234,43 @@ static const struct key *find_key(struct span name)
     return NULL;
 }
 
+/* One word off *line to the end of *out. \" is a quote that means nothing. */
+static bool split_word(struct span *line, struct text *out)
+{
+    bool quoted = false;
+
+    while (line->n > 0 && (quoted || (line->p[0] != ' ' && line->p[0] != '\t'))) {
+        const bool escaped = line->n > 1 && line->p[0] == '\\' && line->p[1] == '"';
+
+        if (escaped)
+            *line = span_from(*line, 1);
+        if (line->p[0] == '"' && !escaped)
+            quoted = !quoted;
+        else
+            text_addc(out, line->p[0]);
+        *line = span_from(*line, 1);
+    }
+    return !quoted;
+}
+
 const char *config_split(struct span line, struct arena *a, struct config_words *out)
 {
     struct span words[CONFIG_WORDS_MAX];
+    /* All words, each with its terminator: never longer than the line and one more. */
+    struct text all = {.p = arena_get(a, line.n + 2), .cap = line.n + 2};
     size_t n = 0;
 
+    if (all.p == NULL)
+        return "is too long";
     for (line = span_trim(line); line.n > 0; line = span_trim(line)) {
-        struct text word = {.p = arena_get(a, line.n + 1), .cap = line.n + 1};
-        bool quoted = false;
+        const size_t start = all.n;
 
-        if (n == CONFIG_WORDS_MAX || word.p == NULL)
+        if (n == CONFIG_WORDS_MAX)
             return "has too many words";
-        for (; line.n > 0 && (quoted || (line.p[0] != ' ' && line.p[0] != '\t'));
-             line = span_from(line, 1)) {
-            if (line.p[0] == '"')
-                quoted = !quoted;
-            else
-                text_addc(&word, line.p[0]);
-        }
-        if (quoted)
+        if (!split_word(&line, &all))
             return "has a quote without an end";
-        text_string(&word);
-        words[n++] = text_span(&word);
+        words[n++] = (struct span){.p = all.p + start, .n = all.n - start};
+        text_addc(&all, '\0');
     }
     out->n = n;
     out->word = arena_get(a, n * sizeof *words);
@@ -281,6 +298,14 @@ static void mistake(struct source *s, struct span key, const char *what)
         s->report->say(s->report->context, s->file, s->line, key, what);
 }
 
+static bool has_control(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (byte_is_control(s.p[i]) && s.p[i] != '\t')
+            return true;
+    return false;
+}
+
 static void set(struct source *s, struct span setting)
 {
     const size_t equals = span_find(setting, '=');
@@ -295,8 +320,8 @@ static void set(struct source *s, struct span setting)
         mistake(s, name, "no such key");
     } else if (value.p == NULL) {
         mistake(s, name, "the configuration is too large");
-    } else if (span_find(value, '\0') < value.n) {
-        mistake(s, name, "has a NUL");
+    } else if (has_control(value)) {
+        mistake(s, name, "has a control character");
     } else {
         wrong = k->set(k, (char *)s->config + k->field, value, s->arena);
         if (wrong != NULL)
@@ -330,6 +355,11 @@ static void read_settings(struct source *s, struct span text)
                 set(s, text_span(&setting));
             setting.n = 0;
             s->line = line_number;
+        } else if (setting.n == 0) {
+            s->line = line_number;
+            mistake(s, span_trim(line),
+                    "begins with a blank, and there is no setting to go on with");
+            continue;
         }
         text_add(&setting, line);
     }
@@ -337,57 +367,50 @@ static void read_settings(struct source *s, struct span text)
         set(s, text_span(&setting));
 }
 
-/* The file's bytes in the arena, or NULL with errno. A missing default file is an empty one. */
-static const char *read_file(struct arena *a, const char *file, bool may_be_missing, size_t *n)
+/* The file's bytes in the arena, or .p NULL and errno. A missing default file is an empty one. */
+static struct span read_file(struct arena *a, const char *file, bool may_be_missing)
 {
     const int fd = open(file, O_RDONLY | O_CLOEXEC);
-    char *text = NULL;
-    struct stat st;
+    char *text = arena_get(a, CONFIG_FILE_MAX);
+    ssize_t got = 1;
+    size_t n = 0;
 
-    *n = 0;
     if (fd < 0)
-        return may_be_missing && errno == ENOENT ? arena_get(a, 1) : NULL;
-    if (fstat(fd, &st) == 0) {
-        errno = EFBIG;
-        if (st.st_size <= CONFIG_FILE_MAX)
-            text = arena_get(a, (size_t)CONFIG_FILE_MAX < (size_t)st.st_size + 1
-                                    ? (size_t)CONFIG_FILE_MAX
-                                    : (size_t)st.st_size + 1);
-    }
-    while (text != NULL && *n < (size_t)st.st_size) {
-        const ssize_t got = read(fd, text + *n, (size_t)st.st_size - *n);
-
-        if (got == 0)
-            break;
+        return (struct span){.p = may_be_missing && errno == ENOENT ? text : NULL};
+    while (text != NULL && got != 0) {
+        if (n == CONFIG_FILE_MAX)
+            errno = EFBIG;
+        got = n == CONFIG_FILE_MAX ? -1 : read(fd, text + n, CONFIG_FILE_MAX - n);
         if (got < 0 && errno != EINTR)
             text = NULL;
         else if (got > 0)
-            *n += (size_t)got;
+            n += (size_t)got;
     }
     close(fd);
-    return text;
+    return (struct span){.p = text, .n = n};
 }
 
 /* The embedded default: Maildirs. */
 static const char *default_delivery(struct config *c, struct arena *a)
 {
     const struct span words[] = {
-        SPAN(SMTPIN_BINDIR "/smtpin-maildir"),
+        macro_literal(SPAN(SMTPIN_BINDIR "/smtpin-maildir"), a),
         SPAN("-l"),
         c->maildir_layout == CONFIG_LAYOUT_USER ? SPAN("user") : SPAN("domain/user"),
         SPAN("-d"),
-        c->recipient_delimiter,
+        macro_literal(c->recipient_delimiter, a),
         SPAN("--"),
-        c->maildir,
+        macro_literal(c->maildir, a),
         SPAN("${recipient}"),
     };
 
     c->deliver.n = sizeof words / sizeof *words;
     c->deliver.word = arena_get(a, sizeof words);
-    if (c->deliver.word == NULL)
+    c->embedded = true;
+    if (c->deliver.word == NULL || words[0].p == NULL || words[4].p == NULL || words[6].p == NULL)
         return "the configuration is too large";
     memcpy(c->deliver.word, words, sizeof words);
-    return macro_check(c->maildir);
+    return NULL;
 }
 
 static void set_host_default(struct config *c, struct arena *a)
@@ -453,15 +476,14 @@ bool config_load(struct config *c, struct arena *a, const char *file, const char
         .good = true,
     };
     const char *wrong;
-    const char *text;
-    size_t n;
+    struct span text;
 
     *c = defaults;
-    text = read_file(a, s.file, file == NULL, &n);
-    if (text == NULL)
+    text = read_file(a, s.file, file == NULL);
+    if (text.p == NULL)
         mistake(&s, SPAN(""), strerror(errno));
     else
-        read_settings(&s, (struct span){.p = text, .n = n});
+        read_settings(&s, text);
     s.file = "-o";
     for (size_t i = 0; i < count; i++) {
         s.line = (unsigned)i + 1;

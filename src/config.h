@@ -34,6 +34,7 @@ struct config {
     struct span domains;
     struct span relay_clients;
     struct config_words deliver;
+    bool embedded;           /* deliver is the default: smtpin-maildir */
     uint64_t deliver_format; /* enum config_format */
     uint64_t deliver_timeout;
     uint64_t line_ending; /* 0: LF, 1: CRLF */

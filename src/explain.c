@@ -222,7 +222,8 @@ static void play(struct explain *e)
 
 int explain(const struct config *c, const struct explain_question *q)
 {
-    char *memory = mmap(NULL, ARENA_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *memory =
+        mmap(NULL, ARENA_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     struct explain *e = calloc(1, sizeof *e);
     int status = 1;
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OVERRIDES_MAX = 256, EXIT_USAGE = 64, EXIT_CONFIG = 78 };
@@ -27,6 +28,7 @@ struct arguments {
     size_t overrides;
     bool check, explain;
     const char *client; /* --client */
+    const char *wrong;  /* an argument that is none */
     struct explain_question question;
 };
 
@@ -82,7 +84,7 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
         } else if (strcmp(argv[i], "--help") == 0) {
             return fputs(usage, stdout) < 0;
         } else {
-            fputs(usage, stderr);
+            a->wrong = argv[i];
             return EXIT_USAGE;
         }
     }
@@ -155,7 +157,8 @@ static int run(const struct arguments *a, struct memory *m)
     /* Until the configuration says where to: so that its own mistakes are heard. */
     log_open(&log, CONFIG_LOG_AUTO, stderr_is_ours);
     report.context = &log;
-    connection.available = config_load(&c, &arena, a->file, a->override, a->overrides, &report);
+    connection.available =
+        config_load(&c, &arena, a->file, a->override, a->overrides, &report) && a->wrong == NULL;
     log_open(&log, c.log, stderr_is_ours);
     peer_find(&peer, connection.in, &c);
     if (peer.gone)
@@ -166,14 +169,27 @@ static int run(const struct arguments *a, struct memory *m)
     return 0;
 }
 
+static bool is_connection(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 int main(int argc, char **argv)
 {
     struct arguments a = {0};
     const int status = parse_arguments(&a, argc, argv);
     struct memory *m;
 
-    if (status >= 0)
+    /* Descriptor 2 may be the client's, who has no use for our usage: 421, and the log has it. */
+    if (status == EXIT_USAGE && is_connection(0)) {
+        a.check = a.explain = false;
+    } else if (status >= 0) {
+        if (status == EXIT_USAGE)
+            fputs(usage, stderr);
         return status;
+    }
     m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (m == MAP_FAILED)
         return 71; /* EX_OSERR: no memory to say more */

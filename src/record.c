@@ -158,9 +158,6 @@ static void log_transaction(const struct record *r)
     add_client(r, &l);
     log_add(&l, "protocol", smtp_session_protocol(r->session));
     add_sender(t, &l);
-    for (const struct smtp_recipient *p = t->first; p != NULL && named < RECIPIENTS_LOGGED;
-         p = p->next, named++)
-        log_add(&l, "forward_path", p->mailbox.address);
     log_add_number(&l, "recipients", t->recipients);
     if (r->size > 0 || r->delivered)
         log_add_number(&l, "size", r->size);
@@ -170,6 +167,9 @@ static void log_transaction(const struct record *r)
         log_add(&l, "spool_error", span_of(strerror(r->spool_error)));
     if (said->reply.code != 0)
         log_add_reply(&l, &said->reply, said->argument);
+    for (const struct smtp_recipient *p = t->first; p != NULL && named < RECIPIENTS_LOGGED;
+         p = p->next, named++)
+        log_add(&l, "forward_path", p->mailbox.address);
     log_end(r->log, &l);
 }
 
@@ -202,7 +202,9 @@ void record_after(struct record *r, enum smtp_want want)
     if (was_open && !is_open)
         r->size = 0;
     if (want == SMTP_NEXT_CLOSE)
-        record_end(r, said->reply.rule != NULL ? said->reply.rule : "quit");
+        record_end(r, said->reply.rule != NULL  ? said->reply.rule
+                      : said->reply.code == 221 ? "quit"
+                                                : "lost");
 }
 
 void record_close(struct record *r)

@@ -21,7 +21,7 @@ struct serve {
     const struct peer *peer;
     struct smtp_session session;
     struct smtp_line line;
-    struct arena arena;
+    struct arena arena, delivery;
     struct wire wire;
     struct spool spool;
     struct text reply; /* what the last step said */
@@ -197,16 +197,26 @@ static enum smtp_want deliver(struct serve *s)
                 .recipients = t->recipients,
             },
         .message = s->spool.fd,
-        .arena = &s->arena,
+        .arena = &s->delivery,
     };
-    const struct smtp_reply reply = deliver_message(&d, &s->record.delivery);
+    struct smtp_reply reply;
 
+    arena_reset(&s->delivery);
+    reply = deliver_message(&d, &s->record.delivery);
     for (struct smtp_recipient *r = t->first; r != NULL; r = r->next)
         r->result = reply;
     recorder_delivery(&s->recorder, &s->record.delivery);
     spool_close(&s->spool);
     record_delivered(&s->record);
     return smtp_session_delivered(&s->session);
+}
+
+static bool flush(struct serve *s)
+{
+    const uint64_t deadline =
+        earlier(clock_now() + s->config->command_timeout, s->session_deadline);
+
+    return wire_flush(&s->wire, deadline) == WIRE_OK;
 }
 
 /* What the step has said, to where it goes. There is room: see serve. */
@@ -230,6 +240,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
         .config = c,
         .peer = connection->peer,
         .arena = {.base = memory->arena, .cap = sizeof memory->arena},
+        .delivery = {.base = memory->delivery, .cap = sizeof memory->delivery},
         .wire = {.in = connection->in,
                  .out = connection->out,
                  .send = {.p = memory->send, .cap = sizeof memory->send},
@@ -250,20 +261,20 @@ void serve(const struct config *c, const struct serve_connection *connection, st
     if (!recorder_open(&s.recorder, c, connection->peer, record_session_id(&s.record),
                        record_time(&s.record)))
         record_trace_error(&s.record, errno);
+    record_before(&s.record);
     want = smtp_session_open(&s.session, &c->smtp, &s.reply, &s.arena, connection->available);
-    say(&s);
-    while (want != SMTP_NEXT_CLOSE) {
+    for (;;) {
+        say(&s);
         /* Room for the next reply; a client that does not read its replies is shown out. */
-        if (s.wire.send.cap - s.wire.send.n < SMTP_REPLY_MAX &&
-            wire_flush(&s.wire, clock_now() + c->command_timeout) != WIRE_OK)
+        if (s.wire.send.cap - s.wire.send.n < SMTP_REPLY_MAX && !flush(&s))
+            want = SMTP_NEXT_CLOSE;
+        record_after(&s.record, want);
+        if (want == SMTP_NEXT_CLOSE)
             break;
         record_before(&s.record);
         want = acts[want](&s);
-        say(&s);
-        record_after(&s.record, want);
     }
-    if (wire_flush(&s.wire, clock_now() + c->command_timeout) == WIRE_OK &&
-        s.session.said.reply.rule != NULL)
+    if (flush(&s) && s.session.said.reply.rule != NULL)
         wire_linger(&s.wire, clock_now() + LINGER_TIME, LINGER_OCTETS);
     recorder_close(&s.recorder, s.record.end);
     record_close(&s.record);

@@ -9,12 +9,16 @@
 enum {
     SERVE_READ_MAX = 64 * 1024,
     SERVE_SPOOL_MAX = 64 * 1024,
-    SERVE_ARENA_MAX = 4 * 1024 * 1024,
+    /* Recipients: some 2,000 with the longest of addresses, 10,000 usual ones. */
+    SERVE_ARENA_MAX = 2 * 1024 * 1024,
+    /* A word for each of those recipients, and more. */
+    SERVE_DELIVERY_MAX = 4 * 1024 * 1024,
 };
 
 /* Memory that a session works in; touched only as far as it is used. */
 struct serve_memory {
     char arena[SERVE_ARENA_MAX];
+    char delivery[SERVE_DELIVERY_MAX];
     char read[SERVE_READ_MAX];
     char spool[SERVE_SPOOL_MAX];
     char send[2 * SMTP_REPLY_MAX];

@@ -27,6 +27,16 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     fi
 fi
 
+# Programs of packages that would take the place of the machine's own mail server: unpacked beside it.
+unpack() {
+    [ -d "$work/peers/$1" ] && return
+    mkdir -p "$work/peers/$1" "$work/debs" && (cd "$work/debs" && apt-get download "$1" >/dev/null 2>&1 && dpkg -x "$1"_*.deb "$work/peers/$1")
+}
+if ! command -v smtp-source >/dev/null && command -v dpkg >/dev/null && unpack postfix; then
+    SMTP_SOURCE=$work/peers/postfix/usr/sbin/smtp-source SMTP_SOURCE_LIBRARIES=$work/peers/postfix/usr/lib/postfix
+    export SMTP_SOURCE SMTP_SOURCE_LIBRARIES
+fi
+
 # result NAME STATUS [FILE]: a test that is a command.
 result() {
     if [ "$2" = 0 ]; then echo "ok - $1"; else echo "not ok - $1"; [ -z "${3-}" ] || sed 's/^/# /' "$3" | tail -40; fi | tee -a "$tap"

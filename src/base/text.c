@@ -47,6 +47,19 @@ void text_add32(struct text *t, uint64_t number)
     add_digits(t, number, 1, 32);
 }
 
+/* Bytes that show as something else: C1 controls (U+0080-9F), line separators and the marks that
+ * turn the direction of text (U+200E-F, U+2028-202E, U+2066-2069). */
+static bool is_deceptive(struct span s, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)s.p;
+
+    if (n == 2)
+        return p[0] == 0xc2 && p[1] < 0xa0;
+    return n == 3 && p[0] == 0xe2 &&
+           ((p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae))) ||
+            (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
 void text_add_escaped(struct text *t, struct span s, const char *also)
 {
     const struct span special = span_of(also);
@@ -56,7 +69,8 @@ void text_add_escaped(struct text *t, struct span s, const char *also)
         const size_t n = utf8_length(s);
         const char c = s.p[0];
 
-        if (n == 0 || byte_is_control(c) || span_find(special, c) < special.n) {
+        if (n == 0 || byte_is_control(c) || is_deceptive(s, n) ||
+            span_find(special, c) < special.n) {
             const char escaped[4] = {'\\', 'x', hex[(unsigned char)c >> 4], hex[c & 15]};
 
             text_add(t, (struct span){.p = escaped, .n = 4});

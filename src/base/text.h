@@ -23,8 +23,8 @@ void text_addc(struct text *t, char c);
 void text_addn(struct text *t, uint64_t number, unsigned width);
 /* Base 32 (0-9, a-v), most significant digit first. */
 void text_add32(struct text *t, uint64_t number);
-/* Client bytes for people to read: a control byte, a byte that is no UTF-8 and a byte in `also`
- * becomes \xNN; well-formed UTF-8 is kept. */
+/* Client bytes for people to read: a control byte, a byte that is no UTF-8, marks that deceive the
+ * eye and a byte in `also` becomes \xNN; well-formed UTF-8 is kept. */
 void text_add_escaped(struct text *t, struct span s, const char *also);
 struct span text_span(const struct text *t);
 /* The text, terminated: for system calls. The last byte goes when there is no room. */

@@ -5,12 +5,14 @@
  * See smtpin-maildir(1). */
 #include "base/number.h"
 #include "base/text.h"
+#include "outside/maildir.h"
 #include "smtp/path.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,14 +62,11 @@ static int no_user(void)
 /* One part of the path: a client's text becomes a name in our directory, and only a plain one. */
 static bool add_component(struct text *path, struct span s)
 {
-    text_addc(path, '/');
-    if (s.n == 0 || s.n > NAME_MAX || s.p[0] == '.')
+    if (!maildir_is_name(s))
         return false;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '/' || byte_is_control(s.p[i]))
-            return false;
+    text_addc(path, '/');
+    for (size_t i = 0; i < s.n; i++)
         text_addc(path, byte_lower(s.p[i]));
-    }
     return !path->cut;
 }
 
@@ -247,7 +246,7 @@ static int write_tmp(const struct options *o, struct target *t, unsigned count, 
     t->in_tmp = true;
     good = copy(from, fd, &size) && fsync(fd) == 0;
     if (close(fd) < 0 || !good)
-        return temporary(path, errno == ENOSPC || errno == EDQUOT
+        return temporary(path, errno == ENOSPC || errno == EDQUOT || errno == EFBIG
                                    ? "4.2.2 No room for the message"
                                    : "4.3.0 Mailbox can't be written");
     if (o->quota > 0 && directory_size(t, "new") + directory_size(t, "cur") + size > o->quota) {
@@ -298,22 +297,40 @@ static void undo(const struct target *t)
         unlink(path);
 }
 
+/* Is there a mailbox for each recipient? 0; 67 when there is none for any of them; 75 when there is
+ * for some: one bad address must not bounce the others' mail. */
+static int find_all(const struct options *o, char **recipients, struct target *targets, unsigned n)
+{
+    unsigned unknown = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        char path[PATH_MAX];
+        struct stat st;
+
+        if (!find_maildir(o, recipients[i], &targets[i]))
+            unknown++;
+        else if (join(path, &targets[i], "new", "") && !o->create && stat(path, &st) < 0 &&
+                 errno == ENOENT)
+            unknown++;
+    }
+    if (unknown == 0)
+        return 0;
+    if (unknown == n)
+        return no_user();
+    puts("4.1.1 No such mailbox here for one of the recipients");
+    return EXIT_TEMPORARY;
+}
+
 /* Each recipient's copy is in its tmp/ before any is in new/. */
 static int deliver(const struct options *o, char **recipients, struct target *targets, unsigned n)
 {
     char path[PATH_MAX];
-    int status = 0;
+    int status = find_all(o, recipients, targets, n);
 
     for (unsigned i = 0; status == 0 && i < n; i++) {
         struct target *t = &targets[i];
         int from = 0;
-        struct stat st;
 
-        if (!find_maildir(o, recipients[i], t))
-            return no_user();
-        join(path, t, "new", "");
-        if (!o->create && stat(path, &st) < 0 && errno == ENOENT)
-            return no_user();
         if (!make_maildir(o, t))
             return temporary(t->maildir, "4.3.0 Mailbox can't be made");
         if (i > 0) {
@@ -365,6 +382,7 @@ int main(int argc, char **argv)
         return usage();
     o.root = argv[optind];
     n = (unsigned)(argc - optind - 1);
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is EFBIG */
     targets = calloc(n, sizeof *targets);
     if (targets == NULL)
         return temporary("memory", "4.3.0 Out of memory");

@@ -27,7 +27,7 @@ struct outlet {
 static int set_attributes(posix_spawnattr_t *attributes)
 {
     static const int signals[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGALRM,
-                                  SIGTERM, SIGCHLD, SIGUSR1, SIGUSR2};
+                                  SIGTERM, SIGCHLD, SIGUSR1, SIGUSR2, SIGXFSZ};
     sigset_t usual, none;
     int error;
 
@@ -103,12 +103,18 @@ static void close_outlet(struct outlet *o)
     o->fd = -1;
 }
 
-enum waited { STILL_RUNS, HAS_ENDED, IS_LOST };
+/* Has it ended? Left unreaped, its process id, and so its group's, stays its own. */
+static bool has_ended(pid_t pid)
+{
+    siginfo_t info = {.si_pid = 0};
 
-/* Reads both pipes until the process has ended or the deadline has passed. The end of the pipes is
- * not the end of the process, and a process that it left behind may hold them open. */
-static enum waited wait_for_end(pid_t pid, int pidfd, struct outlet *outlets, uint64_t deadline,
-                                int *status)
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ? errno != EINTR
+                                                                            : info.si_pid == pid;
+}
+
+/* Reads both pipes until the process has ended (true) or the deadline has passed. The end of the
+ * pipes is not the end of the process, and a process that it left behind may hold them open. */
+static bool wait_for_end(pid_t pid, int pidfd, struct outlet *outlets, uint64_t deadline)
 {
     for (;;) {
         struct pollfd polled[3] = {
@@ -117,57 +123,53 @@ static enum waited wait_for_end(pid_t pid, int pidfd, struct outlet *outlets, ui
             {.fd = pidfd, .events = POLLIN},
         };
         const int left = clock_left(deadline);
-        pid_t ended = 0;
 
         poll(polled, 3, pidfd < 0 && left > TICK ? TICK : left);
         for (size_t i = 0; i < 2; i++)
             if (polled[i].revents != 0 && !drain(&outlets[i]))
                 close_outlet(&outlets[i]);
-        if (pidfd < 0 || polled[2].revents != 0)
-            ended = waitpid(pid, status, WNOHANG);
-        if (ended == pid)
-            return HAS_ENDED;
-        if (ended < 0 && errno != EINTR)
-            return IS_LOST;
+        if ((pidfd < 0 || polled[2].revents != 0) && has_ended(pid))
+            return true;
         if (left == 0)
-            return STILL_RUNS;
+            return false;
     }
 }
 
-/* Ends it and its children: the group lives on without its leader. */
+/* Ends it and its children: the group may live on without its leader. */
 static void end_group(pid_t pid, int pidfd, struct outlet *outlets)
 {
-    int status;
-
     kill(-pid, SIGTERM);
-    if (wait_for_end(pid, pidfd, outlets, clock_now() + GRACE, &status) == STILL_RUNS) {
-        kill(-pid, SIGKILL);
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-            ;
-    }
+    wait_for_end(pid, pidfd, outlets, clock_now() + GRACE);
     kill(-pid, SIGKILL);
+    wait_for_end(pid, pidfd, outlets, clock_now() + GRACE);
+}
+
+static struct child_result reap(pid_t pid)
+{
+    int status;
+    pid_t got;
+
+    do
+        got = waitpid(pid, &status, WNOHANG);
+    while (got < 0 && errno == EINTR);
+    if (got != pid)
+        return (struct child_result){.end = CHILD_LOST};
+    if (WIFEXITED(status))
+        return (struct child_result){.end = CHILD_EXITED, .status = WEXITSTATUS(status)};
+    return (struct child_result){.end = CHILD_SIGNALLED, .status = WTERMSIG(status)};
 }
 
 static struct child_result attend(const struct child *c, pid_t pid, struct outlet *outlets)
 {
     const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    struct child_result result = {.end = CHILD_LOST};
-    int status = 0;
+    const bool in_time = wait_for_end(pid, pidfd, outlets, clock_now() + c->timeout);
+    struct child_result result;
 
-    switch (wait_for_end(pid, pidfd, outlets, clock_now() + c->timeout, &status)) {
-    case STILL_RUNS:
-        result.end = CHILD_TIMED_OUT;
+    if (!in_time)
         end_group(pid, pidfd, outlets);
-        break;
-    case HAS_ENDED:
-        if (WIFEXITED(status))
-            result = (struct child_result){.end = CHILD_EXITED, .status = WEXITSTATUS(status)};
-        else
-            result = (struct child_result){.end = CHILD_SIGNALLED, .status = WTERMSIG(status)};
-        break;
-    case IS_LOST:
-        break;
-    }
+    result = reap(pid);
+    if (!in_time)
+        result = (struct child_result){.end = CHILD_TIMED_OUT};
     if (pidfd >= 0)
         close(pidfd);
     return result;

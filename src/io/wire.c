@@ -38,7 +38,7 @@ static enum wire_result wait_for(int fd, short events, uint64_t deadline)
     }
 }
 
-enum wire_result wire_flush(struct wire *w, uint64_t deadline)
+static enum wire_result write_all(struct wire *w, uint64_t deadline)
 {
     size_t done = 0;
 
@@ -54,8 +54,18 @@ enum wire_result wire_flush(struct wire *w, uint64_t deadline)
         else if (errno != EINTR && errno != EAGAIN)
             return WIRE_ERROR;
     }
-    w->send.n = 0;
     return WIRE_OK;
+}
+
+enum wire_result wire_flush(struct wire *w, uint64_t deadline)
+{
+    /* A reply that went out in part can't be taken back or said again: after a failure there is
+     * silence. */
+    const enum wire_result result = w->broken ? WIRE_ERROR : write_all(w, deadline);
+
+    w->broken = result != WIRE_OK;
+    w->send.n = 0;
+    return result;
 }
 
 static enum wire_result read_some(struct wire *w, uint64_t deadline)
@@ -85,6 +95,9 @@ enum wire_result wire_fill(struct wire *w, uint64_t deadline)
 
     if (flushed != WIRE_OK)
         return flushed;
+    /* A client that always has bytes ready would never make poll wait. */
+    if (clock_left(deadline) == 0)
+        return WIRE_TIMEOUT;
     if (w->end == w->cap) {
         memmove(w->buffer, w->buffer + w->start, w->end - w->start);
         w->end -= w->start;
@@ -100,7 +113,7 @@ void wire_linger(struct wire *w, uint64_t deadline, size_t most)
     if (shutdown(w->out, SHUT_WR) < 0)
         return; /* not a socket, or gone: nothing would be reset */
     w->start = w->end = 0;
-    while (before < most && read_some(w, deadline) == WIRE_OK) {
+    while (before < most && clock_left(deadline) > 0 && read_some(w, deadline) == WIRE_OK) {
         before += w->end;
         w->end = 0;
     }

@@ -5,9 +5,18 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SAID_MAX = 4096, COMPLAINED_MAX = 1024 };
+
+static bool is_program(struct text *path)
+{
+    struct stat st;
+
+    return access(text_string(path), X_OK) == 0 && stat(path->p, &st) == 0 &&
+           (S_ISREG(st.st_mode) || (errno = EACCES, false));
+}
 
 const char *deliver_program(struct span name, struct text *room)
 {
@@ -15,14 +24,14 @@ const char *deliver_program(struct span name, struct text *room)
 
     if (span_find(name, '/') < name.n) {
         text_add(room, name);
-        return access(text_string(room), X_OK) == 0 ? room->p : NULL;
+        return is_program(room) ? room->p : NULL;
     }
     while (span_word(&left, ":", &directory)) {
         room->n = 0;
         text_add(room, directory);
         text_addc(room, '/');
         text_add(room, name);
-        if (access(text_string(room), X_OK) == 0)
+        if (is_program(room))
             return room->p;
     }
     return NULL;
@@ -80,7 +89,7 @@ static struct smtp_reply answer(const struct deliver *d, struct deliver_report *
     const unsigned status = (unsigned)report->child.status;
     struct text room = {.p = arena_get(d->arena, SMTP_RESULT_TEXT_MAX),
                         .cap = SMTP_RESULT_TEXT_MAX};
-    struct smtp_reply reply;
+    struct smtp_reply reply, usual;
 
     if (report->child.end != CHILD_EXITED)
         return smtp_result_of_failure();
@@ -95,7 +104,13 @@ static struct smtp_reply answer(const struct deliver *d, struct deliver_report *
     /* qmail-queue's 82: its own text on descriptor 6, D for permanent, Z for temporary. */
     if (qmail && status == 82 && said.n > 0 && said.p[0] == 'D')
         reply = smtp_result_of_exit(100);
+    usual = reply;
     smtp_result_refine(&reply, qmail && status == 82 ? span_from(said, 1) : said, &room);
+    /* There the letter, not a code in the text, says whether it is for good. */
+    if (qmail && status == 82 && reply.code / 100 != usual.code / 100) {
+        reply.code = usual.code;
+        reply.enhanced = usual.enhanced;
+    }
     return reply;
 }
 

@@ -11,13 +11,13 @@ struct deliver {
     const struct config *config;
     struct macro_run run; /* whom it is for */
     int message;          /* a descriptor at offset 0 of the finished message */
-    struct arena *arena;  /* of the transaction */
+    struct arena *arena;  /* for this run; what it returns is there */
 };
 
 /* What the command did, for the log. Spans are in the arena. */
 struct deliver_report {
     struct child_result child;
-    struct span said; /* the first line that it printed */
+    struct span said;       /* the first line that it printed */
     struct span complained; /* the first line that it wrote to its descriptor 2 */
 };
 

@@ -30,16 +30,19 @@ void head_write(struct text *out, const struct config *c, const struct smtp_sess
 void head_complete(const struct config *c, struct arena *a, struct smtp_mailbox *mailbox)
 {
     const struct span domain = config_own_domain(c);
-    struct text address = {.cap = mailbox->local.n + 1 + domain.n};
+    char room[SMTP_LOCAL_MAX + SMTP_DOMAIN_MAX + 1];
+    struct text address = TEXT(room);
+    struct span whole, own;
 
     if (mailbox->domain.n > 0)
-        return;
-    address.p = arena_get(a, address.cap);
-    if (address.p == NULL)
         return;
     text_add(&address, mailbox->local);
     text_addc(&address, '@');
     text_add(&address, domain);
-    mailbox->address = text_span(&address);
-    mailbox->domain = domain;
+    whole = arena_copy(a, text_span(&address));
+    own = arena_copy(a, domain);
+    if (whole.p == NULL || own.p == NULL)
+        return;
+    mailbox->address = whole;
+    mailbox->domain = own;
 }

@@ -51,7 +51,7 @@ void log_open(struct log *l, uint64_t target, bool stderr_is_ours)
     *l = (struct log){.target = (enum config_log)target};
     if (target == CONFIG_LOG_NONE || target == CONFIG_LOG_SYSLOG)
         return;
-    l->prefix = stderr_is_journal();
+    l->prefix = stderr_is_ours && stderr_is_journal();
     if (target == CONFIG_LOG_AUTO)
         l->target = l->prefix        ? CONFIG_LOG_JOURNAL
                     : stderr_is_ours ? CONFIG_LOG_STDERR
@@ -128,6 +128,7 @@ static struct span make_line(const struct log_record *r, struct text *line)
     text_adds(line, kinds[r->kind].name);
     for (size_t i = 0; i < r->n; i++) {
         const bool quotes = wants_quotes(r->field[i].value);
+        const size_t before = line->n;
 
         text_addc(line, ' ');
         text_adds(line, r->field[i].name);
@@ -135,6 +136,10 @@ static struct span make_line(const struct log_record *r, struct text *line)
         text_add_escaped(line, r->field[i].value, "\"\\");
         if (quotes)
             text_addc(line, '"');
+        if (line->cut) { /* a field is there whole, or not at all */
+            line->n = before;
+            line->cut = false;
+        }
     }
     return text_span(line);
 }

@@ -177,13 +177,33 @@ const char *macro_check(struct span word)
     return NULL;
 }
 
+bool macro_has_any(struct span word)
+{
+    return span_find(word, '$') < word.n;
+}
+
+struct span macro_literal(struct span word, struct arena *a)
+{
+    struct text out = {.p = arena_get(a, 2 * word.n + 1), .cap = 2 * word.n + 1};
+
+    if (out.p == NULL)
+        return (struct span){0};
+    for (size_t i = 0; i < word.n; i++) {
+        if (word.p[i] == '$')
+            text_addc(&out, '$');
+        text_addc(&out, word.p[i]);
+    }
+    text_string(&out);
+    return text_span(&out);
+}
+
 static bool is_per_recipient(struct span word)
 {
     const struct macro *m;
     struct span literal;
 
-    while (word.n > 0)
-        if (next_piece(&word, &literal, &m) && m != NULL && m->per_recipient)
+    while (word.n > 0 && next_piece(&word, &literal, &m))
+        if (m != NULL && m->per_recipient)
             return true;
     return false;
 }

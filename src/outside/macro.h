@@ -20,6 +20,10 @@ struct macro_run {
 /* NULL, or what is wrong with the macros of a word. "$$" stands for a dollar sign. */
 const char *macro_check(struct span word);
 
+bool macro_has_any(struct span word);
+/* A word that expands to `word` itself; .p is NULL when the arena is full. */
+struct span macro_literal(struct span word, struct arena *a);
+
 /* The words with their macros expanded, as a NULL-terminated argv in the arena; a word that names
  * a recipient's fact is repeated for each recipient. What a macro stands for is never looked at
  * again: no shell, no splitting, no second expansion. NULL when the arena is full. */

@@ -1,5 +1,6 @@
 /* `trace =`: a session written down as a transcript (smtpin-transcript(5)), one file each, which
- * smtpin-replay runs as it is. Message text is left out unless `trace_messages`, credentials always. */
+ * smtpin-replay runs as it is. Message text is left out unless `trace_messages`, credentials
+ * always. */
 #ifndef SMTPIN_OUTSIDE_RECORDER_H
 #define SMTPIN_OUTSIDE_RECORDER_H
 

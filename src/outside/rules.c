@@ -1,5 +1,6 @@
 #include "outside/rules.h"
 
+#include "outside/maildir.h"
 #include "outside/network.h"
 
 bool rules_domain_listed(struct span list, struct span domain)
@@ -19,6 +20,13 @@ bool rules_domain_listed(struct span list, struct span domain)
 static enum smtp_opinion relay_clients(const struct rules_question *q)
 {
     return network_list_has(q->config->relay_clients, q->peer->address) ? SMTP_ACCEPT
+                                                                        : SMTP_NO_OPINION;
+}
+
+/* What smtpin-maildir will never deliver to is refused where only this recipient hears of it. */
+static enum smtp_opinion mailbox_name(const struct rules_question *q)
+{
+    return q->config->embedded && !maildir_is_name(q->recipient->local) ? SMTP_REFUSE
                                                                         : SMTP_NO_OPINION;
 }
 
@@ -55,6 +63,11 @@ static const struct {
     enum smtp_opinion (*ask)(const struct rules_question *q);
     struct smtp_reply reply; /* code 0: the opinion's usual one */
 } chain[] = {
+    {.ask = mailbox_name,
+     .reply = {.code = 550,
+               .enhanced = TEXT_OF("5.1.1"),
+               .text = TEXT_OF("No such mailbox here"),
+               .rule = "mailbox_name"}},
     {.ask = relay_clients, .reply = {.rule = "relay_clients"}},
     {.ask = postmaster, .reply = {.rule = "postmaster"}},
     {.ask = domains, .reply = {.rule = "domains"}},

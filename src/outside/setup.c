@@ -44,9 +44,26 @@ static bool same_file(int a, int b)
            sa.st_ino == sb.st_ino;
 }
 
+/* Whatever was ignored, blocked or about to ring: SIGCHLD ignored would take commands' exit status
+ * from us, SIGTERM blocked would keep us. A connection that is gone is EPIPE, a file-size limit
+ * EFBIG, not a death. */
+static void reset_signals(void)
+{
+    static const int usual[] = {SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGTERM, SIGCHLD};
+    static const int ignored[] = {SIGPIPE, SIGXFSZ};
+    sigset_t none;
+
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        sigaction(usual[i], &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        sigaction(ignored[i], &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    alarm(0);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 void setup_process(int *in, int *out, bool *stderr_is_ours)
 {
-    const struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
     int spare = open("/dev/null", O_RDWR);
 
     /* The lowest free one is taken: fill up to 2, so that no file of ours becomes a standard one.
@@ -72,9 +89,7 @@ void setup_process(int *in, int *out, bool *stderr_is_ours)
         if (null > 2)
             close(null);
     }
-    sigaction(SIGPIPE, &ignore, NULL);
-    /* Ignored, as some super-servers leave it, it would take commands' exit status from us. */
-    sigaction(SIGCHLD, &usual, NULL);
+    reset_signals();
     umask(077);
 }
 
@@ -95,7 +110,7 @@ static bool find_user(const char *user, uid_t *uid, gid_t *gid)
         number_parse(span_from(text, colon + 1), UINT_MAX - 1, &g) == NUMBER_OK) {
         *uid = (uid_t)u;
         *gid = (gid_t)g;
-        return u > 0;
+        return u > 0 && g > 0;
     }
     entry = getpwnam(user);
     if (entry == NULL || entry->pw_uid == 0)
@@ -150,6 +165,10 @@ bool setup_check(const struct config *c, const struct config_report *report)
         complain(report, "user", stays_root);
     if (c->deliver.n > 0 && deliver_program(c->deliver.word[0], &room) == NULL) {
         complain(report, "deliver", "its program is not there, or can't be executed");
+        good = false;
+    }
+    if (c->embedded && access(c->maildir.p, X_OK) < 0) {
+        complain(report, "maildir", strerror(errno));
         good = false;
     }
     if (access(c->spool_dir.p, W_OK | X_OK) < 0) {

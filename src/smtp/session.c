@@ -18,6 +18,12 @@ enum smtp_want smtp_say(struct smtp_session *s, enum smtp_reply_id id, struct sp
     return smtp_say_reply(s, smtp_reply(id), argument);
 }
 
+static void begin(struct smtp_session *s)
+{
+    s->said = (struct smtp_said){0};
+    s->judged = (struct span){0};
+}
+
 void smtp_forget_transaction(struct smtp_session *s)
 {
     struct arena *arena = s->transaction.arena;
@@ -43,8 +49,7 @@ enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_optio
 
 enum smtp_want smtp_session_line(struct smtp_session *s, struct span line)
 {
-    s->said = (struct smtp_said){0};
-    s->judged = (struct span){0};
+    begin(s);
     /* One reply a command: the 421 of a limit takes the place of the reply to the command after. */
     if (s->errors >= s->options->max_errors)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_ERRORS);
@@ -55,7 +60,7 @@ enum smtp_want smtp_session_line(struct smtp_session *s, struct span line)
 
 enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_result fault)
 {
-    s->said = (struct smtp_said){0};
+    begin(s);
     if (fault == SMTP_LINE_TOO_LONG && s->errors >= s->options->max_errors)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_ERRORS);
     s->commands++;
@@ -73,7 +78,7 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
     const struct span text = verdict->reply.text;
     struct smtp_reply reply = verdict->reply;
 
-    s->said = (struct smtp_said){0};
+    begin(s);
     s->judged = r->mailbox.address;
     s->candidate = NULL;
     if (verdict->opinion == SMTP_ACCEPT) {
@@ -124,7 +129,7 @@ enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_
     };
     enum smtp_want want;
 
-    s->said = (struct smtp_said){0};
+    begin(s);
     /* End of file never means complete: a message that has no end is no message, and nobody is
      * there to hear a reply. */
     if (!smtp_data_is_over(data))
@@ -161,7 +166,7 @@ enum smtp_want smtp_session_delivered(struct smtp_session *s)
     struct smtp_reply reply = *result;
     enum smtp_want want;
 
-    s->said = (struct smtp_said){0};
+    begin(s);
     reply.text = SPAN("%");
     if (reply.code < 400)
         s->messages++;
@@ -172,7 +177,7 @@ enum smtp_want smtp_session_delivered(struct smtp_session *s)
 
 enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id why)
 {
-    s->said = (struct smtp_said){0};
+    begin(s);
     smtp_say(s, why, s->options->hostname);
     return SMTP_NEXT_CLOSE;
 }

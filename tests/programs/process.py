@@ -144,6 +144,24 @@ time.sleep(0.3)
 ok(peak(p) - middle < 512 + SANITIZED * 10000, "a message of 29 MB costs no more memory than a small one", (middle, peak(p)))
 ours.close(); p.wait(30)
 
+# A client that always has bytes ready: deadlines hold all the same.
+with open("/dev/zero") as zero:
+    start = time.monotonic()
+    p = subprocess.run(arguments({"session_timeout": "1s", "log": "none"}), stdin=zero, capture_output=True, timeout=60)
+    ok(p.stdout.endswith(b"421 mx.example.org Session too long; closing connection\r\n") and time.monotonic() - start < 20,
+       "an endless line from a file ends with session_timeout", p.stdout)
+p, ours = session({"session_timeout": "1s", "max_message_size": "64K", "deliver": deliver})
+ours.sendall(ENVELOPE)
+end = time.monotonic() + 20
+try:
+    while p.poll() is None and time.monotonic() < end: ours.send(b"x\r\n" * 20000)
+except OSError: pass
+ok(p.wait(20) == 0, "a flood of message text ends with session_timeout")
+ours.close()
+big = mail(b"x" * 70 + b"\r\n" * 1 + (b"y" * 70 + b"\r\n") * 20000)
+out, err, status = pipe(big, {"spool_memory": "0", "spool_dir": TMP, "deliver": deliver}, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000)))
+ok(final_reply(out).startswith("452 4.3.1") and status == 0, "a file-size limit: 452, no death by signal", (out, status))
+
 # Root is dropped for good.
 if ROOT:
     clear(directory)
@@ -163,6 +181,13 @@ if ROOT:
 else:
     skip("user =", "needs root")
 
+# The embedded delivery takes its settings literally.
+for settings in ({"recipient_delimiter": "$"}, {"maildir": TMP + "/${user}"}):
+    out, err, status = pipe(mail(), {"log": "none", **settings}, timeout=20)
+    ok(final_reply(out)[:3] in ("250", "451") and status == 0, f"{settings}: no macro", out)
+out, err, status = pipe(ENVELOPE.replace(b"DATA", b'RCPT TO:<"a/b"@example.org>\r\nRCPT TO:<".x"@example.org>\r\nQUIT'), {"log": "none"})
+equal(codes(out)[-3:], ["550", "550", "221"], "a local-part that is no file name is refused alone")
+
 # --check and the rest of the command line.
 def check(text):
     path = write("c.conf", text, 0o644)
@@ -180,6 +205,19 @@ p = subprocess.run([SMTPIN, "-f", "/nonexistent/smtpin.conf", "--check"], captur
 ok(p.returncode == 78 and b"No such file" in p.stdout, "--check: a file that is not there", p.stdout)
 p = subprocess.run([SMTPIN, "-f", "/nonexistent/smtpin.conf"], input=b"QUIT\r\n", capture_output=True, timeout=30)
 ok(p.stdout.startswith(b"421 ") and b"No such file" in p.stderr, "a file that is not there: 421, and why", (p.stdout, p.stderr))
+status, out = check("maildir = /nonexistent\n")
+ok(status == 78 and "maildir" in out, "--check: a maildir that is not there", out)
+status, out = check(f"deliver = {TMP}\n")
+ok(status == 78 and "deliver" in out, "--check: a directory for a program", out)
+fifo = os.path.join(TMP, "fifo"); os.mkfifo(fifo)
+p = subprocess.Popen([SMTPIN, "-f", fifo, "--check"], stdout=subprocess.PIPE)
+open(fifo, "w").write("nonsense\n")
+ok(b"nonsense" in p.communicate(timeout=30)[0] and p.returncode == 78, "--check: a pipe as file is read to its end")
+p, ours = session({}, stderr=subprocess.PIPE)
+ours.close(); p.communicate(timeout=30)
+ours, theirs = socket.socketpair()
+p = subprocess.run([SMTPIN, "--nonsense"], stdin=theirs, stdout=theirs, stderr=theirs, timeout=30); theirs.close()
+ok(read_all(ours).startswith(b"421 "), "a wrong option: the client hears 421, not our usage"); ours.close()
 for a, status in (("--version", 0), ("--help", 0), ("--nonsense", 64), ("-f", 64)):
     p = subprocess.run([SMTPIN, a], capture_output=True, timeout=30, stdin=subprocess.DEVNULL)
     equal(p.returncode, status, f"smtpin {a}: {status}")

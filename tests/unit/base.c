@@ -98,7 +98,10 @@ Test(text, escapes_what_would_break_a_line)
     struct text t = TEXT(room);
 
     text_add_escaped(&t, SPAN("a\n\"\\\x7f\xff\xc3\xa9z"), "\"\\");
-    cr_expect_span(text_span(&t), "a\\x0a\\x22\\x5c\\x7f\\xff\xc3\xa9z", "escaped");
+    text_add_escaped(&t, SPAN("\xc2\x9b"), "");
+    text_add_escaped(&t, SPAN("\xe2\x80\xae"), "");
+    cr_expect_span(text_span(&t), "a\\x0a\\x22\\x5c\\x7f\\xff\xc3\xa9z\\xc2\\x9b\\xe2\\x80\\xae",
+                   "escaped");
 }
 
 Test(arena, is_capped_and_aligned)

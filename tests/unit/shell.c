@@ -104,7 +104,7 @@ Test(config, lines_comments_and_continuations)
                    "# between\n"
                    "\tc.example\n"
                    "helo_required=yes\n"
-                   "deliver = /bin/x \"a b\" \"\" ${sender}\n"
+                   "deliver = /bin/x \"a b\" \"\" ${sender} \"q\\\"q\"\n"
                    "max_message_size = 10M",
                    &h));
     cr_expect_eq(h.count, 0);
@@ -113,7 +113,8 @@ Test(config, lines_comments_and_continuations)
     cr_expect(rules_domain_listed(c.domains, SPAN("a.example")));
     cr_expect(c.smtp.helo_required);
     cr_expect_eq(c.smtp.max_message_size, 10U << 20);
-    cr_assert_eq(c.deliver.n, 4);
+    cr_assert_eq(c.deliver.n, 5);
+    cr_expect_span(c.deliver.word[4], "q\"q", "a quote in quotes");
     cr_expect_span(c.deliver.word[1], "a b", "quoted");
     cr_expect_span(c.deliver.word[2], "", "empty");
 }
@@ -138,6 +139,13 @@ Test(config, mistakes_have_their_line_and_key)
         {"deliver = /bin/x $sender\n", "deliver", 1},
         {"deliver = /bin/x ${sender\n", "deliver", 1},
         {"deliver = \"/bin/x\n", "deliver", 1},
+        {"deliver = ${user}\n", "deliver", 1},
+        {"deliver = \"\" x\n", "deliver", 1},
+        {"deliver =\n", "deliver", 1},
+        {"client_name = a b\n", "client_name", 1},
+        {"fixed_id = a/../b\n", "fixed_id", 1},
+        {"deliver = /bin/x \x1b[1m\n", "deliver", 1},
+        {"\n  maildir = /x\n", "maildir = /x", 2},
         {"deliver_format = smoke\n", "deliver_format", 1},
         {"trace_headers = received sent\n", "trace_headers", 1},
         {"command_timeout = 0\n", "command_timeout", 1},

@@ -1,0 +1,142 @@
+"""smtpin-replay, trace, --explain: examples, broken configurations, sessions of real clients recorded and replayed."""
+import json, re
+from harness import *
+
+EXAMPLES = os.path.join(SOURCE, "docs/examples")
+CONF = os.path.join(EXAMPLES, "example.conf")
+directory, deliver = taker()
+
+
+def replay(*args):
+    p = subprocess.run([REPLAY, "--smtpin", SMTPIN, *args], capture_output=True, timeout=120)
+    return p.returncode, p.stdout.decode()
+
+
+examples = sorted(os.path.join(EXAMPLES, n) for n in os.listdir(EXAMPLES) if n.endswith(".smtp"))
+ok(len(examples) >= 12, "a dozen examples", examples)
+for mode in ([], ["--in-process"], ["--whole"]):
+    for e in examples:
+        status, out = replay("-f", CONF, *mode, e)
+        ok(status == 0, f"example {os.path.basename(e)} {' '.join(mode)}", out)
+broken = [l.rstrip("\n").split("|", 2) for l in open(os.path.join(SOURCE, "tests/transcripts/broken")) if l[0] != "#"]
+equal(sorted(b[0] for b in broken), [os.path.basename(e)[:-5] for e in examples], "each example has its broken configuration")
+for name, setting, words in broken:
+    status, out = replay("-f", CONF, "-o", setting, os.path.join(EXAMPLES, name + ".smtp"))
+    ok(status == 1 and words in out and re.search(rf"{name}.smtp:\d+:\n- ", out), f"{name} with {setting.split('=')[0]} broken is red, and says why", out)
+
+# The command line.
+status, out = replay("-f", CONF, "--tap", *examples[:2])
+ok(status == 0 and out.startswith("TAP version 13\n1..2\nok 1 - "), "--tap", out)
+status, out = replay("-f", CONF, "-o", "domains=", "--tap", *examples[:2])
+ok(status == 1 and "not ok" in out and "\n# - " in out, "--tap, red", out)
+for text, what in (("S 220\n", "neither"), ("D: runs x\n", "no such D: line"), ("@dance\n", "no such action"), ("C: \\q\n", "backslash"),
+                   ("S: 220\nhostname = x.example\n", "at the top"), ("C<<\nno end\n", "without an end"), ("@message 1 2\n", "octets and lines")):
+    status, out = replay("-f", CONF, write("bad.smtp", text, 0o644))
+    ok(status == 64 and what in out, f"a bad transcript ({what}): 64", (status, out))
+equal(replay("/nonexistent.smtp")[0], 64, "a transcript that is not there: 64")
+equal(replay()[0], 64, "no transcript: 64")
+status, out = replay("-f", CONF, "-o", "nonsense=1", write("421.smtp", "S: 421\n", 0o644))
+equal(status, 0, "a configuration with a mistake is a 421")
+store = os.path.join(TMP, "store"); os.mkdir(store); os.chmod(store, 0o777)
+real = write("real.smtp", "S: 220\nC: MAIL FROM:<a@example.com>\nC: RCPT TO:<b@example.org>\nC: DATA\nS: 250\nS: 250\nS: 354\nC: text\nC: .\nD: env LOCAL=b\nS: 250\nC: QUIT\nS: 221\n", 0o644)
+status, out = replay("-f", CONF, "-o", f'deliver=/bin/sh -c "cat >{store}/m"', real)
+ok(status == 0 and os.listdir(store) == [], "the command is not run", out)
+status, out = replay("-f", CONF, "-o", f'deliver=/bin/sh -c "cat >{store}/m"', "--deliver", real)
+ok(status == 0 and open(store + "/m").read().endswith("text\n"), "--deliver: it is", out)
+
+# Sessions of real clients, recorded, replayed, and replayed with a reply changed.
+traces = os.path.join(TMP, "traces"); os.mkdir(traces); os.chmod(traces, 0o777)
+conf = write("record.conf", "hostname = mx.example.org\ndomains = example.org\n", 0o644)
+message = os.path.join(TMP, "m"); open(message, "w").write("Subject: x\n\n.dot\ntext \\ \u00e9\n")
+server_socket = socket.create_server(("127.0.0.1", 0)); PORT = server_socket.getsockname()[1]; server_socket.close()
+smtp_source = os.environ.get("SMTP_SOURCE") or shutil.which("smtp-source")
+clients = {
+    "swaks": ["swaks", "--server", "127.0.0.1", "--port", str(PORT), "--from", "a@example.com", "--to", "b@example.org,x@elsewhere.example", "--data", "@" + message],
+    "curl": ["curl", "-sS", f"smtp://127.0.0.1:{PORT}", "--mail-from", "a@example.com", "--mail-rcpt", "b@example.org", "--upload-file", message],
+    "smtp-source": [smtp_source or "smtp-source", "-m", "3", "-s", "1", "-l", "5000", "-f", "a@example.com", "-t", "b@example.org", f"127.0.0.1:{PORT}"],
+}
+if not have("systemd-socket-activate"):
+    skip("recordings", "no systemd-socket-activate")
+    clients = {}
+for messages_too in ("no", "yes"):
+    if not clients:
+        break
+    server = subprocess.Popen(["systemd-socket-activate", "--accept", "--inetd", "-l", f"127.0.0.1:{PORT}", SMTPIN, "-f", conf,
+                               "-o", f"trace={traces}", "-o", f"trace_messages={messages_too}", "-o", f"deliver={deliver}", "-o", "log=none"], stderr=subprocess.DEVNULL)
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", PORT)).close(); break
+        except OSError:
+            time.sleep(0.05)
+    for name, command in clients.items():
+        if not have(command[0]):
+            skip(f"recording {name}", f"no {command[0]}")
+            continue
+        time.sleep(0.2)
+        clear(traces)
+        clear(directory)
+        env = dict(os.environ)
+        if os.environ.get("SMTP_SOURCE_LIBRARIES") and name == "smtp-source":
+            env["LD_LIBRARY_PATH"] = os.environ["SMTP_SOURCE_LIBRARIES"]
+        p = subprocess.run(command, capture_output=True, timeout=60, env=env)
+        for _ in range(100):
+            files = os.listdir(traces)
+            if files and "# ended by" in open(os.path.join(traces, files[0]), errors="replace").read(): break
+            time.sleep(0.05)
+        files = [os.path.join(traces, f) for f in os.listdir(traces)]
+        if not ok(len(files) == 1 and os.stat(files[0]).st_mode & 0o777 == 0o600, f"{name}: one recording, mode 0600", (files, p.stdout, p.stderr)):
+            continue
+        text = open(files[0]).read()
+        ok(("text \\\\ \u00e9" in text or name == "smtp-source") == (messages_too == "yes") or name == "smtp-source", f"{name}: trace_messages = {messages_too}", text)
+        status, out = replay("-f", conf, "-o", f"deliver={deliver}", files[0])
+        equal((status, out.count("\n")), (0, 1), f"{name}, messages {messages_too}: the recording replays green")
+        replies = [i for i, l in enumerate(text.split("\n")) if l.startswith("S: ")]
+        red = 0
+        for i in replies:
+            lines = text.split("\n")
+            lines[i] = lines[i][:3] + ("5" if lines[i][3] != "5" else "2") + lines[i][4:]
+            red += replay("-f", conf, "-o", f"deliver={deliver}", write("mutated.smtp", "\n".join(lines), 0o644))[0] == 1
+        equal(red, len(replies), f"{name}, messages {messages_too}: each reply that is changed makes it red")
+    server.terminate(); server.wait(30)
+
+
+def record(data, settings=None):
+    clear(traces)
+    out, err, status = pipe(data, {"trace": traces, "deliver": deliver, "log": "none", **(settings or {})})
+    files = [os.path.join(traces, f) for f in os.listdir(traces)]
+    return files[0], open(files[0]).read(), out
+
+
+for what, data in (("bare LF", ENVELOPE + b"a\nb\r\n.\r\n"), ("bare CR", ENVELOPE + b"a\r\na\rb"), ("end of file in a message", ENVELOPE + b"abc\r\nde"),
+                   ("end of file in a command", b"EHLO x\r\nMAIL FR"), ("a long line", b"NOOP " + b"x" * 5000 + b"\r\nQUIT\r\n"), ("odd bytes", b"NOOP \xff\x80\\ \xc3\xa9\t\r\nNO\x00\r\nQUIT\r\n"),
+                   ("too many hops", ENVELOPE + b"Received: x\r\n" * 200 + b".\r\nQUIT\r\n"), ("a long text line", ENVELOPE + b"x" * 70000 + b"\r\n.\r\nQUIT\r\n"),
+                   ("an empty message", ENVELOPE + b".\r\nQUIT\r\n"), ("HTTP", b"GET / HTTP/1.0\r\n\r\n"), ("smuggling", ENVELOPE + b"a\r\n.\nMAIL FROM:<x@y>\r\n.\r\n")):
+    for messages_too in ("no", "yes"):
+        f, text, _ = record(data, {"trace_messages": messages_too})
+        status, out = replay("-f", conf, "-o", f"deliver={deliver}", f)
+        equal((status, out.count("\n")), (0, 1), f"{what}, messages {messages_too}: replays green")
+f, text, _ = record(b"EHLO x\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nauth LOGIN secret\r\nQUIT\r\n")
+ok("C: AUTH PLAIN xxxx\n" in text and "secret" not in text and "AGFs" not in text, "credentials are blanked", text)
+f, text, _ = record(ENVELOPE + b"x\r\n.\r\n" + b"NOOP\r\n" * 1000 + b"QUIT\r\n", {"trace_size": "4K"})
+ok(len(text) < 4400 and "trace_size" in text, "trace_size bounds a recording", len(text))
+out, err, status = pipe(b"QUIT\r\n", {"trace": "/nonexistent", "log": "stderr"})
+ok(b"key=trace" in err and codes(out) == ["220", "221"], "a trace that can't be written is in the log, and harms nothing", err)
+
+
+def explain(*args):
+    p = subprocess.run([SMTPIN, "-f", CONF, "--explain", *args], capture_output=True, timeout=30)
+    return p.returncode, p.stdout.decode()
+
+
+status, out = explain("--client", "198.51.100.7", "--helo", "c.example", "--sender", "joe@example.com", "--recipient", "x@elsewhere.example")
+ok(status == 1 and "rule      relay_clients: no opinion" in out and "rule      relay: refuse" in out and "550 5.7.1 Relaying denied" in out, "--explain: a refusal and its rule", out)
+status, out = explain("-o", "deliver=/bin/true -f ${sender} ${recipient}", "--client", "192.0.2.1", "--sender", "", "--recipient", "x@elsewhere.example", "--json", "--size", "100")
+answer = json.loads(out)
+equal((status, answer["delivery"]["words"]), (0, ["/bin/true", "-f", "", "x@elsewhere.example"]), "--explain --json: the command line")
+equal([r for c in answer["commands"] for r in c.get("rules", [])], [{"rule": "relay_clients", "opinion": "accept"}], "--explain --json: the rules")
+ok(answer["delivery"]["head"][0] == "Return-Path: <>" and "SENDER=" in answer["delivery"]["environment"], "--explain --json: head and environment", answer)
+status, out = explain("--sender", "a@b c\"\\", "--recipient", "b@example.org", "--size", "2M", "--json")
+equal((status, [c["reply"] for c in json.loads(out)["commands"]][0][0][:3]), (1, "501"), "--explain: a bad address")
+equal(explain("--sender", "a@b")[0], 64, "--explain without a recipient: 64")
+equal(subprocess.run([SMTPIN, "-o", "x=1", "--explain", "--recipient", "a@b"], capture_output=True, timeout=30).returncode, 78, "--explain with a bad configuration: 78")
+done()
