@@ -307,10 +307,9 @@ static int find_all(const struct options *o, char **recipients, struct target *t
         char path[PATH_MAX];
         struct stat st;
 
-        if (!find_maildir(o, recipients[i], &targets[i]))
-            unknown++;
-        else if (join(path, &targets[i], "new", "") && !o->create && stat(path, &st) < 0 &&
-                 errno == ENOENT)
+        if (!find_maildir(o, recipients[i], &targets[i]) ||
+            (!o->create && join(path, &targets[i], "new", "") && stat(path, &st) < 0 &&
+             errno == ENOENT))
             unknown++;
     }
     if (unknown == 0)

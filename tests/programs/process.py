@@ -225,7 +225,7 @@ for a, status in (("--version", 0), ("--help", 0), ("--nonsense", 64), ("-f", 64
 # Records.
 out, err, status = pipe(b"EHLO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@elsewhere.example>\r\nRCPT TO:<b@example.org>\r\n"
                         b"NO\x1b[31mOP\r\nDATA\r\nx\r\n.\r\nMAIL FROM:<a@example.com>\r\nRSET\r\nGET / HTTP/1.0\r\n",
-                        {"deliver": '/bin/sh -c "echo \'evil\x1b]0;\' >&2; exit 67"', "client_address": "192.0.2.1", "log": "stderr"})
+                        {"deliver": "/bin/sh -c \"printf 'evil\\033]0;\\n' >&2; exit 67\"", "client_address": "192.0.2.1", "log": "stderr"})
 lines = err.decode().split("\n")
 ok(any("refused" in l and "rule=relay" in l and "forward_path=b@elsewhere.example" in l for l in lines), "a refusal has its rule", err)
 ok(any("transaction result=refused" in l and "command_status=67" in l and 'reply="550 5.1.1 User unknown"' in l
