@@ -1,238 +1,19 @@
 #include "config.h"
 
-#include "base/number.h"
 #include "outside/macro.h"
-#include "outside/network.h"
+#include "setting.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
 #define TEXT_OF(literal)                                                                           \
     {                                                                                              \
         .p = (literal), .n = sizeof(literal) - 1                                                   \
     }
-
-struct key {
-    struct span name;
-    /* NULL, or what is wrong with the value; the value is terminated. */
-    const char *(*set)(const struct key *k, void *field, struct span value, struct arena *a);
-    size_t field;
-    uint64_t least, most;
-    const char *names; /* of an enumeration, in order */
-};
-
-static const char *set_number(const struct key *k, void *field, struct span value, struct arena *a)
-{
-    uint64_t number;
-
-    (void)a;
-    if (number_parse(value, k->most, &number) != NUMBER_OK || number < k->least)
-        return "not a number in its range";
-    *(uint64_t *)field = number;
-    return NULL;
-}
-
-static const char *set_size(const struct key *k, void *field, struct span value, struct arena *a)
-{
-    uint64_t number;
-
-    (void)a;
-    if (number_parse_size(value, k->most, &number) != NUMBER_OK || number < k->least)
-        return "not a size in its range (octets, or with K, M or G)";
-    *(uint64_t *)field = number;
-    return NULL;
-}
-
-static const char *set_time(const struct key *k, void *field, struct span value, struct arena *a)
-{
-    uint64_t number;
-
-    (void)a;
-    if (number_parse_time(value, k->most, &number) != NUMBER_OK || number < k->least)
-        return "not a time in its range (seconds, or with ms, s, m, h or d)";
-    *(uint64_t *)field = number;
-    return NULL;
-}
-
-static const char *set_bool(const struct key *k, void *field, struct span value, struct arena *a)
-{
-    (void)k;
-    (void)a;
-    if (span_eq_nocase(value, SPAN("yes")))
-        *(bool *)field = true;
-    else if (span_eq_nocase(value, SPAN("no")))
-        *(bool *)field = false;
-    else
-        return "neither yes nor no";
-    return NULL;
-}
-
-/* The place of a word in a list of names, or -1. */
-static int name_index(const char *names, struct span word)
-{
-    struct span left = span_of(names), name;
-
-    for (int i = 0; span_word(&left, " ", &name); i++)
-        if (span_eq_nocase(name, word))
-            return i;
-    return -1;
-}
-
-static const char *set_choice(const struct key *k, void *field, struct span value, struct arena *a)
-{
-    const int i = name_index(k->names, value);
-
-    (void)a;
-    if (i < 0)
-        return "not one of its choices";
-    *(uint64_t *)field = (uint64_t)i;
-    return NULL;
-}
-
-static const char *set_flags(const struct key *k, void *field, struct span value, struct arena *a)
-{
-    uint64_t flags = 0;
-    struct span word;
-
-    (void)a;
-    while (span_word(&value, " \t,", &word)) {
-        const int i = name_index(k->names, word);
-
-        if (i < 0)
-            return "has a word that is not one of its choices";
-        flags |= (uint64_t)1 << i;
-    }
-    *(uint64_t *)field = flags;
-    return NULL;
-}
-
-static const char *set_text(const struct key *k, void *field, struct span value, struct arena *a)
-{
-    (void)a;
-    if (value.n < k->least || value.n > k->most)
-        return "too short or too long";
-    *(struct span *)field = value;
-    return NULL;
-}
-
-static const char *set_directory(const struct key *k, void *field, struct span value,
-                                 struct arena *a)
-{
-    if (value.n > 0 && value.p[0] != '/')
-        return "not an absolute path";
-    return set_text(k, field, value, a);
-}
-
-static const char *set_hostname(const struct key *k, void *field, struct span value,
-                                struct arena *a)
-{
-    if (value.n > 0 && !smtp_is_domain(value, false))
-        return "not a domain name";
-    return set_text(k, field, value, a);
-}
-
-static const char *set_domains(const struct key *k, void *field, struct span value, struct arena *a)
-{
-    struct span left = value, word;
-
-    while (span_word(&left, " \t,", &word))
-        if (!smtp_is_literal(word) &&
-            !smtp_is_domain(word.p[0] == '.' ? span_from(word, 1) : word, true))
-            return "has a word that is no domain";
-    return set_text(k, field, value, a);
-}
-
-static const char *set_networks(const struct key *k, void *field, struct span value,
-                                struct arena *a)
-{
-    struct span left = value, word;
-    struct network n;
-
-    while (span_word(&left, " \t,", &word))
-        if (!network_parse(word, &n))
-            return "has a word that is no address or network";
-    return set_text(k, field, value, a);
-}
-
-static const char *set_address(const struct key *k, void *field, struct span value, struct arena *a)
-{
-    struct network n;
-
-    if (value.n > 0 && (span_find(value, '/') < value.n || !network_parse(value, &n)))
-        return "not an IP address";
-    return set_text(k, field, value, a);
-}
-
-static const char *set_command(const struct key *k, void *field, struct span value, struct arena *a)
-{
-    struct config_words words;
-    const char *wrong = config_split(value, a, &words);
-
-    (void)k;
-    /* The program is the administrator's to choose, not the client's. */
-    if (wrong == NULL && (words.n == 0 || words.word[0].n == 0 || macro_has_any(words.word[0])))
-        wrong = "wants a program first, without macros";
-    for (size_t i = 0; wrong == NULL && i < words.n; i++)
-        wrong = macro_check(words.word[i]);
-    if (wrong == NULL)
-        *(struct config_words *)field = words;
-    return wrong;
-}
-
-#define KEY(key, function, place)                                                                  \
-    .name = TEXT_OF(key), .set = (function), .field = offsetof(struct config, place)
-
-static const struct key keys[] = {
-    {KEY("client_address", set_address, client_address), .most = 64},
-    {KEY("client_name", set_hostname, client_name), .most = SMTP_DOMAIN_MAX},
-    {KEY("command_timeout", set_time, command_timeout), .least = 1, .most = DAY},
-    {KEY("data_timeout", set_time, data_timeout), .least = 1, .most = DAY},
-    {KEY("deliver", set_command, deliver)},
-    {KEY("deliver_format", set_choice, deliver_format), .names = "command qmail-queue"},
-    {KEY("deliver_timeout", set_time, deliver_timeout), .least = 1, .most = DAY},
-    {KEY("domains", set_domains, domains), .most = CONFIG_FILE_MAX},
-    {KEY("fixed_id", set_hostname, fixed_id), .most = 32},
-    {KEY("fixed_time", set_number, fixed_time), .most = (uint64_t)1 << 40},
-    {KEY("helo_required", set_bool, smtp.helo_required)},
-    {KEY("hostname", set_hostname, smtp.hostname), .most = SMTP_DOMAIN_MAX},
-    {KEY("line_ending", set_choice, line_ending), .names = "lf crlf"},
-    {KEY("log", set_choice, log), .names = "auto journal stderr syslog none"},
-    {KEY("maildir", set_directory, maildir), .least = 1, .most = 3000},
-    {KEY("maildir_layout", set_choice, maildir_layout), .names = "domain/user user"},
-    {KEY("max_commands", set_number, smtp.max_commands), .least = 1, .most = UINT64_MAX},
-    {KEY("max_errors", set_number, smtp.max_errors), .least = 1, .most = UINT64_MAX},
-    {KEY("max_message_size", set_size, smtp.max_message_size), .least = 65536,
-     .most = (uint64_t)1 << 62},
-    {KEY("max_received", set_number, smtp.max_received), .least = 1, .most = 10000},
-    /* RFC 5321 4.5.3.1.8: at least 100 */
-    {KEY("max_recipients", set_number, smtp.max_recipients), .least = 100, .most = 1000000},
-    /* RFC 5321 4.5.3.1.6: at least 1000 */
-    {KEY("max_text_line", set_size, smtp.max_text_line), .least = 1000, .most = (uint64_t)1 << 62},
-    {KEY("max_transactions", set_number, smtp.max_transactions), .least = 1, .most = UINT64_MAX},
-    {KEY("min_data_rate", set_size, min_data_rate), .most = 1 << 30},
-    {KEY("recipient_delimiter", set_text, recipient_delimiter), .most = 8},
-    {KEY("relay_clients", set_networks, relay_clients), .most = CONFIG_FILE_MAX},
-    {KEY("session_timeout", set_time, session_timeout), .least = 1, .most = 30 * (uint64_t)DAY},
-    {KEY("spool_dir", set_directory, spool_dir), .least = 1, .most = 3000},
-    {KEY("spool_memory", set_size, spool_memory), .most = 1 << 30},
-    {KEY("trace", set_directory, trace), .most = 3000},
-    {KEY("trace_headers", set_flags, trace_headers), .names = "return-path delivered-to received"},
-    {KEY("trace_messages", set_bool, trace_messages)},
-    {KEY("trace_size", set_size, trace_size), .least = 4096, .most = (uint64_t)1 << 40},
-    {KEY("user", set_text, user), .most = 64},
-};
-
-static const struct key *find_key(struct span name)
-{
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (span_eq(keys[i].name, name))
-            return &keys[i];
-    return NULL;
-}
 
 /* One word off *line to the end of *out. \" is a quote that means nothing. */
 static bool split_word(struct span *line, struct text *out)
@@ -311,7 +92,7 @@ static void set(struct source *s, struct span setting)
     const size_t equals = span_find(setting, '=');
     const struct span name = span_trim(span_first(setting, equals));
     const struct span value = arena_copy(s->arena, span_trim(span_from(setting, equals + 1)));
-    const struct key *k = find_key(name);
+    const struct setting *k = setting_find(name);
     const char *wrong;
 
     if (equals == setting.n) {
@@ -395,6 +176,7 @@ static const char *default_delivery(struct config *c, struct arena *a)
 {
     const struct span words[] = {
         macro_literal(SPAN(SMTPIN_BINDIR "/smtpin-maildir"), a),
+        SPAN("-r"),
         SPAN("-l"),
         c->maildir_layout == CONFIG_LAYOUT_USER ? SPAN("user") : SPAN("domain/user"),
         SPAN("-d"),
@@ -407,7 +189,8 @@ static const char *default_delivery(struct config *c, struct arena *a)
     c->deliver.n = sizeof words / sizeof *words;
     c->deliver.word = arena_get(a, sizeof words);
     c->embedded = true;
-    if (c->deliver.word == NULL || words[0].p == NULL || words[4].p == NULL || words[6].p == NULL)
+    c->deliver_replies = c->deliver_per == CONFIG_PER_MESSAGE;
+    if (c->deliver.word == NULL || words[0].p == NULL || words[5].p == NULL || words[7].p == NULL)
         return "the configuration is too large";
     memcpy(c->deliver.word, words, sizeof words);
     return NULL;
@@ -448,6 +231,7 @@ static const struct config defaults = {
     .domains = TEXT_OF(""),
     .relay_clients = TEXT_OF(""),
     .deliver_timeout = 5 * MINUTE,
+    .deliver_parallel = 1,
     .maildir = TEXT_OF("/var/mail/smtpin"),
     .recipient_delimiter = TEXT_OF("+"),
     .trace_headers = CONFIG_TRACE_RETURN_PATH | CONFIG_TRACE_DELIVERED_TO | CONFIG_TRACE_RECEIVED,
@@ -494,5 +278,12 @@ bool config_load(struct config *c, struct arena *a, const char *file, const char
     wrong = c->deliver.n == 0 ? default_delivery(c, a) : NULL;
     if (wrong != NULL)
         mistake(&s, SPAN("deliver"), wrong);
+    c->smtp.lmtp = c->protocol == 1;
+    c->smtp.single = c->partial == 1;
+    c->smtp.prdr = c->deliver_per == CONFIG_PER_RECIPIENT || c->deliver_replies == 1;
+    if (c->deliver_per == CONFIG_PER_RECIPIENT && c->deliver_replies == 1)
+        mistake(&s, SPAN("deliver_replies"), "each goes with deliver_per = message");
+    if (c->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE && c->deliver_replies == 1)
+        mistake(&s, SPAN("deliver_replies"), "qmail-queue knows one reply alone");
     return s.good;
 }

@@ -3,11 +3,14 @@
 #define SMTPIN_CONFIG_H
 
 #include "base/arena.h"
+#include "smtp/result.h"
 #include "smtp/session.h"
 
-enum { CONFIG_FILE_MAX = 256 * 1024, CONFIG_WORDS_MAX = 256 };
+enum { CONFIG_FILE_MAX = 256 * 1024, CONFIG_WORDS_MAX = 256, CONFIG_PARALLEL_MAX = 16 };
 
 enum config_format { CONFIG_FORMAT_COMMAND, CONFIG_FORMAT_QMAIL_QUEUE };
+enum config_per { CONFIG_PER_MESSAGE, CONFIG_PER_RECIPIENT };
+enum config_digest { CONFIG_DIGEST_AUTO, CONFIG_DIGEST_ALWAYS, CONFIG_DIGEST_NEVER };
 enum config_layout { CONFIG_LAYOUT_DOMAIN_USER, CONFIG_LAYOUT_USER };
 enum config_log {
     CONFIG_LOG_AUTO,
@@ -37,6 +40,13 @@ struct config {
     bool embedded;           /* deliver is the default: smtpin-maildir */
     uint64_t deliver_format; /* enum config_format */
     uint64_t deliver_timeout;
+    uint64_t deliver_per; /* enum config_per */
+    uint64_t deliver_parallel;
+    uint64_t deliver_replies; /* 1: the command prints a reply line for each recipient */
+    struct smtp_exit_map exit_map;
+    uint64_t digest;      /* enum config_digest */
+    uint64_t protocol;    /* 1: LMTP */
+    uint64_t partial;     /* 1: single */
     uint64_t line_ending; /* 0: LF, 1: CRLF */
     struct span maildir;
     uint64_t maildir_layout; /* enum config_layout */

@@ -148,11 +148,16 @@ static enum smtp_want command(struct explain *e, const char *verb, const char *a
 
 static void print_head(struct explain *e)
 {
+    const struct head_facts f = {.config = e->config,
+                                 .session = &e->session,
+                                 .peer = &e->peer,
+                                 .id = SPAN("ID"),
+                                 .time = e->config->fixed_time};
     char room[HEAD_MAX];
     struct text head = TEXT(room);
     struct span left;
 
-    head_write(&head, e->config, &e->session, &e->peer, SPAN("ID"), e->config->fixed_time);
+    head_write(&head, &f, e->config->trace_headers, head_only_recipient(&e->session));
     mark(e, ",\"head\":[");
     for (left = text_span(&head); left.n > 0;) {
         const struct span line = span_first(left, span_find(left, '\n'));
@@ -163,17 +168,29 @@ static void print_head(struct explain *e)
     mark(e, "]");
 }
 
+/* All of them, or the first one where each has a run of its own. */
+static size_t list_recipients(const struct explain *e, const struct smtp_recipient **out)
+{
+    size_t n = 0;
+
+    for (const struct smtp_recipient *r = e->session.transaction.first; r != NULL; r = r->next)
+        if (n == 0 || e->config->deliver_per == CONFIG_PER_MESSAGE)
+            out[n++] = r;
+    return n;
+}
+
 static void print_delivery(struct explain *e)
 {
-    const struct smtp_transaction *t = &e->session.transaction;
+    const struct smtp_recipient *recipient[EXPLAIN_RECIPIENTS_MAX];
+    const size_t n = list_recipients(e, recipient);
     const struct macro_run run = {
         .session = &e->session,
         .peer = &e->peer,
         .id = SPAN("ID"),
         .delimiter = e->config->recipient_delimiter,
         .size = e->question->size,
-        .first = t->first,
-        .recipients = t->recipients,
+        .recipient = recipient,
+        .recipients = n,
     };
     char path_room[4096];
     struct text path = TEXT(path_room);
@@ -210,7 +227,7 @@ static void play(struct explain *e)
     text_addn(&size, q->size, 1);
     mark(e, "\"commands\":[");
     if (q->helo != NULL)
-        command(e, "EHLO ", q->helo, "");
+        command(e, e->config->smtp.lmtp ? "LHLO " : "EHLO ", q->helo, "");
     command(e, "MAIL FROM:<", q->sender, q->size > 0 ? text_string(&size) : ">");
     for (size_t i = 0; i < q->recipients; i++)
         command(e, "RCPT TO:<", q->recipient[i], ">");

@@ -33,12 +33,13 @@ struct arguments {
 };
 
 static const char usage[] =
-    "usage: smtpin [-f FILE] [-o KEY=VALUE]... [--check | --version | --help]\n"
+    "usage: smtpin [-f FILE] [-o KEY=VALUE]... [--lmtp] [--check | --version | --help]\n"
     "       smtpin [-f FILE] [-o KEY=VALUE]... --explain [--client ADDRESS] [--helo NAME]\n"
     "              [--size OCTETS] [--json] [--sender ADDRESS] --recipient ADDRESS...\n"
     "Speaks SMTP on descriptors 0 and 1, for a super-server that has accepted a connection.\n"
     "  -f FILE       the configuration, instead of " SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf\n"
     "  -o KEY=VALUE  a setting over those of the file\n"
+    "  --lmtp        speak LMTP: -o protocol=lmtp\n"
     "  --check       say what is wrong with the configuration; exit 0 or 78\n"
     "  --explain     say what would happen to a message, and by which rule; exit 0 or 1\n"
     "Manuals: smtpin(8), smtpin.conf(5), smtpin-delivery(7), smtpin-maildir(1)\n";
@@ -71,6 +72,8 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
             a->file = argv[++i];
         } else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc && a->overrides < OVERRIDES_MAX) {
             a->override[a->overrides++] = argv[++i];
+        } else if (strcmp(argv[i], "--lmtp") == 0 && a->overrides < OVERRIDES_MAX) {
+            a->override[a->overrides++] = "protocol=lmtp";
         } else if (strcmp(argv[i], "--check") == 0) {
             a->check = true;
         } else if (strcmp(argv[i], "--explain") == 0) {
@@ -164,6 +167,11 @@ static int run(const struct arguments *a, struct memory *m)
     if (peer.gone)
         return 0;
     connection.available = setup_user(&c, &report) && connection.available;
+    if (c.smtp.lmtp && peer_own_port(connection.in) == 25) {
+        log_mistake(&log, "setup", 0, SPAN("protocol"),
+                    "LMTP is not spoken on port 25 (RFC 2033 5)");
+        connection.available = false;
+    }
     connection.peer = &peer;
     serve(&c, &connection, &log, &m->serve);
     return 0;

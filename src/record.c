@@ -98,7 +98,6 @@ void record_before(struct record *r)
 {
     r->phase = r->session->phase;
     r->transaction = r->session->transaction;
-    r->delivered = false;
 }
 
 static void add_client(const struct record *r, struct log_record *l)
@@ -135,34 +134,54 @@ static void add_delivery(const struct record *r, struct log_record *l)
 
 static const char *result_name(const struct record *r)
 {
+    const struct deliver_report *d = &r->delivery;
     const unsigned code = r->session->said.reply.code;
 
-    if (code == 0 || (!r->delivered && code < 400))
+    if (r->delivered) {
+        if (d->deferred + d->refused == 0)
+            return "accepted";
+        if (d->accepted > 0 || (d->deferred > 0 && d->refused > 0))
+            return "mixed";
+        return d->deferred > 0 ? "deferred" : "refused";
+    }
+    if (code < 400)
         return "abandoned";
-    return code < 400 ? "accepted" : code < 500 ? "deferred" : "refused";
+    return code < 500 ? "deferred" : "refused";
+}
+
+static void add_results(const struct record *r, struct log_record *l)
+{
+    log_add_number(l, "accepted", r->delivery.accepted);
+    log_add_number(l, "deferred", r->delivery.deferred);
+    log_add_number(l, "refused", r->delivery.refused);
+    log_add(l, "digest", r->digest);
 }
 
 static void log_transaction(const struct record *r)
 {
     const struct smtp_said *said = &r->session->said;
     const struct smtp_transaction *t = &r->transaction;
+    const bool arrived = r->size > 0 || r->delivered;
     const char *result = result_name(r);
-    const bool deferred = span_eq(span_of(result), SPAN("deferred"));
     struct log_record l;
     size_t named = 0;
 
-    log_begin(&l, LOG_TRANSACTION, deferred ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE);
+    log_begin(&l, LOG_TRANSACTION,
+              r->delivered && r->delivery.deferred > 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE);
     log_add(&l, "result", span_of(result));
-    if (r->size > 0 || r->delivered)
+    if (arrived)
         log_add(&l, "id", record_id(r));
     add_client(r, &l);
     log_add(&l, "protocol", smtp_session_protocol(r->session));
     add_sender(t, &l);
     log_add_number(&l, "recipients", t->recipients);
-    if (r->size > 0 || r->delivered)
+    if (arrived)
         log_add_number(&l, "size", r->size);
-    if (r->delivered)
+    if (r->delivered) {
         add_delivery(r, &l);
+        if (t->recipients > 1)
+            add_results(r, &l);
+    }
     if (r->spool_error != 0)
         log_add(&l, "spool_error", span_of(strerror(r->spool_error)));
     if (said->reply.code != 0)
@@ -199,8 +218,10 @@ void record_after(struct record *r, enum smtp_want want)
         log_transaction(r);
     else if (said->reply.rule != NULL)
         log_refusal(r);
-    if (was_open && !is_open)
+    if (was_open && !is_open) {
         r->size = 0;
+        r->delivered = false;
+    }
     if (want == SMTP_NEXT_CLOSE)
         record_end(r, said->reply.rule != NULL  ? said->reply.rule
                       : said->reply.code == 221 ? "quit"

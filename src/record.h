@@ -18,6 +18,7 @@ struct record {
     bool delivered;
     int spool_error; /* errno, 0 for none */
     struct deliver_report delivery;
+    struct span digest;
     const char *end;       /* how the session came to its end */
     enum smtp_phase phase; /* before the step */
     struct smtp_transaction transaction;

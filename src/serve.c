@@ -4,6 +4,7 @@
 #include "io/spool.h"
 #include "io/wire.h"
 #include "outside/deliver.h"
+#include "outside/digest.h"
 #include "outside/head.h"
 #include "outside/recorder.h"
 #include "outside/rules.h"
@@ -24,6 +25,8 @@ struct serve {
     struct arena arena, delivery;
     struct wire wire;
     struct spool spool;
+    struct digest digest;
+    size_t head;       /* octets of ours before the message */
     struct text reply; /* what the last step said */
     struct record record;
     struct recorder recorder;
@@ -91,13 +94,25 @@ static enum smtp_want decide(struct serve *s)
     return want;
 }
 
+static struct head_facts facts(const struct serve *s)
+{
+    return (struct head_facts){
+        .config = s->config,
+        .session = &s->session,
+        .peer = s->peer,
+        .id = record_id(&s->record),
+        .time = record_time(&s->record),
+    };
+}
+
 static void write_head(struct serve *s)
 {
+    const struct head_facts f = facts(s);
     char room[HEAD_MAX];
     struct text head = TEXT(room);
 
-    head_write(&head, s->config, &s->session, s->peer, record_id(&s->record),
-               record_time(&s->record));
+    head_write(&head, &f, deliver_common_fields(s->config), head_only_recipient(&s->session));
+    s->head = head.n;
     if (!spool_write(&s->spool, text_span(&head)))
         record_spool_error(&s->record, errno);
 }
@@ -118,7 +133,10 @@ static void decode_unread(struct serve *s, struct smtp_data *data)
             data->fault = SMTP_DATA_NO_SPOOL;
             record_spool_error(&s->record, errno);
         } else if (data->fault == SMTP_DATA_FINE) {
-            spool_add(&s->spool, smtp_data_decode(data, &in, at, room));
+            const size_t n = smtp_data_decode(data, &in, at, room);
+
+            digest_add(&s->digest, (struct span){.p = at, .n = n});
+            spool_add(&s->spool, n);
         } else {
             smtp_data_decode(data, &in, scrap, sizeof scrap);
         }
@@ -151,6 +169,7 @@ static enum smtp_want collect(struct serve *s)
     smtp_session_decoder(&s->session, &data);
     data.crlf = s->config->line_ending;
     record_message(&s->record);
+    digest_open(&s->digest, s->config, &s->session.transaction);
     if (!spool_open(&s->spool, s->session.transaction.declared_size)) {
         data.fault = SMTP_DATA_NO_SPOOL;
         record_spool_error(&s->record, errno);
@@ -184,31 +203,28 @@ static enum smtp_want collect(struct serve *s)
 static enum smtp_want deliver(struct serve *s)
 {
     struct smtp_transaction *t = &s->session.transaction;
-    const struct deliver d = {
-        .config = s->config,
-        .run =
-            {
-                .session = &s->session,
-                .peer = s->peer,
-                .id = record_id(&s->record),
-                .delimiter = s->config->recipient_delimiter,
-                .size = s->record.size,
-                .first = t->first,
-                .recipients = t->recipients,
-            },
-        .message = s->spool.fd,
+    struct deliver d = {
+        .facts = facts(s),
+        .transaction = t,
+        .spool = &s->spool,
+        .head = s->head,
+        .size = s->record.size,
         .arena = &s->delivery,
     };
-    struct smtp_reply reply;
 
     arena_reset(&s->delivery);
-    reply = deliver_message(&d, &s->record.delivery);
-    for (struct smtp_recipient *r = t->first; r != NULL; r = r->next)
-        r->result = reply;
+    d.digest = digest_close(&s->digest, t, &s->delivery);
+    s->record.digest = d.digest;
+    deliver_all(&d, &s->record.delivery);
     recorder_delivery(&s->recorder, &s->record.delivery);
     spool_close(&s->spool);
     record_delivered(&s->record);
     return smtp_session_delivered(&s->session);
+}
+
+static enum smtp_want more(struct serve *s)
+{
+    return smtp_session_more(&s->session);
 }
 
 static bool flush(struct serve *s)
@@ -231,10 +247,8 @@ void serve(const struct config *c, const struct serve_connection *connection, st
            struct serve_memory *memory)
 {
     static enum smtp_want (*const acts[])(struct serve *) = {
-        [SMTP_NEXT_LINE] = next_line,
-        [SMTP_NEXT_DECISION] = decide,
-        [SMTP_NEXT_DATA] = collect,
-        [SMTP_NEXT_DELIVERY] = deliver,
+        [SMTP_NEXT_LINE] = next_line,   [SMTP_NEXT_DECISION] = decide, [SMTP_NEXT_DATA] = collect,
+        [SMTP_NEXT_DELIVERY] = deliver, [SMTP_NEXT_MORE] = more,
     };
     struct serve s = {
         .config = c,

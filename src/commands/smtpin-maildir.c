@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,9 +26,11 @@ enum { EXIT_USAGE = 64, EXIT_NO_USER = 67, EXIT_TEMPORARY = 75, ATTEMPTS = 10 };
 struct options {
     bool with_domain; /* layout domain/user */
     bool create;
+    bool replies;   /* a line for each recipient, each delivered for itself */
     uint64_t quota; /* octets, 0: none */
     struct span delimiter;
     const char *root;
+    char digest[17]; /* of SMTPIN_DIGEST; empty: none */
     char host[256];
 };
 
@@ -39,13 +42,13 @@ struct target {
 
 static int usage(void)
 {
-    fputs("usage: smtpin-maildir [-n] [-l domain/user | -l user] [-d DELIMITER] [-q SIZE] "
+    fputs("usage: smtpin-maildir [-nr] [-l domain/user | -l user] [-d DELIMITER] [-q SIZE] "
           "DIRECTORY RECIPIENT...\n",
           stderr);
     return EXIT_USAGE;
 }
 
-/* The line on stdout is the reply's text (smtpin-delivery(7)); details go to stderr. */
+/* The line on stdout is the reply (smtpin-delivery(7)); details go to stderr. */
 static int temporary(const char *path, const char *reply)
 {
     fprintf(stderr, "smtpin-maildir: %s: %s\n", path, strerror(errno));
@@ -55,7 +58,7 @@ static int temporary(const char *path, const char *reply)
 
 static int no_user(void)
 {
-    puts("5.1.1 No such mailbox here");
+    puts("550 5.1.1 No such mailbox here");
     return EXIT_NO_USER;
 }
 
@@ -199,32 +202,57 @@ static void make_name(const struct options *o, struct target *t, unsigned count)
              now.tv_nsec / 1000, (long)getpid(), count, o->host);
 }
 
+static bool write_whole(int fd, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        const ssize_t done = write(fd, bytes, n);
+
+        if (done < 0 && errno != EINTR)
+            return false;
+        bytes += done > 0 ? done : 0;
+        n -= done > 0 ? (size_t)done : 0;
+    }
+    return true;
+}
+
+/* The whole of `from`, which can be sought. */
 static bool copy(int from, int to, uint64_t *size)
 {
     char chunk[65536];
 
-    *size = 0;
-    for (;;) {
-        const ssize_t n = read(from, chunk, sizeof chunk);
-        ssize_t done = 0;
+    for (*size = 0;;) {
+        const ssize_t n = pread(from, chunk, sizeof chunk, (off_t)*size);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             return n == 0;
-        while (done < n) {
-            const ssize_t m = write(to, chunk + done, (size_t)(n - done));
-
-            if (m < 0 && errno != EINTR)
-                return false;
-            if (m > 0)
-                done += m;
-        }
+        if (!write_whole(to, chunk, (size_t)n))
+            return false;
         *size += (uint64_t)n;
     }
 }
 
-/* The message into tmp/, flushed. `from` is read to its end. */
+/* The message as a descriptor that can be read once for each recipient; -1 and errno. */
+static int seekable_input(void)
+{
+    char chunk[65536];
+    ssize_t n;
+    int fd;
+
+    if (lseek(0, 0, SEEK_SET) == 0)
+        return 0;
+    fd = memfd_create("message", MFD_CLOEXEC);
+    while (fd >= 0 && (n = read(0, chunk, sizeof chunk)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 || !write_whole(fd, chunk, (size_t)n))
+            return -1;
+    }
+    return fd;
+}
+
+/* The message into tmp/, flushed. 0, or an exit status. */
 static int write_tmp(const struct options *o, struct target *t, unsigned count, int from)
 {
     char path[PATH_MAX];
@@ -242,20 +270,21 @@ static int write_tmp(const struct options *o, struct target *t, unsigned count, 
             break;
     }
     if (fd < 0)
-        return temporary(path, "4.3.0 Mailbox can't be written");
+        return temporary(path, "451 4.3.0 Mailbox can't be written");
     t->in_tmp = true;
     good = copy(from, fd, &size) && fsync(fd) == 0;
     if (close(fd) < 0 || !good)
         return temporary(path, errno == ENOSPC || errno == EDQUOT || errno == EFBIG
-                                   ? "4.2.2 No room for the message"
-                                   : "4.3.0 Mailbox can't be written");
+                                   ? "452 4.2.2 No room for the message"
+                                   : "451 4.3.0 Mailbox can't be written");
     if (o->quota > 0 && directory_size(t, "new") + directory_size(t, "cur") + size > o->quota) {
-        puts("4.2.2 Mailbox full");
+        puts("452 4.2.2 Mailbox full");
         return EXIT_TEMPORARY;
     }
     n = strlen(t->name);
     /* The size goes into the name in new/; in tmp/ the file keeps its own. */
-    snprintf(t->name + n, sizeof t->name - n, ",S=%llu", (unsigned long long)size);
+    snprintf(t->name + n, sizeof t->name - n, ",S=%llu%s%s", (unsigned long long)size,
+             o->digest[0] == '\0' ? "" : ",D=", o->digest);
     return 0;
 }
 
@@ -277,12 +306,12 @@ static int publish(struct target *t)
     /* link, not rename: it never takes the place of another message. Where the file system has no
      * links, the name is unique all the same. */
     if (link(from, to) < 0 && ((errno != EPERM && errno != EOPNOTSUPP) || rename(from, to) < 0))
-        return temporary(to, "4.3.0 Mailbox can't be written");
+        return temporary(to, "451 4.3.0 Mailbox can't be written");
     t->in_new = true;
     unlink(from);
     t->in_tmp = false;
     join(to, t, "new", "");
-    return flush_directory(to) ? 0 : temporary(to, "4.3.0 Mailbox can't be written");
+    return flush_directory(to) ? 0 : temporary(to, "451 4.3.0 Mailbox can't be written");
 }
 
 static void undo(const struct target *t)
@@ -316,36 +345,68 @@ static int find_all(const struct options *o, char **recipients, struct target *t
         return 0;
     if (unknown == n)
         return no_user();
-    puts("4.1.1 No such mailbox here for one of the recipients");
+    puts("451 4.1.1 No such mailbox here for one of the recipients");
     return EXIT_TEMPORARY;
 }
 
 /* Each recipient's copy is in its tmp/ before any is in new/. */
-static int deliver(const struct options *o, char **recipients, struct target *targets, unsigned n)
+static int deliver(const struct options *o, char **recipients, struct target *targets, unsigned n,
+                   int from)
 {
-    char path[PATH_MAX];
     int status = find_all(o, recipients, targets, n);
 
     for (unsigned i = 0; status == 0 && i < n; i++) {
         struct target *t = &targets[i];
-        int from = 0;
 
         if (!make_maildir(o, t))
-            return temporary(t->maildir, "4.3.0 Mailbox can't be made");
-        if (i > 0) {
-            tmp_path(&targets[0], path);
-            from = open(path, O_RDONLY | O_CLOEXEC);
-            if (from < 0)
-                return temporary(path, "4.3.0 Mailbox can't be read");
-        }
+            return temporary(t->maildir, "451 4.3.0 Mailbox can't be made");
         status = write_tmp(o, t, i, from);
-        if (i > 0)
-            close(from);
     }
     /* From here on the mail is safe where it is published, and gone again if one is not. */
     for (unsigned i = 0; status == 0 && i < n; i++)
         status = publish(&targets[i]);
     return status;
+}
+
+/* Has this message been delivered here before? Its digest is in the name then, in new/ or, read, in
+ * cur/. */
+static bool is_repeat(const struct options *o, const struct target *t)
+{
+    static const char *const subs[] = {"new", "cur"};
+    char mark[sizeof o->digest + 3], path[PATH_MAX];
+    bool found = false;
+
+    if (o->digest[0] == '\0')
+        return false;
+    snprintf(mark, sizeof mark, ",D=%s", o->digest);
+    for (size_t i = 0; i < 2; i++) {
+        DIR *d = join(path, t, subs[i], "") ? opendir(path) : NULL;
+        struct dirent *entry;
+
+        while (!found && d != NULL && (entry = readdir(d)) != NULL)
+            found = strstr(entry->d_name, mark) != NULL;
+        if (d != NULL)
+            closedir(d);
+    }
+    return found;
+}
+
+/* Each for itself: a reply line for each recipient (deliver_replies = each). */
+static int deliver_each(const struct options *o, char **recipients, struct target *targets,
+                        unsigned n, int from)
+{
+    for (unsigned i = 0; i < n; i++) {
+        int status;
+
+        status = find_all(o, recipients + i, targets + i, 1);
+        if (status == 0 && !is_repeat(o, &targets[i]))
+            status = deliver(o, recipients + i, targets + i, 1, from);
+        if (status == 0)
+            puts("250 2.1.5 OK");
+        else
+            undo(&targets[i]);
+    }
+    return fflush(stdout) == 0 ? 0 : EXIT_TEMPORARY;
 }
 
 /* '/' and ':' mean something in a Maildir name. */
@@ -358,16 +419,29 @@ static void set_host(struct options *o)
             *c = '_';
 }
 
+/* The first digits of SMTPIN_DIGEST, where smtpin has set it: 64 bits tell a repeat well enough. */
+static void set_digest(struct options *o)
+{
+    const char *digest = getenv("SMTPIN_DIGEST");
+
+    if (digest == NULL || strlen(digest) < sizeof o->digest - 1 ||
+        strspn(digest, "0123456789abcdef") != strlen(digest))
+        return;
+    memcpy(o->digest, digest, sizeof o->digest - 1);
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.with_domain = true, .create = true, .delimiter = SPAN("+")};
     struct target *targets;
-    int option, status;
+    int option, status, from;
     unsigned n;
 
-    while ((option = getopt(argc, argv, "+nl:d:q:")) != -1) {
+    while ((option = getopt(argc, argv, "+nrl:d:q:")) != -1) {
         if (option == 'n')
             o.create = false;
+        else if (option == 'r')
+            o.replies = true;
         else if (option == 'l' && strcmp(optarg, "user") == 0)
             o.with_domain = false;
         else if (option == 'd')
@@ -384,10 +458,17 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is EFBIG */
     targets = calloc(n, sizeof *targets);
     if (targets == NULL)
-        return temporary("memory", "4.3.0 Out of memory");
+        return temporary("memory", "451 4.3.0 Out of memory");
     set_host(&o);
-    status = deliver(&o, argv + optind + 1, targets, n);
-    for (unsigned i = 0; status != 0 && i < n; i++)
+    set_digest(&o);
+    from = seekable_input();
+    if (from < 0)
+        status = temporary("message", "451 4.3.0 Message can't be read");
+    else if (o.replies)
+        status = deliver_each(&o, argv + optind + 1, targets, n, from);
+    else
+        status = deliver(&o, argv + optind + 1, targets, n, from);
+    for (unsigned i = 0; status != 0 && !o.replies && i < n; i++)
         undo(&targets[i]);
     free(targets);
     return status;

@@ -17,11 +17,6 @@ enum {
     TICK = 20,       /* milliseconds between looks, on a kernel without pidfd_open */
 };
 
-struct outlet {
-    int fd; /* our end of the pipe; -1: ended */
-    struct text *text;
-};
-
 /* The command gets every signal's usual action back: what a super-server ignored, and SIGPIPE,
  * which we ignore, would be inherited. */
 static int set_attributes(posix_spawnattr_t *attributes)
@@ -86,7 +81,7 @@ static int start(const struct child *c, int said, int complained, pid_t *pid)
 }
 
 /* Reads once; false at the end of file. */
-static bool drain(struct outlet *o)
+static bool drain(struct child_outlet *o)
 {
     char chunk[4096];
     const ssize_t n = read(o->fd, chunk, sizeof chunk);
@@ -96,88 +91,16 @@ static bool drain(struct outlet *o)
     return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
-static void close_outlet(struct outlet *o)
+static void close_outlet(struct child_outlet *o)
 {
     if (o->fd >= 0)
         close(o->fd);
     o->fd = -1;
 }
 
-/* Has it ended? Left unreaped, its process id, and so its group's, stays its own. */
-static bool has_ended(pid_t pid)
-{
-    siginfo_t info = {.si_pid = 0};
-
-    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ? errno != EINTR
-                                                                            : info.si_pid == pid;
-}
-
-/* Reads both pipes until the process has ended (true) or the deadline has passed. The end of the
- * pipes is not the end of the process, and a process that it left behind may hold them open. */
-static bool wait_for_end(pid_t pid, int pidfd, struct outlet *outlets, uint64_t deadline)
-{
-    for (;;) {
-        struct pollfd polled[3] = {
-            {.fd = outlets[0].fd, .events = POLLIN},
-            {.fd = outlets[1].fd, .events = POLLIN},
-            {.fd = pidfd, .events = POLLIN},
-        };
-        const int left = clock_left(deadline);
-
-        poll(polled, 3, pidfd < 0 && left > TICK ? TICK : left);
-        for (size_t i = 0; i < 2; i++)
-            if (polled[i].revents != 0 && !drain(&outlets[i]))
-                close_outlet(&outlets[i]);
-        if ((pidfd < 0 || polled[2].revents != 0) && has_ended(pid))
-            return true;
-        if (left == 0)
-            return false;
-    }
-}
-
-/* Ends it and its children: the group may live on without its leader. */
-static void end_group(pid_t pid, int pidfd, struct outlet *outlets)
-{
-    kill(-pid, SIGTERM);
-    wait_for_end(pid, pidfd, outlets, clock_now() + GRACE);
-    kill(-pid, SIGKILL);
-    wait_for_end(pid, pidfd, outlets, clock_now() + GRACE);
-}
-
-static struct child_result reap(pid_t pid)
-{
-    int status;
-    pid_t got;
-
-    do
-        got = waitpid(pid, &status, WNOHANG);
-    while (got < 0 && errno == EINTR);
-    if (got != pid)
-        return (struct child_result){.end = CHILD_LOST};
-    if (WIFEXITED(status))
-        return (struct child_result){.end = CHILD_EXITED, .status = WEXITSTATUS(status)};
-    return (struct child_result){.end = CHILD_SIGNALLED, .status = WTERMSIG(status)};
-}
-
-static struct child_result attend(const struct child *c, pid_t pid, struct outlet *outlets)
-{
-    const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    const bool in_time = wait_for_end(pid, pidfd, outlets, clock_now() + c->timeout);
-    struct child_result result;
-
-    if (!in_time)
-        end_group(pid, pidfd, outlets);
-    result = reap(pid);
-    if (!in_time)
-        result = (struct child_result){.end = CHILD_TIMED_OUT};
-    if (pidfd >= 0)
-        close(pidfd);
-    return result;
-}
-
 /* What is left in the pipe of a process that has ended. Bounded: one that it left behind may write
  * for ever. */
-static void drain_rest(struct outlet *o)
+static void drain_rest(struct child_outlet *o)
 {
     for (int i = 0; i < LAST_READS && o->fd >= 0; i++) {
         errno = 0;
@@ -187,7 +110,7 @@ static void drain_rest(struct outlet *o)
     close_outlet(o);
 }
 
-static void open_outlet(struct outlet *o, int *write_end, bool *failed)
+static void open_outlet(struct child_outlet *o, int *write_end, bool *failed)
 {
     int ends[2] = {-1, -1};
 
@@ -201,23 +124,120 @@ static void open_outlet(struct outlet *o, int *write_end, bool *failed)
     *write_end = ends[1];
 }
 
-struct child_result child_run(const struct child *c, struct text *said, struct text *complained)
+static void finish(struct child_process *p, struct child_result result)
 {
-    struct outlet outlets[2] = {{.fd = -1, .text = said}, {.fd = -1, .text = complained}};
-    struct child_result result = {.end = CHILD_NOT_STARTED};
-    int ends[2] = {-1, -1};
-    bool failed = false;
-    pid_t pid = -1;
+    for (size_t i = 0; i < CHILD_OUTLETS; i++)
+        drain_rest(&p->outlet[i]);
+    if (p->pidfd >= 0)
+        close(p->pidfd);
+    p->pidfd = -1;
+    p->result = result;
+    p->ended = true;
+}
 
-    for (size_t i = 0; i < 2; i++)
-        open_outlet(&outlets[i], &ends[i], &failed);
-    result.status = failed ? errno : start(c, ends[0], ends[1], &pid);
-    for (size_t i = 0; i < 2; i++)
+void child_start(struct child_process *p, const struct child *c, struct text *said,
+                 struct text *complained)
+{
+    int ends[CHILD_OUTLETS] = {-1, -1}, error;
+    bool failed = false;
+
+    *p = (struct child_process){
+        .pid = -1,
+        .pidfd = -1,
+        .deadline = clock_now() + c->timeout,
+        .outlet = {{.fd = -1, .text = said}, {.fd = -1, .text = complained}},
+    };
+    for (size_t i = 0; i < CHILD_OUTLETS; i++)
+        open_outlet(&p->outlet[i], &ends[i], &failed);
+    error = failed ? errno : start(c, ends[0], ends[1], &p->pid);
+    for (size_t i = 0; i < CHILD_OUTLETS; i++)
         if (ends[i] >= 0)
             close(ends[i]);
-    if (result.status == 0)
-        result = attend(c, pid, outlets);
-    for (size_t i = 0; i < 2; i++)
-        drain_rest(&outlets[i]);
-    return result;
+    if (error != 0)
+        finish(p, (struct child_result){.end = CHILD_NOT_STARTED, .status = error});
+    else
+        p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+}
+
+/* Has it ended? Left unreaped, its process id, and so its group's, stays its own. */
+static bool has_ended(pid_t pid)
+{
+    siginfo_t info = {.si_pid = 0};
+
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ? errno != EINTR
+                                                                            : info.si_pid == pid;
+}
+
+static struct child_result reap(const struct child_process *p)
+{
+    int status;
+    pid_t got;
+
+    /* Its children too, where its time was over: the group lives on without its leader. */
+    if (p->killed > 0)
+        kill(-p->pid, SIGKILL);
+    do
+        got = waitpid(p->pid, &status, WNOHANG);
+    while (got < 0 && errno == EINTR);
+    if (p->killed > 0)
+        return (struct child_result){.end = CHILD_TIMED_OUT};
+    if (got != p->pid)
+        return (struct child_result){.end = CHILD_LOST};
+    if (WIFEXITED(status))
+        return (struct child_result){.end = CHILD_EXITED, .status = WEXITSTATUS(status)};
+    return (struct child_result){.end = CHILD_SIGNALLED, .status = WTERMSIG(status)};
+}
+
+/* Its time is over: asked to end, then made to, then left alone. */
+static void press(struct child_process *p)
+{
+    if (p->killed == 2) {
+        finish(p, (struct child_result){.end = CHILD_TIMED_OUT});
+        return;
+    }
+    kill(-p->pid, p->killed == 0 ? SIGTERM : SIGKILL);
+    p->killed++;
+    p->deadline = clock_now() + GRACE;
+}
+
+/* The end of the pipes is not the end of the process, and a process that it left behind may hold
+ * them open. */
+static void see_to(struct child_process *p, const struct pollfd *polled)
+{
+    for (size_t i = 0; i < CHILD_OUTLETS; i++)
+        if (polled[i].revents != 0 && !drain(&p->outlet[i]))
+            close_outlet(&p->outlet[i]);
+    if ((p->pidfd < 0 || polled[CHILD_OUTLETS].revents != 0) && has_ended(p->pid))
+        finish(p, reap(p));
+    else if (clock_left(p->deadline) == 0)
+        press(p);
+}
+
+void child_attend(struct child_process *p, size_t n)
+{
+    enum { EACH = CHILD_OUTLETS + 1 };
+    struct pollfd polled[CHILD_PROCESSES_MAX * EACH];
+    int left = -1;
+
+    for (size_t i = 0; i < n; i++) {
+        struct pollfd *f = polled + i * EACH;
+        int until;
+
+        for (size_t k = 0; k < CHILD_OUTLETS; k++)
+            f[k] = (struct pollfd){.fd = p[i].ended ? -1 : p[i].outlet[k].fd, .events = POLLIN};
+        f[CHILD_OUTLETS] = (struct pollfd){.fd = p[i].ended ? -1 : p[i].pidfd, .events = POLLIN};
+        if (p[i].ended)
+            continue;
+        until = clock_left(p[i].deadline);
+        if (p[i].pidfd < 0 && until > TICK)
+            until = TICK;
+        if (left < 0 || until < left)
+            left = until;
+    }
+    if (left < 0)
+        return;
+    poll(polled, n * EACH, left);
+    for (size_t i = 0; i < n; i++)
+        if (!p[i].ended)
+            see_to(&p[i], polled + i * EACH);
 }

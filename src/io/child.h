@@ -1,13 +1,14 @@
-/* Running a command: started without a copy of this process, ended with its whole process group
- * when its time is over, its output kept up to a bound and read to the end. Knows no mail. */
+/* Running commands: started without a copy of this process, ended with their whole process group
+ * when their time is over, their output kept up to a bound and read to the end. Knows no mail. */
 #ifndef SMTPIN_IO_CHILD_H
 #define SMTPIN_IO_CHILD_H
 
 #include "base/text.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
-enum { CHILD_DESCRIPTORS = 4 };
+enum { CHILD_DESCRIPTORS = 4, CHILD_OUTLETS = 2, CHILD_PROCESSES_MAX = 16 };
 
 /* Instead of a descriptor of ours: */
 enum {
@@ -43,8 +44,28 @@ struct child_result {
     int status;
 };
 
-/* Runs it to its end. What it writes to the two pipes is appended to said and complained; what does
- * not fit there is read and dropped. */
-struct child_result child_run(const struct child *c, struct text *said, struct text *complained);
+struct child_outlet {
+    int fd; /* our end of a pipe; -1: ended */
+    struct text *text;
+};
+
+/* A command that runs, or has ended. */
+struct child_process {
+    bool ended;
+    struct child_result result; /* once it has */
+    pid_t pid;
+    int pidfd;       /* -1: this kernel has none */
+    unsigned killed; /* signals that it was sent */
+    uint64_t deadline;
+    struct child_outlet outlet[CHILD_OUTLETS];
+};
+
+/* What it writes to the two pipes is appended to said and complained, which must live until it has
+ * ended; what does not fit there is read and dropped. */
+void child_start(struct child_process *p, const struct child *c, struct text *said,
+                 struct text *complained);
+/* Waits for something to happen to one of the processes, and sees to it. Those that have ended are
+ * passed over. n is at most CHILD_PROCESSES_MAX. */
+void child_attend(struct child_process *p, size_t n);
 
 #endif

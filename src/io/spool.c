@@ -46,27 +46,36 @@ bool spool_open(struct spool *s, uint64_t expected)
     return s->fd >= 0;
 }
 
+/* The first n octets of `from` to the end of `to`, within the kernel. */
+static bool append_all(int to, int from, uint64_t n)
+{
+    off_t at = 0;
+
+    while ((uint64_t)at < n) {
+        const ssize_t sent = sendfile(to, from, &at, (size_t)(n - (uint64_t)at));
+
+        if (sent == 0)
+            errno = EIO;
+        if (sent == 0 || (sent < 0 && errno != EINTR))
+            return false;
+    }
+    return true;
+}
+
 /* Moves what the memfd holds into a file. */
 static bool leave_memory(struct spool *s, uint64_t written)
 {
     const int file = open_file(s->dir);
-    off_t at = 0;
 
-    while (file >= 0 && (uint64_t)at < written) {
-        const ssize_t n = sendfile(file, s->fd, &at, (size_t)(written - (uint64_t)at));
-
-        if (n == 0)
-            errno = EIO;
-        if (n == 0 || (n < 0 && errno != EINTR)) {
-            const int why = errno;
-
-            close(file);
-            errno = why;
-            return false;
-        }
-    }
     if (file < 0)
         return false;
+    if (!append_all(file, s->fd, written)) {
+        const int why = errno;
+
+        close(file);
+        errno = why;
+        return false;
+    }
     close(s->fd);
     s->fd = file;
     s->in_file = true;
@@ -133,6 +142,38 @@ int spool_finish(struct spool *s)
     if (!write_out(s) || lseek(s->fd, 0, SEEK_SET) != 0)
         return -1;
     return s->fd;
+}
+
+static bool write_whole(int fd, struct span bytes)
+{
+    while (bytes.n > 0) {
+        const ssize_t n = write(fd, bytes.p, bytes.n);
+
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return false;
+        bytes = span_from(bytes, n > 0 ? (size_t)n : 0);
+    }
+    return true;
+}
+
+int spool_copy(const struct spool *s, struct span head)
+{
+    char name[64];
+    struct text path = TEXT(name);
+    int fd;
+
+    text_adds(&path, "/proc/self/fd/");
+    text_addn(&path, (uint64_t)s->fd, 1);
+    /* Opened anew, the same file has an offset of its own, and nobody's writing is needed. */
+    if (head.n == 0 && (fd = open(text_string(&path), O_RDONLY | O_CLOEXEC)) >= 0)
+        return fd;
+    fd = s->in_file ? open_file(s->dir) : memfd_create("smtpin message", MFD_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (write_whole(fd, head) && append_all(fd, s->fd, s->size) && lseek(fd, 0, SEEK_SET) == 0)
+        return fd;
+    close(fd);
+    return -1;
 }
 
 void spool_close(struct spool *s)

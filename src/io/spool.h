@@ -31,6 +31,9 @@ bool spool_write(struct spool *s, struct span bytes);
 /* Everything written out; returns the descriptor at offset 0 (close-on-exec, owned by the spool),
  * or -1. */
 int spool_finish(struct spool *s);
+/* After spool_finish: a descriptor of its own (the caller's, close-on-exec) on the same message
+ * with `head` before it, at offset 0; -1 and errno when that can't be made. */
+int spool_copy(const struct spool *s, struct span head);
 /* May be called at any time after spool_open. */
 void spool_close(struct spool *s);
 

@@ -1,5 +1,6 @@
 #include "outside/deliver.h"
 
+#include "outside/macro.h"
 #include "smtp/result.h"
 
 #include <errno.h>
@@ -8,7 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SAID_MAX = 4096, COMPLAINED_MAX = 1024 };
+enum {
+    SAID_MAX = 4096,
+    COMPLAINED_MAX = 1024,
+    HEADER_MAX = 64 * 1024,  /* of a message's header, where a loop is looked for */
+    RUN_MEMORY = 160 * 1024, /* words and environment of one of several runs */
+};
 
 static bool is_program(struct text *path)
 {
@@ -42,7 +48,6 @@ const char *deliver_program(struct span name, struct text *room)
 static int qmail_envelope(const struct macro_run *run)
 {
     const int fd = memfd_create("smtpin envelope", MFD_CLOEXEC);
-    const struct smtp_recipient *r = run->first;
     char room[4096];
     struct text t = TEXT(room);
 
@@ -52,17 +57,16 @@ static int qmail_envelope(const struct macro_run *run)
     for (size_t i = 0; fd >= 0 && i <= run->recipients; i++) {
         if (i < run->recipients) {
             text_addc(&t, 'T');
-            text_add(&t, r->mailbox.address);
-            r = r->next;
+            text_add(&t, run->recipient[i]->mailbox.address);
         }
         text_addc(&t, '\0');
-        if (t.cut || (t.n > sizeof room / 2 || i == run->recipients)) {
-            if (t.cut || write(fd, t.p, t.n) != (ssize_t)t.n) {
-                close(fd);
-                return -1;
-            }
-            t.n = 0;
+        if (t.n <= sizeof room / 2 && i < run->recipients)
+            continue;
+        if (t.cut || write(fd, t.p, t.n) != (ssize_t)t.n) {
+            close(fd);
+            return -1;
         }
+        t.n = 0;
     }
     if (fd >= 0 && lseek(fd, 0, SEEK_SET) != 0) {
         close(fd);
@@ -71,82 +75,327 @@ static int qmail_envelope(const struct macro_run *run)
     return fd;
 }
 
+/* One run of the command. */
+struct run {
+    struct child_process process;
+    struct macro_run facts;
+    struct arena arena; /* its words and environment */
+    struct text said, complained;
+    char complained_room[COMPLAINED_MAX];
+    int message, envelope; /* descriptors of its own; -1: none */
+};
+
 static void add_descriptor(struct child *c, int from, int to)
 {
     c->pass[c->passed++] = (struct child_descriptor){.from = from, .to = to};
 }
 
-static struct smtp_reply not_started(struct deliver_report *report)
+static void not_started(struct run *r, int error)
 {
-    report->child = (struct child_result){.end = CHILD_NOT_STARTED, .status = errno};
-    return smtp_result_of_failure();
+    r->process = (struct child_process){.ended = true,
+                                        .result = {.end = CHILD_NOT_STARTED, .status = error}};
 }
 
-static struct smtp_reply answer(const struct deliver *d, struct deliver_report *report,
-                                struct span said)
+/* Starts it with the message on `message`. */
+static void start(const struct deliver *d, struct run *r, int message)
 {
-    const bool qmail = d->config->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE;
-    const unsigned status = (unsigned)report->child.status;
-    struct text room = {.p = arena_get(d->arena, SMTP_RESULT_TEXT_MAX),
-                        .cap = SMTP_RESULT_TEXT_MAX};
-    struct smtp_reply reply, usual;
+    const struct config *config = d->facts.config;
+    const bool qmail = config->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE;
+    char path[PATH_MAX];
+    struct text program = TEXT(path);
+    struct child c = {.timeout = config->deliver_timeout};
 
-    if (report->child.end != CHILD_EXITED)
-        return smtp_result_of_failure();
-    reply = qmail ? smtp_result_of_qmail_queue(status) : smtp_result_of_exit(status);
-    if (room.p == NULL)
-        return reply;
-    if (reply.code < 400) {
-        text_adds(&room, "OK id=");
-        text_add(&room, d->run.id);
-        reply.text = text_span(&room);
+    c.argv = macro_argv(&r->facts, &config->deliver, &r->arena);
+    c.envp = macro_environment(&r->facts, &r->arena);
+    if (c.argv == NULL || c.envp == NULL) {
+        not_started(r, ENOMEM);
+        return;
     }
-    /* qmail-queue's 82: its own text on descriptor 6, D for permanent, Z for temporary. */
-    if (qmail && status == 82 && said.n > 0 && said.p[0] == 'D')
-        reply = smtp_result_of_exit(100);
-    usual = reply;
-    smtp_result_refine(&reply, qmail && status == 82 ? span_from(said, 1) : said, &room);
-    /* There the letter, not a code in the text, says whether it is for good. */
-    if (qmail && status == 82 && reply.code / 100 != usual.code / 100) {
+    c.program = deliver_program(span_of(c.argv[0]), &program);
+    if (c.program == NULL || (qmail && (r->envelope = qmail_envelope(&r->facts)) < 0)) {
+        not_started(r, errno);
+        return;
+    }
+    add_descriptor(&c, message, 0);
+    add_descriptor(&c, qmail ? r->envelope : CHILD_SAID, 1);
+    add_descriptor(&c, CHILD_COMPLAINED, 2);
+    if (qmail)
+        add_descriptor(&c, CHILD_SAID, 6);
+    child_start(&r->process, &c, &r->said, &r->complained);
+}
+
+/* A copy of the reply's text in the arena, so that it outlives the run; a full arena costs the
+ * text. */
+static void keep_reply(struct arena *a, struct smtp_reply *reply)
+{
+    reply->text = arena_copy(a, reply->text);
+    reply->enhanced = arena_copy(a, reply->enhanced);
+    if (reply->text.p == NULL || reply->enhanced.p == NULL) {
+        reply->text = SPAN("");
+        reply->enhanced = SPAN("");
+    }
+}
+
+/* qmail-queue's 82: its own text on descriptor 6, D for permanent, Z for temporary: the letter says
+ * whether it is for good, not a code in the text. */
+static struct smtp_reply qmail_custom(struct span said, struct text *room)
+{
+    const struct smtp_reply usual =
+        said.n > 0 && said.p[0] == 'D' ? smtp_result_of_exit(NULL, 100) : smtp_result_of_failure();
+    struct smtp_reply reply = usual;
+
+    smtp_result_refine(&reply, span_from(said, 1), room);
+    if (reply.code / 100 != usual.code / 100) {
         reply.code = usual.code;
         reply.enhanced = usual.enhanced;
     }
     return reply;
 }
 
-struct smtp_reply deliver_message(const struct deliver *d, struct deliver_report *report)
+/* The one answer of a run. */
+static struct smtp_reply answer(const struct deliver *d, const struct run *r)
 {
-    const bool qmail = d->config->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE;
-    char path[PATH_MAX], said_room[SAID_MAX], complained_room[COMPLAINED_MAX];
-    struct text program = TEXT(path), said = TEXT(said_room), complained = TEXT(complained_room);
-    struct child c = {.timeout = d->config->deliver_timeout};
-    int envelope = -1;
+    const bool qmail = d->facts.config->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE;
+    const unsigned status = (unsigned)r->process.result.status;
+    char bytes[2 * SMTP_RESULT_TEXT_MAX];
+    struct text room = TEXT(bytes);
+    struct smtp_reply reply;
+
+    if (r->process.result.end != CHILD_EXITED)
+        return smtp_result_of_failure();
+    if (qmail && status == 82) {
+        reply = qmail_custom(text_span(&r->said), &room);
+        keep_reply(d->arena, &reply);
+        return reply;
+    }
+    reply = qmail ? smtp_result_of_qmail_queue(status)
+                  : smtp_result_of_exit(&d->facts.config->exit_map, status);
+    if (reply.code < 400) {
+        text_adds(&room, "OK id=");
+        text_add(&room, d->facts.id);
+        reply.text = text_span(&room);
+    }
+    smtp_result_refine(&reply, text_span(&r->said), &room);
+    keep_reply(d->arena, &reply);
+    return reply;
+}
+
+void deliver_take_lines(struct span said, struct smtp_recipient *const *recipient, size_t n,
+                        struct arena *a)
+{
+    char bytes[SMTP_RESULT_TEXT_MAX];
+    bool good = true;
+
+    for (size_t i = 0; good && i < n; i++) {
+        struct text room = TEXT(bytes);
+
+        good =
+            said.n > 0 && smtp_result_of_line(&recipient[i]->result, smtp_first_line(said), &room);
+        if (good)
+            keep_reply(a, &recipient[i]->result);
+        said = span_from(said, span_find(said, '\n') + 1);
+    }
+    for (size_t i = 0; (!good || said.n > 0) && i < n; i++)
+        recipient[i]->result = smtp_result_of_failure();
+}
+
+/* What the run has done to its recipients, and what the log should say of it. */
+static void settle(const struct deliver *d, struct run *r, struct smtp_recipient *const *recipient,
+                   struct deliver_report *report)
+{
+    const struct child_result *result = &r->process.result;
+    const bool fine = result->end == CHILD_EXITED && result->status == 0;
+
+    if (fine && d->facts.config->deliver_replies == 1) {
+        /* Output that was cut has a line too few, or a last one that is none. */
+        deliver_take_lines(r->said.cut ? SPAN("") : text_span(&r->said), recipient,
+                           r->facts.recipients, d->arena);
+    } else {
+        const struct smtp_reply reply = answer(d, r);
+
+        for (size_t i = 0; i < r->facts.recipients; i++)
+            recipient[i]->result = reply;
+    }
+    if (!fine || report->accepted + report->deferred + report->refused == 0)
+        report->child = *result;
+    for (size_t i = 0; i < r->facts.recipients; i++) {
+        const unsigned code = recipient[i]->result.code;
+
+        report->accepted += code < 400;
+        report->deferred += code >= 400 && code < 500;
+        report->refused += code >= 500;
+    }
+    report->said = arena_copy(d->arena, smtp_first_line(text_span(&r->said)));
+    if (report->complained.n == 0)
+        report->complained = arena_copy(d->arena, smtp_first_line(text_span(&r->complained)));
+    if (r->message >= 0)
+        close(r->message);
+    if (r->envelope >= 0)
+        close(r->envelope);
+    r->message = r->envelope = -1;
+}
+
+static struct macro_run facts_of(const struct deliver *d, struct smtp_recipient *const *recipient,
+                                 size_t n)
+{
+    return (struct macro_run){
+        .session = d->facts.session,
+        .peer = d->facts.peer,
+        .id = d->facts.id,
+        .delimiter = d->facts.config->recipient_delimiter,
+        .size = d->size,
+        .digest = d->digest,
+        .recipient = (const struct smtp_recipient *const *)recipient,
+        .recipients = n,
+    };
+}
+
+/* One run for all. */
+static void deliver_together(const struct deliver *d, struct smtp_recipient **recipient, size_t n,
+                             struct deliver_report *report)
+{
+    const bool each = d->facts.config->deliver_replies == 1;
+    const size_t said = each ? n * SMTP_REPLY_LINE_MAX + SAID_MAX : SAID_MAX;
+    struct run r = {.facts = facts_of(d, recipient, n), .message = -1, .envelope = -1};
+    const size_t share = (d->arena->cap - d->arena->used) / 2;
+
+    r.said = (struct text){.p = arena_get(d->arena, said), .cap = said};
+    r.complained = TEXT(r.complained_room);
+    r.arena = (struct arena){.base = arena_get(d->arena, share), .cap = share};
+    if (r.said.p == NULL || r.arena.base == NULL) {
+        r.said.cap = 0;
+        not_started(&r, ENOMEM);
+    } else {
+        start(d, &r, d->spool->fd);
+    }
+    while (!r.process.ended)
+        child_attend(&r.process, 1);
+    settle(d, &r, recipient, report);
+}
+
+/* The recipient's own copy, and the command on it. */
+static void start_one(const struct deliver *d, struct run *r, struct smtp_recipient **recipient)
+{
+    const struct config *config = d->facts.config;
+    char room[HEAD_MAX];
+    struct text head = TEXT(room);
+
+    head_write(&head, &d->facts, config->trace_headers & ~deliver_common_fields(config),
+               recipient[0]->mailbox.address);
+    r->facts = facts_of(d, recipient, 1);
+    r->said.n = r->complained.n = 0;
+    r->envelope = -1;
+    arena_reset(&r->arena);
+    r->message = spool_copy(d->spool, text_span(&head));
+    if (r->message < 0)
+        not_started(r, errno);
+    else
+        start(d, r, r->message);
+}
+
+/* A run for each, `deliver_parallel` at once. The processes stand side by side for child_attend. */
+static void deliver_each(const struct deliver *d, struct smtp_recipient **recipient, size_t n,
+                         struct deliver_report *report)
+{
+    const size_t most =
+        d->facts.config->deliver_parallel < n ? d->facts.config->deliver_parallel : n;
+    struct child_process process[CONFIG_PARALLEL_MAX] = {0};
+    struct run *run = arena_get(d->arena, most * sizeof *run);
+    size_t of[CONFIG_PARALLEL_MAX] = {0};
+    size_t next = 0, done = 0;
+
+    for (size_t i = 0; run != NULL && i < most; i++) {
+        run[i] = (struct run){.message = -1, .envelope = -1};
+        run[i].said = (struct text){.p = arena_get(d->arena, SAID_MAX), .cap = SAID_MAX};
+        run[i].complained = TEXT(run[i].complained_room);
+        run[i].arena = (struct arena){.base = arena_get(d->arena, RUN_MEMORY), .cap = RUN_MEMORY};
+        if (run[i].said.p == NULL || run[i].arena.base == NULL)
+            run = NULL;
+        of[i] = n; /* nobody's yet */
+        process[i].ended = true;
+    }
+    while (run != NULL && done < n) {
+        for (size_t i = 0; i < most; i++) {
+            if (!process[i].ended)
+                continue;
+            if (of[i] < n) {
+                run[i].process = process[i];
+                settle(d, &run[i], recipient + of[i], report);
+                done++;
+            }
+            of[i] = next < n ? next++ : n;
+            if (of[i] < n) {
+                start_one(d, &run[i], recipient + of[i]);
+                process[i] = run[i].process;
+            }
+        }
+        child_attend(process, most);
+    }
+}
+
+/* Is this recipient in a Delivered-To: that the message came with? Then it goes in circles. */
+static bool was_here(struct span header, struct span address)
+{
+    const struct span name = SPAN("Delivered-To:");
+
+    while (header.n > 0) {
+        struct span line = span_first(header, span_find(header, '\n'));
+
+        header = span_from(header, line.n + 1);
+        if (line.n > 0 && line.p[line.n - 1] == '\r')
+            line.n--;
+        if (line.n == 0)
+            return false;
+        if (span_starts_nocase(line, name) &&
+            span_eq_nocase(span_trim(span_from(line, name.n)), address))
+            return true;
+    }
+    return false;
+}
+
+static struct span read_header(const struct deliver *d)
+{
+    char *room = arena_get(d->arena, HEADER_MAX);
+    const ssize_t n = room == NULL ? 0 : pread(d->spool->fd, room, HEADER_MAX, (off_t)d->head);
+
+    return (struct span){.p = room, .n = n > 0 ? (size_t)n : 0};
+}
+
+uint64_t deliver_common_fields(const struct config *c)
+{
+    return c->deliver_per == CONFIG_PER_RECIPIENT ? c->trace_headers & CONFIG_TRACE_RECEIVED
+                                                  : c->trace_headers;
+}
+
+void deliver_all(const struct deliver *d, struct deliver_report *report)
+{
+    const struct config *config = d->facts.config;
+    const struct smtp_transaction *t = d->transaction;
+    const bool looks = config->trace_headers & CONFIG_TRACE_DELIVERED_TO;
+    const size_t mark = d->arena->used;
+    struct span header = looks ? read_header(d) : (struct span){0};
+    struct smtp_recipient **recipient;
+    size_t n = 0;
 
     *report = (struct deliver_report){0};
-    c.argv = macro_argv(&d->run, &d->config->deliver, d->arena);
-    c.envp = macro_environment(&d->run, d->arena);
-    errno = ENOMEM;
-    if (c.argv == NULL || c.envp == NULL)
-        return not_started(report);
-    c.program = deliver_program(span_of(c.argv[0]), &program);
-    if (c.program == NULL)
-        return not_started(report);
-    add_descriptor(&c, d->message, 0);
-    if (qmail) {
-        envelope = qmail_envelope(&d->run);
-        if (envelope < 0)
-            return not_started(report);
-        add_descriptor(&c, envelope, 1);
-        add_descriptor(&c, CHILD_COMPLAINED, 2);
-        add_descriptor(&c, CHILD_SAID, 6);
-    } else {
-        add_descriptor(&c, CHILD_SAID, 1);
-        add_descriptor(&c, CHILD_COMPLAINED, 2);
+    for (struct smtp_recipient *r = t->first; r != NULL; r = r->next) {
+        r->result = (struct smtp_reply){0};
+        if (was_here(header, r->mailbox.address)) {
+            r->result = *smtp_reply(SMTP_REPLY_DELIVERED_BEFORE);
+            report->refused++;
+        }
     }
-    report->child = child_run(&c, &said, &complained);
-    if (envelope >= 0)
-        close(envelope);
-    report->said = arena_copy(d->arena, smtp_first_line(text_span(&said)));
-    report->complained = arena_copy(d->arena, smtp_first_line(text_span(&complained)));
-    return answer(d, report, text_span(&said));
+    d->arena->used = mark; /* the header has been read */
+    recipient = arena_get(d->arena, t->recipients * sizeof(struct smtp_recipient *));
+    for (struct smtp_recipient *r = t->first; r != NULL && recipient != NULL; r = r->next)
+        if (r->result.code == 0)
+            recipient[n++] = r;
+    if (n > 0 && config->deliver_per == CONFIG_PER_RECIPIENT)
+        deliver_each(d, recipient, n, report);
+    else if (n > 0)
+        deliver_together(d, recipient, n, report);
+    /* What memory was missing for was not done. */
+    for (struct smtp_recipient *r = t->first; r != NULL; r = r->next)
+        if (r->result.code == 0)
+            r->result = smtp_result_of_failure();
 }

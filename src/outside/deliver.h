@@ -1,28 +1,41 @@
-/* The hand-over: an accepted message to the administrator's command, its answer to replies. */
+/* The hand-over: an accepted message to the administrator's command, its answers to each
+ * recipient's result. */
 #ifndef SMTPIN_OUTSIDE_DELIVER_H
 #define SMTPIN_OUTSIDE_DELIVER_H
 
 #include "config.h"
 #include "io/child.h"
 #include "io/spool.h"
-#include "outside/macro.h"
+#include "outside/head.h"
 
 struct deliver {
-    const struct config *config;
-    struct macro_run run; /* whom it is for */
-    int message;          /* a descriptor at offset 0 of the finished message */
-    struct arena *arena;  /* for this run; what it returns is there */
+    struct head_facts facts;
+    struct smtp_transaction *transaction; /* its recipients get their results */
+    const struct spool *spool;            /* finished */
+    size_t head;                          /* octets of ours at the front of the message */
+    uint64_t size;                        /* octets of the message as it came */
+    struct span digest;
+    struct arena *arena; /* for this hand-over; results point into it */
 };
 
-/* What the command did, for the log. Spans are in the arena. */
+/* What became of it, for the log. Spans are in the arena. */
 struct deliver_report {
-    struct child_result child;
-    struct span said;       /* the first line that it printed */
-    struct span complained; /* the first line that it wrote to its descriptor 2 */
+    struct child_result child; /* of the run that went worst */
+    struct span said;          /* the first line that the last run printed */
+    struct span complained;    /* the first line that a run wrote to its descriptor 2 */
+    size_t accepted, deferred, refused;
 };
 
-/* Runs the command. From a success on, the message is safe: the command has said so. */
-struct smtp_reply deliver_message(const struct deliver *d, struct deliver_report *report);
+/* Runs the command, once or for each recipient. Every recipient has a result afterwards; from a
+ * success on, its mail is safe: the command has said so. */
+void deliver_all(const struct deliver *d, struct deliver_report *report);
+/* deliver_replies = each: a line for each recipient, in order, no more and no fewer, becomes its
+ * result; else nobody knows what belongs to whom, and all are told to come again. */
+void deliver_take_lines(struct span said, struct smtp_recipient *const *recipient, size_t n,
+                        struct arena *a);
+/* The octets before the message: which fields stand in the spool for all runs (enum config_trace),
+ * and which are each run's own. */
+uint64_t deliver_common_fields(const struct config *c);
 
 /* The program of a command: a path is taken as it is, a name is looked for in MACRO_PATH. NULL
  * and errno when there is none that can be executed. `room` holds the path. */

@@ -2,28 +2,31 @@
 
 #include "smtp/trace.h"
 
-void head_write(struct text *out, const struct config *c, const struct smtp_session *s,
-                const struct peer *peer, struct span id, uint64_t time)
+struct span head_only_recipient(const struct smtp_session *s)
 {
-    const struct smtp_transaction *t = &s->transaction;
+    return s->transaction.recipients == 1 ? s->transaction.first->mailbox.address : SPAN("");
+}
+
+void head_write(struct text *out, const struct head_facts *f, uint64_t which, struct span recipient)
+{
     const struct smtp_trace trace = {
-        .hostname = c->smtp.hostname,
-        .helo = s->helo,
-        .client_name = peer->name,
-        .client_address = peer->address,
-        .protocol = smtp_session_protocol(s),
-        .id = id,
-        .recipient = t->recipients == 1 ? t->first->mailbox.address : SPAN(""),
-        .sender = t->reverse_path.address,
-        .time = time,
-        .crlf = c->line_ending,
+        .hostname = f->config->smtp.hostname,
+        .helo = f->session->helo,
+        .client_name = f->peer->name,
+        .client_address = f->peer->address,
+        .protocol = smtp_session_protocol(f->session),
+        .id = f->id,
+        .recipient = recipient,
+        .sender = f->session->transaction.reverse_path.address,
+        .time = f->time,
+        .crlf = f->config->line_ending,
     };
 
-    if (c->trace_headers & CONFIG_TRACE_RETURN_PATH)
+    if (which & CONFIG_TRACE_RETURN_PATH)
         smtp_trace_return_path(out, &trace);
-    if (c->trace_headers & CONFIG_TRACE_DELIVERED_TO)
+    if (which & CONFIG_TRACE_DELIVERED_TO)
         smtp_trace_delivered_to(out, &trace);
-    if (c->trace_headers & CONFIG_TRACE_RECEIVED)
+    if (which & CONFIG_TRACE_RECEIVED)
         smtp_trace_received(out, &trace);
 }
 

@@ -70,6 +70,13 @@ static void add_id(struct text *out, const struct macro_run *run, const struct s
     text_add(out, run->id);
 }
 
+static void add_digest(struct text *out, const struct macro_run *run,
+                       const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->digest);
+}
+
 static void add_client_address(struct text *out, const struct macro_run *run,
                                const struct smtp_recipient *r)
 {
@@ -129,6 +136,7 @@ static const struct macro macros[] = {
     {TEXT_OF("domain"), TEXT_OF("DOMAIN"), true, add_domain},
     {TEXT_OF("size"), TEXT_OF("SMTPIN_SIZE"), false, add_size},
     {TEXT_OF("queue_id"), TEXT_OF("SMTPIN_ID"), false, add_id},
+    {TEXT_OF("digest"), TEXT_OF("SMTPIN_DIGEST"), false, add_digest},
     {TEXT_OF("body"), TEXT_OF("SMTPIN_BODY"), false, add_body},
     {TEXT_OF("client_address"), TEXT_OF("CLIENT_ADDRESS"), false, add_client_address},
     {TEXT_OF("client_port"), TEXT_OF("CLIENT_PORT"), false, add_client_port},
@@ -247,10 +255,9 @@ char **macro_argv(const struct macro_run *run, const struct config_words *words,
         return NULL;
     for (size_t i = 0; i < words->n; i++) {
         const size_t times = is_per_recipient(words->word[i]) ? run->recipients : 1;
-        const struct smtp_recipient *r = run->first;
 
-        for (size_t k = 0; k < times; k++, r = r->next) {
-            argv[n] = expand(run, words->word[i], r, a);
+        for (size_t k = 0; k < times; k++) {
+            argv[n] = expand(run, words->word[i], run->recipient[k], a);
             if (argv[n++] == NULL)
                 return NULL;
         }
@@ -299,7 +306,7 @@ char **macro_environment(const struct macro_run *run, struct arena *a)
             continue;
         text_add(&t, macros[i].variable);
         text_addc(&t, '=');
-        macros[i].add(&t, run, run->first);
+        macros[i].add(&t, run, run->recipient[0]);
         if (!add_variable(environment, &n, &t, a))
             return NULL;
     }

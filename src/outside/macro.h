@@ -13,7 +13,8 @@ struct macro_run {
     struct span id;
     struct span delimiter; /* between user and extension: any of its bytes */
     uint64_t size;
-    const struct smtp_recipient *first;
+    struct span digest; /* empty: none was made */
+    const struct smtp_recipient *const *recipient;
     size_t recipients;
 };
 

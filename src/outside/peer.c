@@ -1,5 +1,6 @@
 #include "outside/peer.h"
 
+#include "base/number.h"
 #include "base/text.h"
 #include "outside/network.h"
 
@@ -91,6 +92,20 @@ static void from_socket(struct peer *p, int fd)
     port = (struct text){.p = p->room + p->address.n + 1, .cap = sizeof p->room - p->address.n - 1};
     text_addn(&port, number, 1);
     p->port = text_span(&port);
+}
+
+unsigned peer_own_port(int fd)
+{
+    const char *said = getenv("TCPLOCALPORT");
+    union address a = {.any.sa_family = AF_UNSPEC};
+    socklen_t n = sizeof a;
+    uint64_t port;
+
+    if (getsockname(fd, &a.any, &n) == 0 && a.any.sa_family == AF_INET)
+        return ntohs(a.ip4.sin_port);
+    if (a.any.sa_family == AF_INET6)
+        return ntohs(a.ip6.sin6_port);
+    return number_parse(span_of(said), 65535, &port) == NUMBER_OK ? (unsigned)port : 0;
 }
 
 void peer_find(struct peer *p, int fd, const struct config *c)

@@ -14,6 +14,8 @@ struct peer {
 };
 
 /* `fd` is the connection. Spans point into p, c or the environment. */
+/* The port that the client has connected to, as far as it can be seen; else 0. */
+unsigned peer_own_port(int fd);
 void peer_find(struct peer *p, int fd, const struct config *c);
 
 #endif

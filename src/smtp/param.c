@@ -39,6 +39,17 @@ static enum smtp_reply_id set_smtputf8(struct smtp_session *s, struct span value
     return SMTP_REPLY_OK;
 }
 
+/* PRDR: no value; known only where it was announced. */
+static enum smtp_reply_id set_prdr(struct smtp_session *s, struct span value)
+{
+    if (!s->options->prdr)
+        return SMTP_REPLY_UNKNOWN_PARAMETER;
+    if (value.p != NULL)
+        return SMTP_REPLY_BAD_PARAMETERS;
+    s->transaction.prdr = true;
+    return SMTP_REPLY_OK;
+}
+
 struct parameter {
     const char *verb;
     struct span keyword;
@@ -50,6 +61,7 @@ static const struct parameter parameters[] = {
     {.verb = "MAIL", .keyword = {.p = "SIZE", .n = 4}, .set = set_size},
     {.verb = "MAIL", .keyword = {.p = "BODY", .n = 4}, .set = set_body},
     {.verb = "MAIL", .keyword = {.p = "SMTPUTF8", .n = 8}, .set = set_smtputf8},
+    {.verb = "MAIL", .keyword = {.p = "PRDR", .n = 4}, .set = set_prdr},
 };
 
 /* esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-") */

@@ -10,12 +10,14 @@
  * RFC 3463 and RFC 5248. 5.6.11 for bare line ends is what Exchange made known for them. */
 static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_GREETING] = {ROW(220, "", "% ESMTP smtpin")},
+    [SMTP_REPLY_GREETING_LMTP] = {ROW(220, "", "% LMTP smtpin")},
     [SMTP_REPLY_BYE] = {ROW(221, "2.0.0", "% closing connection"), .close = true},
     [SMTP_REPLY_HELLO] = {ROW(250, "", "%")},
     [SMTP_REPLY_OK] = {ROW(250, "2.0.0", "OK")},
     [SMTP_REPLY_SENDER_OK] = {ROW(250, "2.1.0", "<%> Sender ok")},
     [SMTP_REPLY_RECIPIENT_OK] = {ROW(250, "2.1.5", "<%> Recipient ok")},
     [SMTP_REPLY_START_DATA] = {ROW(354, "", "Enter mail, end with \".\" on a line by itself")},
+    [SMTP_REPLY_START_REPORT] = {ROW(353, "", "A reply for each recipient follows")},
     [SMTP_REPLY_VRFY] = {ROW(252, "2.0.0",
                              "Cannot VRFY user, but will accept message and attempt "
                              "delivery")},
@@ -57,6 +59,8 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
                                         .rule = "sequence"},
     [SMTP_REPLY_TOO_MANY_RECIPIENTS] = {ROW(452, "4.5.3", "Too many recipients"),
                                         .rule = "max_recipients"},
+    [SMTP_REPLY_ONE_RECIPIENT] = {ROW(452, "4.5.3", "One recipient a message, please"),
+                                  .rule = "partial"},
     [SMTP_REPLY_NO_MEMORY] = {ROW(452, "4.3.1", "Insufficient memory for this transaction"),
                               .rule = "transaction_memory"},
     [SMTP_REPLY_TOO_LARGE] = {ROW(552, "5.3.4", "Message too large"), .rule = "max_message_size"},
@@ -72,6 +76,8 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_DEFERRED] = {ROW(450, "4.7.1", "Try again later"), .rule = "deferred"},
     [SMTP_REPLY_DELIVERY_FAILED] = {ROW(451, "4.3.0", "Delivery failed, try again later"),
                                     .rule = "delivery"},
+    [SMTP_REPLY_DELIVERED_BEFORE] = {ROW(554, "5.4.6", "Delivered here before: a loop"),
+                                     .rule = "delivered_to"},
     [SMTP_REPLY_TOO_MANY_ERRORS] = {ROW(421, "4.7.0", "% Too many errors; closing connection"),
                                     .close = true, .rule = "max_errors"},
     [SMTP_REPLY_TOO_MANY_COMMANDS] = {ROW(421, "4.7.0", "% Too many commands; closing connection"),

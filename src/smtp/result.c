@@ -46,20 +46,100 @@ struct smtp_reply smtp_result_of_failure(void)
     return *smtp_reply(SMTP_REPLY_DELIVERY_FAILED);
 }
 
-struct smtp_reply smtp_result_of_exit(unsigned status)
+static const struct smtp_reply *find_row(unsigned status)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].status == status)
-            return rows[i].reply;
-    return smtp_result_of_failure();
+            return &rows[i].reply;
+    return NULL;
+}
+
+/* The reply of a code alone; what it means is not known in more detail. */
+static const struct smtp_reply generic[] = {
+    {.code = 250, .enhanced = TEXT_OF("2.0.0"), .text = TEXT_OF("OK")},
+    {.code = 450,
+     .enhanced = TEXT_OF("4.2.0"),
+     .text = TEXT_OF("Mailbox unavailable, try later"),
+     .rule = "delivery"},
+    {.code = 451,
+     .enhanced = TEXT_OF("4.3.0"),
+     .text = TEXT_OF("Delivery failed, try again later"),
+     .rule = "delivery"},
+    {.code = 452,
+     .enhanced = TEXT_OF("4.3.1"),
+     .text = TEXT_OF("Insufficient system storage"),
+     .rule = "delivery"},
+    {.code = 550,
+     .enhanced = TEXT_OF("5.2.0"),
+     .text = TEXT_OF("Mailbox unavailable"),
+     .rule = "delivery"},
+    {.code = 552,
+     .enhanced = TEXT_OF("5.2.2"),
+     .text = TEXT_OF("Mailbox full"),
+     .rule = "delivery"},
+    {.code = 554,
+     .enhanced = TEXT_OF("5.3.0"),
+     .text = TEXT_OF("Delivery refused"),
+     .rule = "delivery"},
+};
+
+static const struct smtp_reply *find_generic(uint64_t code)
+{
+    for (size_t i = 0; i < sizeof generic / sizeof *generic; i++)
+        if (generic[i].code == code)
+            return &generic[i];
+    return NULL;
+}
+
+static const struct {
+    struct span name, rows;
+} presets[] = {
+    /* qmail-command(8) */
+    {TEXT_OF("qmail"), TEXT_OF("99:250 100:554 64:554 65:554 70:554 76:554 77:554 78:554 112:554 "
+                               "67:451 68:451")},
+    /* What sendmail(8) makes of them, but for those that speak of the command's own mistakes. */
+    {TEXT_OF("sysexits"), TEXT_OF("66:550 69:554 73:550 76:554")},
+};
+
+bool smtp_exit_map_add(struct smtp_exit_map *map, struct span words)
+{
+    struct span word;
+
+    while (span_word(&words, " \t,", &word)) {
+        const size_t colon = span_find(word, ':');
+        uint64_t status, code;
+        bool known = false;
+
+        for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
+            if (span_eq_nocase(word, presets[i].name))
+                known = smtp_exit_map_add(map, presets[i].rows);
+        if (known)
+            continue;
+        if (number_parse(span_first(word, colon), 255, &status) != NUMBER_OK ||
+            number_parse(span_from(word, colon + 1), 599, &code) != NUMBER_OK ||
+            find_generic(code) == NULL)
+            return false;
+        map->code[status] = (unsigned short)code;
+    }
+    return true;
+}
+
+struct smtp_reply smtp_result_of_exit(const struct smtp_exit_map *map, unsigned status)
+{
+    const struct smtp_reply *usual = find_row(status);
+    const unsigned mapped = map != NULL && status < 256 ? map->code[status] : 0;
+
+    if (mapped != 0 && (usual == NULL || usual->code != mapped))
+        return *find_generic(mapped);
+    return usual == NULL ? smtp_result_of_failure() : *usual;
 }
 
 struct smtp_reply smtp_result_of_qmail_queue(unsigned status)
 {
     if (status == 0)
-        return smtp_result_of_exit(0);
+        return smtp_result_of_exit(NULL, 0);
     if (status >= 11 && status <= 40)
-        return smtp_result_of_exit(100);
+        return smtp_result_of_exit(NULL, 100);
     return smtp_result_of_failure();
 }
 
@@ -128,12 +208,10 @@ struct span smtp_first_line(struct span output)
     return span_first(output, span_find(output, '\r'));
 }
 
-void smtp_result_refine(struct smtp_reply *r, struct span output, struct text *room)
+/* Cut, without control characters, without bytes outside ASCII; in the rest of *room. */
+static struct span clean_line(struct span line, struct text *room)
 {
-    const struct span line = smtp_first_line(output);
     struct text clean = {.p = room->p + room->n, .cap = room->cap - room->n};
-    struct span said;
-    size_t n;
 
     if (clean.cap > SMTP_RESULT_TEXT_MAX)
         clean.cap = SMTP_RESULT_TEXT_MAX;
@@ -142,8 +220,14 @@ void smtp_result_refine(struct smtp_reply *r, struct span output, struct text *r
                           : byte_is_control(line.p[i]) ? ' '
                                                        : line.p[i]);
     room->n += clean.n;
-    said = skip_basic_code(span_trim(text_span(&clean)));
-    n = enhanced_length(said);
+    return span_trim(text_span(&clean));
+}
+
+void smtp_result_refine(struct smtp_reply *r, struct span output, struct text *room)
+{
+    struct span said = skip_basic_code(clean_line(smtp_first_line(output), room));
+    const size_t n = enhanced_length(said);
+
     if (n > 0) {
         const unsigned code = smtp_code_of_enhanced(span_first(said, n));
 
@@ -155,4 +239,34 @@ void smtp_result_refine(struct smtp_reply *r, struct span output, struct text *r
     }
     if (said.n > 0)
         r->text = said;
+}
+
+bool smtp_result_of_line(struct smtp_reply *r, struct span line, struct text *room)
+{
+    const struct span said = clean_line(line, room);
+    struct span rest = span_trim(span_from(said, 4));
+    const size_t n = enhanced_length(rest);
+    const struct smtp_reply *known;
+    uint64_t code;
+
+    if (said.n < 3 || (said.n > 3 && said.p[3] != ' ') ||
+        number_parse(span_first(said, 3), 599, &code) != NUMBER_OK)
+        return false;
+    /* An LMTP server's 501 or 553 is an answer too: of its class, the code that DATA may have. */
+    known = find_generic(code);
+    if (known == NULL)
+        known = find_generic(code >= 500                 ? 554
+                             : code >= 400               ? 451
+                             : code >= 200 && code < 300 ? 250
+                                                         : 0);
+    if (known == NULL || (n > 0 && rest.p[0] != said.p[0]))
+        return false;
+    *r = *known;
+    if (n > 0) {
+        r->enhanced = span_first(rest, n);
+        rest = span_trim(span_from(rest, n));
+    }
+    if (rest.n > 0)
+        r->text = rest;
+    return true;
 }

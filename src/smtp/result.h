@@ -8,9 +8,17 @@ enum {
     SMTP_RESULT_TEXT_MAX = 400, /* of a command's line, so that the reply stays one line */
 };
 
+/* `exit_map =`: rows over those of the table; code 0: none. */
+struct smtp_exit_map {
+    unsigned short code[256];
+};
+
+/* Adds rows to *map: "69:550 99:250", "qmail", "sysexits". False when a word is none of these. */
+bool smtp_exit_map_add(struct smtp_exit_map *map, struct span words);
+
 /* Exit status (sysexits(3), and qmail's 100) to reply. Only listed codes are permanent: a wrong 5yz
  * loses mail at once, a wrong 4yz only delays it, and a script's bug must not bounce mail. */
-struct smtp_reply smtp_result_of_exit(unsigned status);
+struct smtp_reply smtp_result_of_exit(const struct smtp_exit_map *map, unsigned status);
 /* The same for qmail-queue(8): 0; 11 to 40 permanent; everything else temporary. */
 struct smtp_reply smtp_result_of_qmail_queue(unsigned status);
 /* A signal, a time-out, a program that could not be started. */
@@ -24,6 +32,10 @@ struct span smtp_first_line(struct span output);
  * ("5.2.2 Mailbox full", "450 4.2.2 ...") decides the reply, as in Postfix pipe(8); where it
  * succeeded the reply stays a success: the message is stored, whatever it prints. */
 void smtp_result_refine(struct smtp_reply *r, struct span output, struct text *room);
+
+/* A whole reply line of a command ("550 5.2.2 Mailbox full"), cleaned into `room`: 250, or a code
+ * that DATA may have; the enhanced code may be missing. False when it is none. */
+bool smtp_result_of_line(struct smtp_reply *r, struct span line, struct text *room);
 
 /* The basic code that fits an enhanced code after DATA (RFC 5321 4.3.2); 0 for none. */
 unsigned smtp_code_of_enhanced(struct span enhanced);

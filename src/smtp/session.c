@@ -7,8 +7,9 @@ enum smtp_want smtp_say_reply(struct smtp_session *s, const struct smtp_reply *r
 {
     smtp_reply_line(s->out, r, true, s->esmtp, argument);
     s->said = (struct smtp_said){.reply = *r, .argument = argument};
-    /* Permanent errors count as the client's; 4yz are ours, or a limit that it could not know. */
-    if (r->code >= 500)
+    /* Permanent errors count as the client's; 4yz are ours, or a limit that it could not know. An
+     * LMTP client is a mail server that hands on what others send. */
+    if (r->code >= 500 && !s->options->lmtp)
         s->errors++;
     return r->close ? SMTP_NEXT_CLOSE : SMTP_NEXT_LINE;
 }
@@ -31,6 +32,7 @@ void smtp_forget_transaction(struct smtp_session *s)
     arena_reset(arena);
     s->transaction = (struct smtp_transaction){.arena = arena};
     s->candidate = NULL;
+    s->reporting = NULL;
     s->phase = s->helo.n > 0 ? SMTP_GREETED : SMTP_CONNECTED;
 }
 
@@ -44,7 +46,11 @@ enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_optio
         .phase = SMTP_CONNECTED,
     };
     arena_reset(arena);
-    return smtp_say(s, available ? SMTP_REPLY_GREETING : SMTP_REPLY_UNAVAILABLE, options->hostname);
+    return smtp_say(s,
+                    !available      ? SMTP_REPLY_UNAVAILABLE
+                    : options->lmtp ? SMTP_REPLY_GREETING_LMTP
+                                    : SMTP_REPLY_GREETING,
+                    options->hostname);
 }
 
 enum smtp_want smtp_session_line(struct smtp_session *s, struct span line)
@@ -116,6 +122,17 @@ void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data)
     };
 }
 
+/* LMTP has a reply for each recipient whatever becomes of the message (RFC 2033 4.2). */
+static enum smtp_want refuse_all(struct smtp_session *s, const struct smtp_reply *reply)
+{
+    for (struct smtp_recipient *r = s->transaction.first; r != NULL; r = r->next) {
+        r->result = *reply;
+        r->result.close = reply->close && r->next == NULL;
+    }
+    s->reporting = s->transaction.first;
+    return smtp_session_more(s);
+}
+
 enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_data *data)
 {
     static const enum smtp_reply_id replies[] = {
@@ -136,13 +153,16 @@ enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_
         return SMTP_NEXT_CLOSE;
     if (data->fault == SMTP_DATA_FINE)
         return SMTP_NEXT_DELIVERY;
+    if (s->options->lmtp)
+        return refuse_all(s, smtp_reply(replies[data->fault]));
     want = smtp_say(s, replies[data->fault], SPAN(""));
     smtp_forget_transaction(s);
     return want;
 }
 
-/* One reply for all recipients (RFC 5321 4.2.5 knows no other): all succeeded: the first one's
- * reply; all failed for good: the gravest; anything between: try again. */
+/* One reply for all recipients (RFC 5321 4.2.5 knows no other). All succeeded: the first one's
+ * reply; all failed: the gravest, but nothing permanent while one may still succeed; some succeeded
+ * and some failed: try again, and those who have it get it again (smtpin.conf(5), partial). */
 static const struct smtp_reply *merged_result(const struct smtp_transaction *t)
 {
     const struct smtp_reply *worst = &t->first->result;
@@ -160,19 +180,67 @@ static const struct smtp_reply *merged_result(const struct smtp_transaction *t)
     return worst;
 }
 
-enum smtp_want smtp_session_delivered(struct smtp_session *s)
+/* The last reply of PRDR, for the message: it has been taken when one recipient has it. */
+static const struct smtp_reply *overall_result(const struct smtp_transaction *t)
 {
-    const struct smtp_reply *result = merged_result(&s->transaction);
-    struct smtp_reply reply = *result;
-    enum smtp_want want;
+    for (const struct smtp_recipient *r = t->first; r != NULL; r = r->next)
+        if (r->result.code < 400)
+            return smtp_reply(SMTP_REPLY_OK);
+    return merged_result(t);
+}
 
-    begin(s);
+static enum smtp_want say_result(struct smtp_session *s, const struct smtp_reply *result)
+{
+    struct smtp_reply reply = *result;
+
+    /* A command's text is foreign: no '%' is looked for in it. */
     reply.text = SPAN("%");
-    if (reply.code < 400)
-        s->messages++;
-    want = smtp_say_reply(s, &reply, result->text);
+    return smtp_say_reply(s, &reply, result->text);
+}
+
+static enum smtp_want say_last_result(struct smtp_session *s, const struct smtp_reply *result)
+{
+    const enum smtp_want want = say_result(s, result);
+
     smtp_forget_transaction(s);
     return want;
+}
+
+enum smtp_want smtp_session_more(struct smtp_session *s)
+{
+    const struct smtp_recipient *r = s->reporting;
+
+    begin(s);
+    if (r == NULL)
+        return say_last_result(s, overall_result(&s->transaction));
+    s->judged = r->mailbox.address;
+    s->reporting = r->next;
+    if (s->reporting == NULL && !s->transaction.prdr)
+        return say_last_result(s, &r->result);
+    say_result(s, &r->result);
+    return SMTP_NEXT_MORE;
+}
+
+enum smtp_want smtp_session_delivered(struct smtp_session *s)
+{
+    struct smtp_transaction *t = &s->transaction;
+
+    begin(s);
+    for (const struct smtp_recipient *r = t->first; r != NULL; r = r->next)
+        if (r->result.code < 400) {
+            s->messages++;
+            break;
+        }
+    s->reporting = t->first;
+    if (s->options->lmtp)
+        return smtp_session_more(s);
+    /* PRDR, as Exim speaks it: 353, each recipient's reply, one for the message; with a single
+     * recipient there is nothing to tell apart. */
+    if (t->prdr && t->recipients > 1) {
+        smtp_say(s, SMTP_REPLY_START_REPORT, SPAN(""));
+        return SMTP_NEXT_MORE;
+    }
+    return say_last_result(s, merged_result(t));
 }
 
 enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id why)
@@ -184,6 +252,12 @@ enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id
 
 struct span smtp_session_protocol(const struct smtp_session *s)
 {
+    static const struct span lmtp_names[2][2][2] = {
+        {{{.p = "LMTP", .n = 4}, {.p = "LMTPA", .n = 5}},
+         {{.p = "LMTPS", .n = 5}, {.p = "LMTPSA", .n = 6}}},
+        {{{.p = "UTF8LMTP", .n = 8}, {.p = "UTF8LMTPA", .n = 9}},
+         {{.p = "UTF8LMTPS", .n = 9}, {.p = "UTF8LMTPSA", .n = 10}}},
+    };
     /* RFC 3848 and RFC 6531 4.3: S for TLS, A for AUTH. */
     static const struct span names[2][2][2] = {
         {{{.p = "ESMTP", .n = 5}, {.p = "ESMTPA", .n = 6}},
@@ -192,6 +266,8 @@ struct span smtp_session_protocol(const struct smtp_session *s)
          {{.p = "UTF8SMTPS", .n = 9}, {.p = "UTF8SMTPSA", .n = 10}}},
     };
 
+    if (s->options->lmtp)
+        return lmtp_names[s->transaction.smtputf8][s->secure][s->authenticated];
     if (!s->esmtp)
         return SPAN("SMTP");
     return names[s->transaction.smtputf8][s->secure][s->authenticated];

@@ -22,6 +22,7 @@ enum smtp_want {
     SMTP_NEXT_DECISION, /* judge a recipient:             smtp_session_decided */
     SMTP_NEXT_DATA,     /* collect the message to its end: smtp_session_collected */
     SMTP_NEXT_DELIVERY, /* deliver it, give each recipient its result: smtp_session_delivered */
+    SMTP_NEXT_MORE,     /* empty `out`, there are more replies: smtp_session_more */
     SMTP_NEXT_CLOSE,    /* write what is in `out`, then hang up */
 };
 
@@ -35,6 +36,10 @@ enum smtp_phase {
 
 /* What the administrator decides; constant while the session lives. */
 struct smtp_options {
+    bool lmtp; /* RFC 2033: LHLO, and a reply for each recipient after the message */
+    bool prdr; /* announce it: each recipient's result is known */
+    /* One recipient a transaction, so that each has its own reply (but for LMTP and PRDR). */
+    bool single;
     struct span hostname; /* at most SMTP_DOMAIN_MAX */
     bool helo_required;
     uint64_t max_message_size; /* octets */
@@ -62,6 +67,7 @@ struct smtp_transaction {
     uint64_t declared_size;
     enum smtp_body body;
     bool smtputf8;
+    bool prdr; /* the client takes a reply for each recipient */
     struct arena *arena;
 };
 
@@ -87,6 +93,7 @@ struct smtp_session {
     struct smtp_recipient *candidate; /* the recipient that SMTP_NEXT_DECISION is about */
     size_t mark;                      /* the arena before the candidate */
     struct span judged; /* the address that the last smtp_session_decided was about, for the log */
+    struct smtp_recipient *reporting; /* the next one to hear its result */
     enum smtp_phase phase;
     bool esmtp; /* greeted with EHLO: enhanced status codes */
     bool secure;
@@ -110,6 +117,7 @@ void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data);
 /* The decoder has ended or was left: `data` says how. */
 enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_data *data);
 enum smtp_want smtp_session_delivered(struct smtp_session *s);
+enum smtp_want smtp_session_more(struct smtp_session *s);
 /* The shell ends the session with a 421 of its own reason (RFC 5321 3.8). */
 enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id why);
 

@@ -19,6 +19,7 @@ struct verb {
     unsigned phases;              /* where it is legal */
     enum smtp_reply_id misplaced; /* the reply elsewhere */
     bool may_need_helo;
+    enum { IN_BOTH, IN_SMTP, IN_LMTP } in;
     enum smtp_want (*run)(struct smtp_session *s, struct span argument);
 };
 
@@ -63,13 +64,19 @@ static void announce(struct smtp_session *s, struct span keyword, bool last)
     smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELLO), last, false, keyword);
 }
 
+/* partial = single: the others are asked to come one by one, each to hear its own result. */
+static bool one_at_a_time(const struct smtp_session *s)
+{
+    return s->options->single && !s->options->lmtp && !s->transaction.prdr;
+}
+
 static enum smtp_want do_ehlo(struct smtp_session *s, struct span argument)
 {
     char room[SMTP_REPLY_LINE_MAX];
     struct text line = TEXT(room);
 
     if (!greet(s, argument, true))
-        return smtp_say(s, SMTP_REPLY_BAD_NAME, SPAN("EHLO"));
+        return smtp_say(s, SMTP_REPLY_BAD_NAME, s->options->lmtp ? SPAN("LHLO") : SPAN("EHLO"));
     /* ehlo-ok-rsp: the domain, then a greeting (RFC 5321 4.1.1.1) */
     text_add(&line, s->options->hostname);
     text_adds(&line, " Hello ");
@@ -79,6 +86,15 @@ static enum smtp_want do_ehlo(struct smtp_session *s, struct span argument)
     text_adds(&line, "SIZE ");
     text_addn(&line, s->options->max_message_size, 1);
     announce(s, text_span(&line), false);
+    line = TEXT(room);
+    /* RFC 9422: how many transactions a session, how many recipients a transaction. */
+    text_adds(&line, "LIMITS MAILMAX=");
+    text_addn(&line, s->options->max_transactions, 1);
+    text_adds(&line, " RCPTMAX=");
+    text_addn(&line, one_at_a_time(s) ? 1 : s->options->max_recipients, 1);
+    announce(s, text_span(&line), false);
+    if (s->options->prdr && !s->options->lmtp)
+        announce(s, SPAN("PRDR"), false);
     announce(s, SPAN("PIPELINING"), false);
     announce(s, SPAN("8BITMIME"), false);
     announce(s, SPAN("SMTPUTF8"), false);
@@ -141,6 +157,8 @@ static enum smtp_want do_rcpt(struct smtp_session *s, struct span argument)
     /* RFC 5321 4.5.3.1.10: 452 where 552 was once; those before are kept. */
     if (t->recipients >= s->options->max_recipients)
         return smtp_say(s, SMTP_REPLY_TOO_MANY_RECIPIENTS, SPAN(""));
+    if (t->recipients > 0 && one_at_a_time(s))
+        return smtp_say(s, SMTP_REPLY_ONE_RECIPIENT, SPAN(""));
     r = arena_get(t->arena, sizeof *r);
     if (r == NULL)
         return refuse_rcpt(s, SMTP_REPLY_NO_MEMORY);
@@ -217,11 +235,19 @@ static const struct verb verbs[] = {
      .syntax = NAME("EHLO hostname"),
      .argument = ARGUMENT_NEEDED,
      .phases = ANY_PHASE,
+     .in = IN_SMTP,
+     .run = do_ehlo},
+    {.name = NAME("LHLO"),
+     .syntax = NAME("LHLO hostname"),
+     .argument = ARGUMENT_NEEDED,
+     .phases = ANY_PHASE,
+     .in = IN_LMTP,
      .run = do_ehlo},
     {.name = NAME("HELO"),
      .syntax = NAME("HELO hostname"),
      .argument = ARGUMENT_NEEDED,
      .phases = ANY_PHASE,
+     .in = IN_SMTP,
      .run = do_helo},
     {.name = NAME("MAIL"),
      .syntax = NAME("MAIL FROM:<address> [parameters]"),
@@ -269,17 +295,22 @@ static const struct verb verbs[] = {
 
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
-static const struct verb *find_verb(struct span name)
+static bool is_spoken(const struct smtp_session *s, const struct verb *v)
+{
+    return v->in == IN_BOTH || (v->in == IN_LMTP) == s->options->lmtp;
+}
+
+static const struct verb *find_verb(const struct smtp_session *s, struct span name)
 {
     for (size_t i = 0; i < VERBS; i++)
-        if (span_eq_nocase(verbs[i].name, name))
+        if (span_eq_nocase(verbs[i].name, name) && is_spoken(s, &verbs[i]))
             return &verbs[i];
     return NULL;
 }
 
 static enum smtp_want do_help(struct smtp_session *s, struct span argument)
 {
-    const struct verb *v = find_verb(argument);
+    const struct verb *v = find_verb(s, argument);
     char room[SMTP_REPLY_LINE_MAX];
     struct text line = TEXT(room);
 
@@ -288,9 +319,11 @@ static enum smtp_want do_help(struct smtp_session *s, struct span argument)
     smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELP), false, s->esmtp,
                     SPAN("smtpin takes these commands; HELP with one of them shows its syntax"));
     for (size_t i = 0; i < VERBS; i++) {
-        text_add(&line, verbs[i].name);
-        if (i + 1 < VERBS)
+        if (!is_spoken(s, &verbs[i]))
+            continue;
+        if (line.n > 0)
             text_addc(&line, ' ');
+        text_add(&line, verbs[i].name);
     }
     smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELP), true, s->esmtp, text_span(&line));
     return SMTP_NEXT_LINE;
@@ -342,9 +375,11 @@ static bool fits(const struct verb *v, struct span *argument)
 static enum smtp_reply_id out_of_order(const struct smtp_session *s, const struct verb *v)
 {
     /* Only DATA is misplaced after MAIL alone. RFC 5321 3.3: 503, or 554 when every RCPT was
-     * refused. */
+     * refused;
+     * LMTP knows 503 alone (RFC 2033 4.2). */
     if (s->phase == SMTP_MAIL && !(v->phases & SMTP_MAIL) && v->phases & SMTP_RCPT)
-        return s->transaction.attempts > 0 ? SMTP_REPLY_NO_VALID_RECIPIENTS : SMTP_REPLY_RCPT_FIRST;
+        return s->transaction.attempts > 0 && !s->options->lmtp ? SMTP_REPLY_NO_VALID_RECIPIENTS
+                                                                : SMTP_REPLY_RCPT_FIRST;
     return v->misplaced;
 }
 
@@ -362,7 +397,7 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
         line.n--;
     name = span_first(line, span_find(line, ' '));
     argument = span_from(line, name.n + 1);
-    v = find_verb(name);
+    v = find_verb(s, name);
     if (v == NULL)
         return smtp_say(s, SMTP_REPLY_UNKNOWN_COMMAND, SPAN(""));
     if (!fits(v, &argument))

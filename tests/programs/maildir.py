@@ -32,14 +32,14 @@ fresh()
 for bad in ('"../x"@example.org', '"..".@x', '"a/b"@example.org', '".hidden"@example.org', 'x', '', 'a@b c',
             '""@example.org', '"/etc"@x', '"' + "x" * 300 + '"@x', "a@[../../x]"):
     status, said = deliver("--", ROOT, bad)
-    ok(status == 67 and said.startswith("5.1.1"), f"{bad[:30]!r}: 67", (status, said))
+    ok(status == 67 and said.startswith("550 5.1.1"), f"{bad[:30]!r}: 67", (status, said))
     status, said = deliver("--", ROOT, "good@example.org", bad)
     ok(status == 75, f"{bad[:30]!r} beside a good one: none is delivered, none is bounced")
 equal(tree(), [], "and nothing is left, not in tmp/ either")
-equal(deliver("-n", ROOT, "nobody@example.org"), (67, "5.1.1 No such mailbox here"), "-n: the directory is the list of users")
+equal(deliver("-n", ROOT, "nobody@example.org"), (67, "550 5.1.1 No such mailbox here"), "-n: the directory is the list of users")
 fresh()
 equal(deliver("-q", "20", ROOT, "a@example.org")[0], 0, "below the quota")
-equal(deliver("-q", "20", ROOT, "a@example.org", "b@example.org"), (75, "4.2.2 Mailbox full"), "over the quota: 75")
+equal(deliver("-q", "20", ROOT, "a@example.org", "b@example.org"), (75, "452 4.2.2 Mailbox full"), "over the quota: 75")
 equal(len(tree()), 1, "nothing is left of it")
 names = set()
 procs = [subprocess.Popen([MAILDIR, ROOT, "many@example.org"], stdin=subprocess.PIPE) for _ in range(40)]
@@ -54,7 +54,7 @@ if os.geteuid() == 0 and have("unshare"):
     p = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c",
         f'mount -t tmpfs -o size=256k tmpfs {small} && head -c 1000000 /dev/zero | "$@"; s=$?; find {small} -type f; exit $s', "sh",
         MAILDIR, small, "a@example.org", "b@example.org"], capture_output=True, timeout=60)
-    equal((p.returncode, p.stdout.decode()), (75, "4.2.2 No room for the message\n"), "a full disk: 75, and nothing is left")
+    equal((p.returncode, p.stdout.decode()), (75, "452 4.2.2 No room for the message\n"), "a full disk: 75, and nothing is left")
     p = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c",
         f'mount -t tmpfs -o nr_inodes=8 tmpfs {small} && echo x | "$@"; s=$?; find {small} -type f; exit $s', "sh",
         MAILDIR, small, "a@example.org", "b@example.org"], capture_output=True, timeout=60)

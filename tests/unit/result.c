@@ -5,7 +5,7 @@
 Test(result, exit_statuses)
 {
     for (unsigned status = 0; status < 256; status++) {
-        const struct smtp_reply r = smtp_result_of_exit(status);
+        const struct smtp_reply r = smtp_result_of_exit(NULL, status);
         const unsigned expected = status == 0                                    ? 250
                                   : status == 65 || status == 100                ? 554
                                   : status == 67 || status == 68 || status == 77 ? 550
@@ -44,7 +44,7 @@ Test(result, enhanced_codes_give_basic_codes_that_data_may_have)
 
 static struct smtp_reply refined(unsigned status, const char *said, struct text *room)
 {
-    struct smtp_reply r = smtp_result_of_exit(status);
+    struct smtp_reply r = smtp_result_of_exit(NULL, status);
 
     room->n = 0;
     smtp_result_refine(&r, span_of(said), room);

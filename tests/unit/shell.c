@@ -176,6 +176,8 @@ Test(config, every_mistake_is_told)
 }
 
 static struct smtp_recipient recipients[3];
+static const struct smtp_recipient *const list[3] = {&recipients[0], &recipients[1],
+                                                     &recipients[2]};
 static struct smtp_session session;
 static const struct peer peer = {.address = {.p = "192.0.2.1", .n = 9},
                                  .port = {.p = "25", .n = 2}};
@@ -197,7 +199,7 @@ static char **expand(const char *command, size_t count)
                                   .id = SPAN("ID"),
                                   .delimiter = SPAN("+-"),
                                   .size = 42,
-                                  .first = recipients,
+                                  .recipient = list,
                                   .recipients = count};
     struct config_words words;
 
@@ -273,22 +275,35 @@ Test(macro, a_full_arena_is_an_answer, .init = set_up)
     char room[64];
     struct arena a = {.base = room, .cap = sizeof room};
     const struct macro_run run = {
-        .session = &session, .peer = &peer, .first = recipients, .recipients = 3};
+        .session = &session, .peer = &peer, .recipient = list, .recipients = 3};
 
     cr_expect_null(macro_environment(&run, &a));
 }
 
 Test(macro, environment_has_no_other_names, .init = set_up)
 {
-    static const char *const names[] = {
-        "PATH",        "LANG",           "TZ",          "RECIPIENT_COUNT", "SENDER",
-        "RECIPIENT",   "LOCAL",          "EXTENSION",   "DOMAIN",          "SMTPIN_SIZE",
-        "SMTPIN_ID",   "SMTPIN_BODY",    "CLIENT_PORT", "CLIENT_ADDRESS",  "CLIENT_HOSTNAME",
-        "CLIENT_HELO", "CLIENT_PROTOCOL"};
+    static const char *const names[] = {"PATH",
+                                        "LANG",
+                                        "TZ",
+                                        "RECIPIENT_COUNT",
+                                        "SENDER",
+                                        "RECIPIENT",
+                                        "LOCAL",
+                                        "EXTENSION",
+                                        "DOMAIN",
+                                        "SMTPIN_SIZE",
+                                        "SMTPIN_ID",
+                                        "SMTPIN_BODY",
+                                        "SMTPIN_DIGEST",
+                                        "CLIENT_PORT",
+                                        "CLIENT_ADDRESS",
+                                        "CLIENT_HOSTNAME",
+                                        "CLIENT_HELO",
+                                        "CLIENT_PROTOCOL"};
     char room[8192];
     struct arena a = {.base = room, .cap = sizeof room};
     const struct macro_run run = {
-        .session = &session, .peer = &peer, .first = recipients, .recipients = 1};
+        .session = &session, .peer = &peer, .recipient = list, .recipients = 1};
     char **e;
 
     setenv("SENDER", "evil", 1);

@@ -1,6 +1,8 @@
 /* The core alone, in this process: no program, no descriptor, no clock. */
 #include "commands/replay/server.h"
 
+#include "outside/deliver.h"
+#include "outside/digest.h"
 #include "outside/head.h"
 #include "outside/macro.h"
 #include "outside/rules.h"
@@ -10,7 +12,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { IN_MAX = 1 << 16, OUT_MAX = 1 << 20, MESSAGE_MAX = 1 << 27, ARENA_MAX = 1 << 22 };
+enum {
+    IN_MAX = 1 << 16,
+    OUT_MAX = 1 << 20,
+    MESSAGE_MAX = 1 << 27,
+    ARENA_MAX = 1 << 22,
+    RECIPIENTS_MAX = ARENA_MAX / 128
+};
 
 struct server_memory {
     char config[4 * CONFIG_FILE_MAX];
@@ -18,6 +26,9 @@ struct server_memory {
     char in[IN_MAX];
     char out[OUT_MAX];
     char message[MESSAGE_MAX];
+    char copy[MESSAGE_MAX];
+    char delivery[ARENA_MAX];
+    struct smtp_recipient *recipient[RECIPIENTS_MAX];
 };
 
 struct server {
@@ -29,7 +40,10 @@ struct server {
     struct smtp_session session;
     struct smtp_line line;
     struct smtp_data data;
-    struct arena arena;
+    struct arena arena, delivery;
+    struct digest digest;
+    struct smtp_recipient **recipient; /* room for all of them */
+    char *copy;                        /* room for a message */
     struct text in, out, message;
     size_t head; /* octets of trace fields in message */
     enum smtp_want want;
@@ -52,17 +66,32 @@ static enum smtp_want decide(struct server *s)
     return want;
 }
 
+static struct head_facts facts(const struct server *s)
+{
+    return (struct head_facts){
+        .config = &s->config,
+        .session = &s->session,
+        .peer = &s->peer,
+        .id = text_span(&s->id),
+        .time = s->config.fixed_time,
+    };
+}
+
 static void begin_message(struct server *s)
 {
+    struct head_facts f;
+
     smtp_session_decoder(&s->session, &s->data);
     s->data.crlf = s->config.line_ending;
+    digest_open(&s->digest, &s->config, &s->session.transaction);
     s->id = TEXT(s->id_room);
     text_add(&s->id, s->config.fixed_id);
     text_addc(&s->id, '-');
     text_addn(&s->id, ++s->messages, 1);
+    f = facts(s);
     s->message.n = 0;
-    head_write(&s->message, &s->config, &s->session, &s->peer, text_span(&s->id),
-               s->config.fixed_time);
+    head_write(&s->message, &f, deliver_common_fields(&s->config),
+               head_only_recipient(&s->session));
     s->head = s->message.n;
 }
 
@@ -78,47 +107,86 @@ static struct span strings(char **list, struct arena *a)
     return text_span(&out);
 }
 
-static enum smtp_want deliver(struct server *s)
+static const struct delivery *answer_to(const struct server *s)
 {
-    const struct smtp_transaction *t = &s->session.transaction;
+    const struct delivery *d = s->transcript->delivery;
+
+    for (size_t i = 0; i < s->runs && d != NULL; i++)
+        d = d->next;
+    return d;
+}
+
+/* The run of the command for these recipients, as it would be; how the transcript has it end. */
+static void run_for(struct server *s, struct smtp_recipient *const *recipient, size_t n,
+                    struct span head, struct span digest)
+{
     const struct macro_run run = {
         .session = &s->session,
         .peer = &s->peer,
         .id = text_span(&s->id),
         .delimiter = s->config.recipient_delimiter,
         .size = s->data.size,
-        .first = t->first,
-        .recipients = t->recipients,
+        .digest = digest,
+        .recipient = (const struct smtp_recipient *const *)recipient,
+        .recipients = n,
     };
-    char room[SMTP_RESULT_TEXT_MAX];
-    struct text text = TEXT(room);
-    const struct delivery *d = s->transcript->delivery;
-    struct smtp_reply reply;
-    char **argv = macro_argv(&run, &s->config.deliver, &s->arena);
-    char **environment = macro_environment(&run, &s->arena);
+    struct arena *a = &s->delivery;
+    struct text room = {.p = arena_get(a, SMTP_RESULT_TEXT_MAX), .cap = SMTP_RESULT_TEXT_MAX};
+    const struct delivery *d = answer_to(s);
+    const struct span says = d == NULL ? SPAN("") : d->says;
+    char **argv = macro_argv(&run, &s->config.deliver, a);
+    char **environment = macro_environment(&run, a);
+    struct recorded got = {0};
+    struct text message = {.p = s->copy, .cap = MESSAGE_MAX};
+    struct smtp_reply reply =
+        smtp_result_of_exit(&s->config.exit_map, d == NULL ? 0 : (unsigned)d->status);
 
-    if (argv != NULL && environment != NULL) {
-        const struct recorded got = {
-            .argv = strings(argv, &s->arena),
-            .environment = strings(environment, &s->arena),
-            .message = text_span(&s->message),
-        };
-
-        replay_compare(s->transcript, s->runs, &got, s->replay_arena, s->differences);
-    }
-    for (size_t i = 0; i < s->runs && d != NULL; i++)
-        d = d->next;
+    if (argv == NULL || environment == NULL || room.p == NULL)
+        return;
+    text_add(&message, head);
+    text_add(&message, text_span(&s->message));
+    got = (struct recorded){.argv = strings(argv, a),
+                            .environment = strings(environment, a),
+                            .message = text_span(&message)};
+    replay_compare(s->transcript, s->runs, &got, s->replay_arena, s->differences);
     s->runs++;
-    reply = smtp_result_of_exit(d == NULL ? 0 : (unsigned)d->status);
     if (reply.code < 400) {
-        text_adds(&text, "OK id=");
-        text_add(&text, text_span(&s->id));
-        reply.text = text_span(&text);
+        text_adds(&room, "OK id=");
+        text_add(&room, text_span(&s->id));
+        reply.text = text_span(&room);
     }
-    if (d != NULL)
-        smtp_result_refine(&reply, d->says, &text);
-    for (struct smtp_recipient *r = s->session.transaction.first; r != NULL; r = r->next)
-        r->result = reply;
+    if ((d == NULL || d->status == 0) && s->config.deliver_replies == 1) {
+        deliver_take_lines(says, recipient, n, a);
+        return;
+    }
+    smtp_result_refine(&reply, says, &room);
+    for (size_t i = 0; i < n; i++)
+        recipient[i]->result = reply;
+}
+
+static enum smtp_want deliver(struct server *s)
+{
+    const bool each = s->config.deliver_per == CONFIG_PER_RECIPIENT;
+    const struct head_facts f = facts(s);
+    struct span digest;
+    size_t n = 0;
+
+    arena_reset(&s->delivery);
+    digest_add(&s->digest, span_from(text_span(&s->message), s->head));
+    digest = digest_close(&s->digest, &s->session.transaction, &s->delivery);
+    for (struct smtp_recipient *r = s->session.transaction.first; r != NULL; r = r->next) {
+        char room[HEAD_MAX];
+        struct text head = TEXT(room);
+
+        s->recipient[n++] = r;
+        if (!each)
+            continue;
+        head_write(&head, &f, s->config.trace_headers & ~deliver_common_fields(&s->config),
+                   r->mailbox.address);
+        run_for(s, &r, 1, text_span(&head), digest);
+    }
+    if (!each)
+        run_for(s, s->recipient, n, SPAN(""), digest);
     return smtp_session_delivered(&s->session);
 }
 
@@ -168,6 +236,8 @@ static void go_on(struct server *s)
             more = feed_data(s);
         else if (s->want == SMTP_NEXT_DECISION)
             s->want = decide(s);
+        else if (s->want == SMTP_NEXT_MORE)
+            s->want = smtp_session_more(&s->session);
         else
             s->want = deliver(s);
     }
@@ -230,6 +300,9 @@ void replay_core(const struct transcript *t, const struct replay_options *o, str
         s->replay_arena = a;
         s->differences = d;
         s->arena = (struct arena){.base = m->arena, .cap = sizeof m->arena};
+        s->delivery = (struct arena){.base = m->delivery, .cap = sizeof m->delivery};
+        s->recipient = m->recipient;
+        s->copy = m->copy;
         s->in = TEXT(m->in);
         s->out = TEXT(m->out);
         s->message = TEXT(m->message);

@@ -239,7 +239,7 @@ static bool write_whole(const char *path, struct span bytes)
 /* How each run is to end, where its stand-in will look. */
 static bool write_answers(const struct transcript *t, const char *directory)
 {
-    char room[PATH_ROOM], answer_room[4096];
+    char room[PATH_ROOM], answer_room[65536];
     struct text path = TEXT(room);
     size_t i = 0;
 
@@ -355,7 +355,7 @@ static bool write_message(const char *path)
 
 int replay_as_command(int argc, char **argv)
 {
-    char room[PATH_ROOM], answer_room[8192];
+    char room[PATH_ROOM], answer_room[65536 + 64];
     struct text path = TEXT(room);
     struct arena a = {.base = answer_room, .cap = sizeof answer_room};
     struct span answer;

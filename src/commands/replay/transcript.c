@@ -145,6 +145,21 @@ static void add_expectation(struct reader *r, struct delivery *d, struct span na
     d->last = e;
 }
 
+/* One more line of output. */
+static void add_said(struct reader *r, struct delivery *d, struct span line)
+{
+    struct text all = {.cap = d->says.n + line.n};
+
+    all.p = arena_get(r->a, all.cap);
+    if (all.p == NULL) {
+        r->wrong = "the transcript is too large";
+        return;
+    }
+    text_add(&all, d->says);
+    text_add(&all, line);
+    d->says = text_span(&all);
+}
+
 static void delivery_line(struct reader *r, struct span rest)
 {
     const struct span name = span_first(rest, span_find(rest, ' '));
@@ -161,7 +176,7 @@ static void delivery_line(struct reader *r, struct span rest)
         if (number_parse(value, 255, &d->status) != NUMBER_OK)
             r->wrong = "has an exit status that is none";
     } else if (span_eq(name, SPAN("says"))) {
-        d->says = unescape(r, value, "\n");
+        add_said(r, d, unescape(r, value, "\n"));
     } else if (span_eq(name, SPAN("run")) || span_eq(name, SPAN("env")) ||
                span_eq(name, SPAN("header"))) {
         add_expectation(r, d, name, unescape(r, value, ""));

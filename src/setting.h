@@ -1,0 +1,20 @@
+/* The keys of the configuration: for config.c. To add one: a row in setting.c, a field in config.h,
+ * a default in config.c, a paragraph in smtpin.conf(5). */
+#ifndef SMTPIN_SETTING_H
+#define SMTPIN_SETTING_H
+
+#include "config.h"
+
+struct setting {
+    struct span name;
+    /* NULL, or what is wrong with the value; the value is terminated. */
+    const char *(*set)(const struct setting *k, void *field, struct span value, struct arena *a);
+    size_t field; /* offset in struct config */
+    uint64_t least, most;
+    const char *names; /* of an enumeration, in order */
+};
+
+/* NULL when there is none of that name. */
+const struct setting *setting_find(struct span name);
+
+#endif
