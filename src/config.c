@@ -249,6 +249,21 @@ static const struct config defaults = {
     .fixed_id = TEXT_OF(""),
 };
 
+/* deliver_through: its words, then those of the command. */
+static bool put_before(struct config *c, struct arena *a)
+{
+    const size_t n = c->through.n + c->deliver.n;
+    struct span *words = arena_get(a, n * sizeof *words);
+
+    if (words == NULL)
+        return false;
+    if (c->through.n > 0)
+        memcpy(words, c->through.word, c->through.n * sizeof *words);
+    memcpy(words + c->through.n, c->deliver.word, c->deliver.n * sizeof *words);
+    c->deliver = (struct config_words){.word = words, .n = n};
+    return true;
+}
+
 bool config_load(struct config *c, struct arena *a, const char *file, const char *const *overrides,
                  size_t count, const struct config_report *report)
 {
@@ -278,6 +293,8 @@ bool config_load(struct config *c, struct arena *a, const char *file, const char
     wrong = c->deliver.n == 0 ? default_delivery(c, a) : NULL;
     if (wrong != NULL)
         mistake(&s, SPAN("deliver"), wrong);
+    if (s.good && !put_before(c, a))
+        mistake(&s, SPAN("deliver_through"), "the configuration is too large");
     c->smtp.lmtp = c->protocol == 1;
     c->smtp.single = c->partial == 1;
     c->smtp.prdr = c->deliver_per == CONFIG_PER_RECIPIENT || c->deliver_replies == 1;

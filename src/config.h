@@ -37,8 +37,9 @@ struct config {
     struct span domains;
     struct span relay_clients;
     struct config_words deliver;
-    bool embedded;           /* deliver is the default: smtpin-maildir */
-    uint64_t deliver_format; /* enum config_format */
+    struct config_words through; /* words before those of deliver */
+    bool embedded;               /* deliver is the default: smtpin-maildir */
+    uint64_t deliver_format;     /* enum config_format */
     uint64_t deliver_timeout;
     uint64_t deliver_per; /* enum config_per */
     uint64_t deliver_parallel;

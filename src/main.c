@@ -3,6 +3,7 @@
 #include "explain.h"
 #include "outside/deliver.h"
 #include "outside/log.h"
+#include "outside/network.h"
 #include "outside/peer.h"
 #include "outside/setup.h"
 #include "serve.h"
@@ -101,6 +102,13 @@ static void print_mistake(void *context, const char *file, unsigned line, struct
     printf("%s:%u: %.*s: %s\n", file, line, SPAN_FORMAT(key), what);
 }
 
+static void complain_mistake(void *context, const char *file, unsigned line, struct span key,
+                             const char *what)
+{
+    (void)context;
+    fprintf(stderr, "%s:%u: %.*s: %s\n", file, line, SPAN_FORMAT(key), what);
+}
+
 static void log_mistake(void *context, const char *file, unsigned line, struct span key,
                         const char *what)
 {
@@ -130,7 +138,8 @@ static int check(const struct arguments *a, struct memory *m)
 static int explain_message(struct arguments *a, struct memory *m)
 {
     struct arena arena = {.base = m->config, .cap = sizeof m->config};
-    const struct config_report report = {.say = print_mistake};
+    const struct config_report report = {.say = complain_mistake};
+    struct network client;
     struct config c;
 
     if (a->question.sender == NULL)
@@ -141,8 +150,13 @@ static int explain_message(struct arguments *a, struct memory *m)
     }
     if (!config_load(&c, &arena, a->file, a->override, a->overrides, &report))
         return EXIT_CONFIG;
-    if (a->client != NULL)
+    if (a->client != NULL) {
+        if (!network_parse(span_of(a->client), &client) || strchr(a->client, '/') != NULL) {
+            fputs(usage, stderr);
+            return EXIT_USAGE;
+        }
         c.client_address = span_of(a->client);
+    }
     return explain(&c, &a->question);
 }
 

@@ -27,6 +27,7 @@ struct serve {
     struct spool spool;
     struct digest digest;
     size_t head;       /* octets of ours before the message */
+    uint64_t credit;   /* milliseconds times min_data_rate that came in pieces too small to count */
     struct text reply; /* what the last step said */
     struct record record;
     struct recorder recorder;
@@ -44,6 +45,8 @@ static enum smtp_want give_up(struct serve *s, enum wire_result why, enum smtp_r
     record_end(&s->record, why == WIRE_EOF ? "eof" : why == WIRE_TIMEOUT ? "timeout" : "lost");
     if (why != WIRE_TIMEOUT)
         return SMTP_NEXT_CLOSE;
+    /* A replay would have to wait as long for this reply: the recording ends before it. */
+    recorder_close(&s->recorder, "timeout");
     return smtp_session_interrupt(
         &s->session, clock_left(s->session_deadline) == 0 ? SMTP_REPLY_SESSION_OVER : slow);
 }
@@ -152,12 +155,16 @@ static enum wire_result fill_data(struct serve *s, uint64_t *deadline)
     const size_t before = wire_unread(&s->wire).n;
     const uint64_t most = clock_now() + s->config->data_timeout;
     const enum wire_result filled = wire_fill(&s->wire, earlier(*deadline, s->session_deadline));
-    const uint64_t came = wire_unread(&s->wire).n - before;
+    const uint64_t rate = s->config->min_data_rate;
 
-    if (s->config->min_data_rate == 0)
+    if (rate == 0) {
         *deadline = clock_now() + s->config->data_timeout;
-    else
-        *deadline = earlier(*deadline + came * 1000 / s->config->min_data_rate, most);
+        return filled;
+    }
+    /* What does not buy a whole millisecond yet is not forgotten. */
+    s->credit += (wire_unread(&s->wire).n - before) * 1000;
+    *deadline = earlier(*deadline + s->credit / rate, most);
+    s->credit %= rate;
     return filled;
 }
 

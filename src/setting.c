@@ -209,6 +209,7 @@ static const struct setting keys[] = {
      .most = CONFIG_PARALLEL_MAX},
     {KEY("deliver_per", set_choice, deliver_per), .names = "message recipient"},
     {KEY("deliver_replies", set_choice, deliver_replies), .names = "one each"},
+    {KEY("deliver_through", set_command, through)},
     {KEY("deliver_timeout", set_time, deliver_timeout), .least = 1, .most = DAY},
     {KEY("digest", set_choice, digest), .names = "auto always never"},
     {KEY("domains", set_domains, domains), .most = CONFIG_FILE_MAX},

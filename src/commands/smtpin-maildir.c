@@ -1,7 +1,7 @@
 /* smtpin-maildir: a message on stdin into Maildirs, one for each recipient, all or none.
  *
  * Exit status 0 means that the message and its name are on the disk: written to tmp/, flushed,
- * linked into new/, the directory flushed too. On every other status nothing is left behind.
+ * linked into new/, the directory flushed too. On every other status no message is left behind.
  * See smtpin-maildir(1). */
 #include "base/number.h"
 #include "base/text.h"

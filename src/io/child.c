@@ -196,6 +196,8 @@ static void press(struct child_process *p)
         return;
     }
     kill(-p->pid, p->killed == 0 ? SIGTERM : SIGKILL);
+    /* It may have left its group. */
+    kill(p->pid, p->killed == 0 ? SIGTERM : SIGKILL);
     p->killed++;
     p->deadline = clock_now() + GRACE;
 }

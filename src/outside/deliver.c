@@ -152,31 +152,31 @@ static struct smtp_reply qmail_custom(struct span said, struct text *room)
     return reply;
 }
 
-/* The one answer of a run. */
-static struct smtp_reply answer(const struct deliver *d, const struct run *r)
+struct smtp_reply deliver_answer(const struct config *config, const struct child_result *result,
+                                 struct span said, struct span id, struct arena *a)
 {
-    const bool qmail = d->facts.config->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE;
-    const unsigned status = (unsigned)r->process.result.status;
+    const bool qmail = config->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE;
+    const unsigned status = (unsigned)result->status;
     char bytes[2 * SMTP_RESULT_TEXT_MAX];
     struct text room = TEXT(bytes);
     struct smtp_reply reply;
 
-    if (r->process.result.end != CHILD_EXITED)
+    if (result->end != CHILD_EXITED)
         return smtp_result_of_failure();
     if (qmail && status == 82) {
-        reply = qmail_custom(text_span(&r->said), &room);
-        keep_reply(d->arena, &reply);
+        reply = qmail_custom(said, &room);
+        keep_reply(a, &reply);
         return reply;
     }
-    reply = qmail ? smtp_result_of_qmail_queue(status)
-                  : smtp_result_of_exit(&d->facts.config->exit_map, status);
+    reply =
+        qmail ? smtp_result_of_qmail_queue(status) : smtp_result_of_exit(&config->exit_map, status);
     if (reply.code < 400) {
         text_adds(&room, "OK id=");
-        text_add(&room, d->facts.id);
+        text_add(&room, id);
         reply.text = text_span(&room);
     }
-    smtp_result_refine(&reply, text_span(&r->said), &room);
-    keep_reply(d->arena, &reply);
+    smtp_result_refine(&reply, said, &room);
+    keep_reply(a, &reply);
     return reply;
 }
 
@@ -211,7 +211,8 @@ static void settle(const struct deliver *d, struct run *r, struct smtp_recipient
         deliver_take_lines(r->said.cut ? SPAN("") : text_span(&r->said), recipient,
                            r->facts.recipients, d->arena);
     } else {
-        const struct smtp_reply reply = answer(d, r);
+        const struct smtp_reply reply =
+            deliver_answer(d->facts.config, result, text_span(&r->said), d->facts.id, d->arena);
 
         for (size_t i = 0; i < r->facts.recipients; i++)
             recipient[i]->result = reply;

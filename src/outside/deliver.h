@@ -29,6 +29,9 @@ struct deliver_report {
 /* Runs the command, once or for each recipient. Every recipient has a result afterwards; from a
  * success on, its mail is safe: the command has said so. */
 void deliver_all(const struct deliver *d, struct deliver_report *report);
+/* The one answer of a run that ended so, having printed `said`. Its text is in the arena. */
+struct smtp_reply deliver_answer(const struct config *config, const struct child_result *result,
+                                 struct span said, struct span id, struct arena *a);
 /* deliver_replies = each: a line for each recipient, in order, no more and no fewer, becomes its
  * result; else nobody knows what belongs to whom, and all are told to come again. */
 void deliver_take_lines(struct span said, struct smtp_recipient *const *recipient, size_t n,

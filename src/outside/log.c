@@ -200,7 +200,8 @@ static void to_journal(const struct log *l, const struct log_record *r, struct s
             text_addc(&all, *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c);
         text_addc(&all, '=');
         text_add_escaped(&all, r->field[i].value, "\\");
-        add_item(iov, &n, &all, from);
+        if (!all.cut)
+            add_item(iov, &n, &all, from);
     }
     l->send(iov, n);
 }

@@ -24,25 +24,42 @@ static void flush(struct recorder *r)
     r->out.n = 0;
 }
 
+/* Too much: back to the end of the last whole exchange, so that what is there still replays. */
+static void cut(struct recorder *r)
+{
+    const uint64_t flushed = r->total - r->out.n;
+
+    if (r->boundary >= flushed) {
+        r->out.n = (size_t)(r->boundary - flushed);
+    } else {
+        r->out.n = 0;
+        if (ftruncate(r->fd, (off_t)r->boundary) < 0 ||
+            lseek(r->fd, (off_t)r->boundary, SEEK_SET) < 0)
+            r->boundary = 0;
+    }
+    flush(r);
+    text_adds(&r->out, "# trace_size: the rest is not recorded\n@disconnect\n");
+    flush(r);
+    if (r->fd >= 0)
+        close(r->fd);
+    r->fd = -1;
+}
+
 static void put(struct recorder *r, struct span s)
 {
     if (r->fd < 0)
         return;
-    if (s.n > r->left) {
-        text_adds(&r->out, "\n# trace_size: the rest is not recorded\n");
-        flush(r);
-        if (r->fd >= 0)
-            close(r->fd);
-        r->fd = -1;
+    if (s.n > r->limit - r->total) {
+        cut(r);
         return;
     }
-    r->left -= s.n;
+    r->total += s.n;
     while (s.n > 0 && r->fd >= 0) {
         const struct span piece = span_first(s, r->out.cap - r->out.n);
 
         text_add(&r->out, piece);
         s = span_from(s, piece.n);
-        if (r->out.cap - r->out.n < 64)
+        if (r->out.cap - r->out.n < 128)
             flush(r);
     }
 }
@@ -82,8 +99,9 @@ bool recorder_open(struct recorder *r, const struct config *c, const struct peer
     if (r->fd < 0)
         return false;
     r->messages = c->trace_messages;
-    r->left = c->trace_size;
-    r->in_line = false;
+    r->limit = c->trace_size;
+    r->total = r->boundary = 0;
+    r->in_line = r->masked = false;
     r->deliveries = 0;
     puts_line(r, "hostname = ", c->smtp.hostname);
     if (peer->address.n > 0)
@@ -115,40 +133,63 @@ static void put_escaped(struct recorder *r, struct span s)
     }
 }
 
+/* A printable byte as an x: what decides a line's fate, its length and its control bytes, stays. */
+static void put_masked(struct recorder *r, struct span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        const char c = s.p[i] == ' ' || byte_is_control(s.p[i]) ? s.p[i] : 'x';
+
+        put_escaped(r, (struct span){.p = &c, .n = 1});
+    }
+}
+
 /* Whole lines as "C:", pieces of lines as "C!". */
 static void put_client(struct recorder *r, struct span bytes)
 {
+    void (*const put_bytes)(struct recorder *, struct span) = r->masked ? put_masked : put_escaped;
+
     while (bytes.n > 0 && r->fd >= 0) {
         const size_t lf = span_find(bytes, '\n');
         const bool whole = !r->in_line && lf > 0 && lf < bytes.n && bytes.p[lf - 1] == '\r' &&
                            span_find(bytes, '\r') == lf - 1;
 
         put(r, whole ? SPAN("C: ") : SPAN("C! "));
-        put_escaped(r, span_first(bytes, whole ? lf - 1 : lf < bytes.n ? lf + 1 : lf));
+        put_bytes(r, span_first(bytes, whole ? lf - 1 : lf < bytes.n ? lf + 1 : lf));
         put(r, SPAN("\n"));
         r->in_line = lf == bytes.n;
         bytes = span_from(bytes, lf + 1);
     }
 }
 
+/* Lines that may be written down: commands that hold no secret. Anything else that a client says
+ * where a command should be may be a password, or the text of a message whose DATA was refused. */
+static bool is_harmless(struct span line)
+{
+    static const char words[] =
+        "EHLO HELO LHLO MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP STARTTLS "
+        "GET HEAD POST PUT DELETE OPTIONS CONNECT PATCH TRACE PRI";
+    struct span left = SPAN(words), word;
+    struct span first = span_first(line, span_find(line, ' '));
+
+    first = span_first(first, span_find(first, '\r'));
+    first = span_first(first, span_find(first, '\n'));
+    while (span_word(&left, " ", &word))
+        if (span_eq_nocase(word, first))
+            return true;
+    return first.n == 0 && line.n > 0 && line.p[0] == '\r';
+}
+
 void recorder_commands(struct recorder *r, struct span bytes)
 {
-    const struct span auth = SPAN("AUTH ");
-    struct span mechanism;
-
-    if (r->fd < 0)
+    if (r->fd < 0 || bytes.n == 0)
         return;
-    if (!span_starts_nocase(bytes, auth)) {
-        put_client(r, bytes);
-        return;
+    if (!r->in_line) {
+        r->boundary = r->total;
+        r->masked = !is_harmless(bytes);
     }
-    /* Credentials are never written down, in whatever way they are wrong. */
-    mechanism = span_from(bytes, auth.n);
-    mechanism = span_first(mechanism, span_find(mechanism, ' '));
-    mechanism = span_first(mechanism, span_find(mechanism, '\r'));
-    put(r, SPAN("C: AUTH "));
-    put_escaped(r, mechanism);
-    put(r, SPAN(" xxxx\n"));
+    put_client(r, bytes);
+    if (!r->in_line)
+        r->masked = false;
 }
 
 void recorder_text(struct recorder *r, struct span bytes)
@@ -161,6 +202,16 @@ static void put_received(struct recorder *r, uint64_t count)
 {
     for (uint64_t i = 0; i < count && r->fd >= 0; i++)
         put(r, SPAN("C: Received: x\n"));
+}
+
+/* So many that the message has the fate that it had, and no other. */
+static uint64_t made_up_lines(const struct smtp_data *d, uint64_t octets)
+{
+    if (d->fault == SMTP_DATA_LONG_LINE && d->lines > 0)
+        return 1;
+    if (d->fault == SMTP_DATA_TOO_LARGE)
+        return octets / 900 + (octets > 0);
+    return d->lines;
 }
 
 void recorder_message(struct recorder *r, const struct smtp_data *d)
@@ -178,7 +229,7 @@ void recorder_message(struct recorder *r, const struct smtp_data *d)
         put_received(r, d->received);
     } else {
         put_number(r, "@message ", whole, " ");
-        put_number(r, "", d->fault == SMTP_DATA_LONG_LINE && d->lines > 0 ? 1 : d->lines, "\n");
+        put_number(r, "", made_up_lines(d, whole), "\n");
     }
     if (d->ended)
         put(r, SPAN("C: .\n"));
@@ -207,7 +258,7 @@ void recorder_delivery(struct recorder *r, const struct deliver_report *report)
     r->deliveries++;
     /* Whatever else it was, it was a temporary failure. */
     put_number(r, "D: exit ", exited ? (uint64_t)report->child.status : 75, "\n");
-    if (report->said.n > 0) {
+    if (exited && report->said.n > 0) {
         put(r, SPAN("D: says "));
         put_escaped(r, report->said);
         put(r, SPAN("\n"));

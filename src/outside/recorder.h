@@ -12,8 +12,10 @@
 struct recorder {
     int fd; /* -1: nothing is recorded */
     bool messages;
-    bool in_line;  /* the client's last bytes did not end a line */
-    uint64_t left; /* octets that may still be written */
+    bool in_line; /* the client's last bytes did not end a line */
+    bool masked;  /* this line may hold a secret */
+    uint64_t limit, total;
+    uint64_t boundary; /* where the last whole exchange ends */
     size_t deliveries;
     struct text out; /* set by the caller: some 4 KiB */
 };

@@ -171,6 +171,10 @@ bool setup_check(const struct config *c, const struct config_report *report)
         complain(report, "maildir", strerror(errno));
         good = false;
     }
+    if (c->trace.n > 0 && access(c->trace.p, W_OK | X_OK) < 0) {
+        complain(report, "trace", strerror(errno));
+        good = false;
+    }
     if (access(c->spool_dir.p, W_OK | X_OK) < 0) {
         complain(report, "spool_dir", strerror(errno));
         good = false;

@@ -10,10 +10,14 @@ enum smtp_line_result smtp_line_scan(struct smtp_line *l, struct span in, struct
 
     *used = in.n;
     /* A CR may stand only right before the LF, or last while the LF is still to come. */
-    if (cr + 1 < lf)
+    if (cr + 1 < lf) {
+        *used = cr + 2;
         return SMTP_LINE_BARE_CR;
-    if (ended && cr == lf)
+    }
+    if (ended && cr == lf) {
+        *used = lf + 1;
         return SMTP_LINE_BARE_LF;
+    }
     long_line = l->discarding || (ended ? lf + 1 : in.n) > SMTP_LINE_MAX;
     if (!ended) {
         l->discarding = long_line;

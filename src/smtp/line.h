@@ -24,7 +24,7 @@ struct smtp_line {
 };
 
 /* Looks for one line at the start of `in`, which holds all unused bytes. *used is what is done
- * with; after a bare CR or LF nothing that follows can be trusted, and *used is everything. */
+ * with, up to the byte that shows a bare CR or LF; nothing behind it can be trusted. */
 enum smtp_line_result smtp_line_scan(struct smtp_line *l, struct span in, struct span *line,
                                      size_t *used);
 

@@ -46,8 +46,11 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
                                       .rule = "path_too_long"},
     [SMTP_REPLY_LONG_FORWARD_PATH] = {ROW(501, "5.1.3", "Recipient address too long"),
                                       .rule = "path_too_long"},
-    [SMTP_REPLY_NEEDS_UTF8] = {ROW(553, "5.6.7", "Address needs SMTPUTF8"),
-                               .rule = "smtputf8_needed"},
+    /* RFC 6531 3.5: 550 for MAIL, 553 for RCPT. */
+    [SMTP_REPLY_SENDER_NEEDS_UTF8] = {ROW(550, "5.6.7", "Sender address needs SMTPUTF8"),
+                                      .rule = "smtputf8_needed"},
+    [SMTP_REPLY_RECIPIENT_NEEDS_UTF8] = {ROW(553, "5.6.7", "Recipient address needs SMTPUTF8"),
+                                         .rule = "smtputf8_needed"},
     [SMTP_REPLY_BAD_PARAMETERS] = {ROW(501, "5.5.4", "Bad parameter"), .rule = "syntax"},
     [SMTP_REPLY_UNKNOWN_PARAMETER] = {ROW(555, "5.5.4", "Parameter not recognized"),
                                       .rule = "unknown_parameter"},

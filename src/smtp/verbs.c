@@ -132,7 +132,7 @@ static enum smtp_want do_mail(struct smtp_session *s, struct span argument)
         return refuse_mail(s, reply);
     /* RFC 6531 3.5: a mailbox outside ASCII needs the parameter. */
     if (t->reverse_path.utf8 && !t->smtputf8)
-        return refuse_mail(s, SMTP_REPLY_NEEDS_UTF8);
+        return refuse_mail(s, SMTP_REPLY_SENDER_NEEDS_UTF8);
     if (++s->transactions > s->options->max_transactions)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_TRANSACTIONS);
     s->phase = SMTP_MAIL;
@@ -179,7 +179,7 @@ static enum smtp_want do_rcpt(struct smtp_session *s, struct span argument)
     if (reply != SMTP_REPLY_OK)
         return refuse_rcpt(s, reply);
     if (r->mailbox.utf8 && !t->smtputf8)
-        return refuse_rcpt(s, SMTP_REPLY_NEEDS_UTF8);
+        return refuse_rcpt(s, SMTP_REPLY_RECIPIENT_NEEDS_UTF8);
     s->candidate = r;
     return SMTP_NEXT_DECISION;
 }

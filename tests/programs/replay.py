@@ -117,7 +117,44 @@ for what, data in (("bare LF", ENVELOPE + b"a\nb\r\n.\r\n"), ("bare CR", ENVELOP
         status, out = replay("-f", conf, "-o", f"deliver={deliver}", f)
         equal((status, out.count("\n")), (0, 1), f"{what}, messages {messages_too}: replays green")
 f, text, _ = record(b"EHLO x\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nauth LOGIN secret\r\nQUIT\r\n")
-ok("C: AUTH PLAIN xxxx\n" in text and "secret" not in text and "AGFs" not in text, "credentials are blanked", text)
+ok("C: xxxx xxxxx xxxx" in text and "secret" not in text and "AGFs" not in text, "credentials are blanked", text)
+SECRETS = (b"NOOP\nAUTH PLAIN AGSECRET\r\nQUIT\r\n", b"AUTH PLAIN\tAGSECRET\r\n", b" AUTH PLAIN AGSECRET\r\n", b"AUTH=AGSECRET\r\n", b"AUTH LOGIN\r\nAGSECRET\r\n",
+           b"AUTH XOAUTH2 " + b"x" * 3000 + b"AGSECRET\r\n", b"AUTH PLAIN AGSECRET", b"AUTH PLAIN AGSECRET\n", ENVELOPE.replace(b"\r\n", b"\n") + b"Subject: AGSECRET\n.\n",
+           b"EHLO x\r\nDATA\r\nSubject: AGSECRET\r\n\r\nAGSECRET\r\n.\r\n", b"\x16\x03AGSECRET\r\n")
+for data in SECRETS:
+    f, text, _ = record(data)
+    ok("AGSECRET" not in text, f"{data[:20]!r}: not written down", text)
+    status, out = replay("-f", conf, "-o", f"deliver={deliver}", f)
+    equal((status, out.count("\n")), (0, 1), f"{data[:20]!r}: replays green")
+for size in range(4096, 4700, 40):
+    f, text, _ = record(ENVELOPE + b"x\r\n.\r\n" + b"NOOP\r\n" * 300 + b"QUIT\r\n", {"trace_size": str(size)})
+    if replay("-f", conf, "-o", f"deliver={deliver}", f)[0] != 0:
+        ok(False, f"cut at {size}: replays green", text[-200:])
+f, text, _ = record(mail(), {"deliver": '/bin/sh -c "echo 5.1.1 gone; kill -9 $$$$"'})
+equal(replay("-f", conf, "-o", "deliver=/bin/x", f)[0], 0, "a command that was killed: replays green")
+clear(traces)
+p, ours = session({"trace": traces, "command_timeout": "200ms", "log": "none"}); read_reply(ours); ours.sendall(b"EHLO x\r\n"); read_all(ours); p.wait(20); ours.close()
+equal(replay("-f", conf, *[os.path.join(traces, n) for n in os.listdir(traces)])[0], 0, "a session that timed out: replays green")
+one = write("one.smtp", "S: 220\nC: MAIL FROM:<a@example.com>\nC: RCPT TO:<b@example.org>\nC: DATA\nS: 250\nS: 250\nS: 354\nC: Received: by x\nC:\nC: text\nC: .\nD: run /bin/true\nD<<\nReceived: by x\n\ntext\n>>D\nS: 250\nC: QUIT\nS: 221\n", 0o644)
+for extra in ([], ["--in-process"], ["-o", "trace_headers=return-path"], ["-o", "trace_headers="], ["-o", "line_ending=crlf"]):
+    status, out = replay("-f", conf, "-o", "deliver=/bin/true", *extra, one)
+    equal((status, out.count("\n")), (0, 1), f"a command of one word, the client's own Received: {' '.join(extra)}")
+status, out = replay("-f", conf, "-o", f'deliver=/bin/sh -c "printf %s \\"one  two\\" >{store}/q"', "--deliver", write("q.smtp", open(real).read(), 0o644))
+equal(open(store + "/q").read() if os.path.exists(store + "/q") else out, "one  two", "--deliver runs the words as they are, quotes too")
+embedded = write("embedded.smtp", 'S: 220\nC: MAIL FROM:<a@example.com>\nS: 250\nC: RCPT TO:<".x/y"@example.org>\nS: 550\nC: RCPT TO:<b@example.org>\nS: 250\n', 0o644)
+equal((replay("-f", conf, embedded)[0], replay("-f", conf, "--in-process", embedded)[0]), (0, 0), "the embedded delivery keeps its rules")
+extra = write("extra.smtp", "S: 220\nC: MAIL FROM:<a@example.com>\nC: RCPT TO:<b@example.org>\nC: DATA\nS: 250\nS: 250\nS: 354\nC! a\\n\n@message 6000000 60000\n", 0o644)
+for mode in ([], ["--whole"], ["--in-process"]):
+    equal(replay("-f", conf, *mode, extra)[0], 1, f"a reply too many is a difference {' '.join(mode)}")
+qmail = write("qmail.smtp", open(one).read().replace("D<<\nReceived: by x\n\ntext\n>>D\n", "D: exit 31\n").replace("S: 250\nC: QUIT", "S: 554\nC: QUIT"), 0o644)
+for mode in ([], ["--in-process"]):
+    status, out = replay("-f", conf, "-o", "deliver=/bin/true", "-o", "deliver_format=qmail-queue", *mode, qmail)
+    equal((status, out.count("\n")), (0, 1), f"deliver_format = qmail-queue {' '.join(mode)}")
+for server, what in (("#!/bin/sh\nprintf '220junk\\r\\n'\n", "220junk"), ("#!/bin/sh\nprintf '220 x\\n'\n", "bare LF"), ("#!/bin/sh\nexit 1\n", "exit 1"), ("#!/bin/sh\nwhile :; do echo; sleep 0.1; done\n", "a drip")):
+    start = time.monotonic()
+    p = subprocess.run([REPLAY, "--smtpin", write("server", server), "--timeout", "300ms", write("s.smtp", "S: 220\n", 0o644)], capture_output=True, timeout=60)
+    ok(p.returncode == 1 and time.monotonic() - start < 20, f"a server that is none ({what}) is red", p.stdout)
+equal(replay("-f", conf, "-o", "max_message_size=1G", "--in-process", write("huge.smtp", "S: 220\nC: MAIL FROM:<a@example.com>\nC: RCPT TO:<b@example.org>\nC: DATA\nS: 250\nS: 250\nS: 354\n@message 135000000 135000\nC: .\nS: 452\n", 0o644))[0], 0, "--in-process: a message too large for its memory ends")
 f, text, _ = record(ENVELOPE + b"x\r\n.\r\n" + b"NOOP\r\n" * 1000 + b"QUIT\r\n", {"trace_size": "4K"})
 ok(len(text) < 4400 and "trace_size" in text, "trace_size bounds a recording", len(text))
 out, err, status = pipe(b"QUIT\r\n", {"trace": "/nonexistent", "log": "stderr"})
@@ -138,6 +175,7 @@ equal([(r["rule"], r["opinion"]) for c in answer["commands"] for r in c.get("rul
 ok(answer["delivery"]["head"][0] == "Return-Path: <>" and "SENDER=" in answer["delivery"]["environment"], "--explain --json: head and environment", answer)
 status, out = explain("--sender", "a@b c\"\\", "--recipient", "b@example.org", "--size", "2M", "--json")
 equal((status, [c["reply"] for c in json.loads(out)["commands"]][0][0][:3]), (1, "501"), "--explain: a bad address")
+equal(explain("--client", "192.0.2.300", "--recipient", "a@b")[0], 64, "--explain: a client that is no address: 64")
 equal(explain("--sender", "a@b")[0], 64, "--explain without a recipient: 64")
 equal(subprocess.run([SMTPIN, "-o", "x=1", "--explain", "--recipient", "a@b"], capture_output=True, timeout=30).returncode, 78, "--explain with a bad configuration: 78")
 done()

@@ -1,5 +1,6 @@
 #include "base/arena.h"
 #include "base/number.h"
+#include "base/sha256.h"
 #include "base/text.h"
 #include "unit.h"
 
@@ -120,6 +121,38 @@ Test(arena, is_capped_and_aligned)
     cr_expect_null(arena_copy(&a, SPAN("")).p);
     arena_reset(&a);
     cr_expect_not_null(arena_get(&a, sizeof room));
+}
+
+/* FIPS 180-4's examples, in every chunking. */
+Test(sha256, examples)
+{
+    static const struct {
+        const char *in, *hex;
+    } cases[] = {
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+        {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrl"
+         "m"
+         "nopqrsmnopqrstnopqrstu",
+         "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++)
+        for (size_t step = 1; step < 80; step++) {
+            struct span left = span_of(cases[i].in);
+            struct sha256 h;
+            char hex[64];
+
+            sha256_open(&h);
+            while (left.n > 0) {
+                sha256_add(&h, span_first(left, step));
+                left = span_from(left, step);
+            }
+            sha256_close(&h, hex);
+            cr_expect(memcmp(hex, cases[i].hex, 64) == 0, "case %zu step %zu", i, step);
+        }
 }
 
 Test(number, parse)

@@ -16,6 +16,75 @@ Test(result, exit_statuses)
     }
 }
 
+Test(result, exit_map)
+{
+    struct smtp_exit_map map = {{0}};
+
+    cr_expect(smtp_exit_map_add(&map, SPAN("69:550, 99:250 1:452")));
+    for (unsigned status = 0; status < 256; status++)
+        cr_expect_eq(smtp_result_of_exit(&map, status).code,
+                     status == 69   ? 550
+                     : status == 99 ? 250
+                     : status == 1  ? 452
+                                    : smtp_result_of_exit(NULL, status).code,
+                     "status %u", status);
+    static const char *const bad[] = {"x",      "69",      "69:",  "69:999",
+                                      "69:354", "256:550", ":550", "69:5.1.1"};
+    for (size_t i = 0; i < COUNT(bad); i++)
+        cr_expect_not(smtp_exit_map_add(&map, span_of(bad[i])), "%s", bad[i]);
+    map = (struct smtp_exit_map){{0}};
+    cr_expect(smtp_exit_map_add(&map, SPAN("qmail")));
+    cr_expect_eq(smtp_result_of_exit(&map, 111).code, 451);
+    cr_expect_eq(smtp_result_of_exit(&map, 100).code, 554);
+    cr_expect_eq(smtp_result_of_exit(&map, 67).code, 451);
+    map = (struct smtp_exit_map){{0}};
+    cr_expect(smtp_exit_map_add(&map, SPAN("sysexits")));
+    cr_expect_eq(smtp_result_of_exit(&map, 67).code, 550);
+    cr_expect_eq(smtp_result_of_exit(&map, 69).code, 554);
+    cr_expect_eq(smtp_result_of_exit(&map, 75).code, 451);
+    cr_expect_eq(smtp_result_of_exit(&map, 78).code, 451);
+}
+
+Test(result, reply_lines)
+{
+    static const struct {
+        const char *line;
+        unsigned code; /* 0: none */
+        const char *enhanced, *text;
+    } cases[] = {
+        {"250", 250, "2.0.0", "OK"},
+        {"250 2.1.5 stored", 250, "2.1.5", "stored"},
+        {"550 5.1.1 no", 550, "5.1.1", "no"},
+        {"552 full", 552, "5.2.2", "full"},
+        {"421 4.3.2 down", 451, "4.3.2", "down"},
+        {"503 what", 554, "5.3.0", "what"},
+        {"251 forwarded", 250, "2.0.0", "forwarded"},
+        {"250 5.1.1 two minds", 0, NULL, NULL},
+        {"25", 0, NULL, NULL},
+        {"2500", 0, NULL, NULL},
+        {"250-x", 0, NULL, NULL},
+        {"354 go", 0, NULL, NULL},
+        {"999 x", 0, NULL, NULL},
+        {"x50 x", 0, NULL, NULL},
+        {"", 0, NULL, NULL},
+        {"150 x", 0, NULL, NULL},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char bytes[SMTP_RESULT_TEXT_MAX];
+        struct text room = TEXT(bytes);
+        struct smtp_reply r;
+
+        if (!smtp_result_of_line(&r, guarded(cases[i].line, strlen(cases[i].line)), &room)) {
+            cr_expect_eq(cases[i].code, 0, "%s", cases[i].line);
+            continue;
+        }
+        cr_expect_eq(r.code, cases[i].code, "%s", cases[i].line);
+        cr_expect_span(r.enhanced, cases[i].enhanced, cases[i].line);
+        cr_expect_span(r.text, cases[i].text, cases[i].line);
+    }
+}
+
 Test(result, qmail_queue_statuses)
 {
     for (unsigned status = 0; status < 256; status++)

@@ -212,7 +212,10 @@ static char **expand(const char *command, size_t count)
 
 static void set_up(void)
 {
-    session = (struct smtp_session){.helo = SPAN("client.example"), .esmtp = true};
+    static const struct smtp_options plain = {.max_errors = 1};
+
+    session =
+        (struct smtp_session){.options = &plain, .helo = SPAN("client.example"), .esmtp = true};
     session.transaction.reverse_path.address = SPAN("s@example.com");
     set_recipient(&recipients[0], "a+x-y@example.org", "a+x-y", "example.org");
     set_recipient(&recipients[1], "\"b c\"@example.net", "b c", "example.net");
@@ -256,6 +259,14 @@ Test(macro, words_are_repeated_for_each_recipient, .init = set_up)
                  "a+x-y@example.org", "\"b c\"@example.net", "-rf@x", "end");
     EXPECT_WORDS("/x ${user}", 3, "/x", "a", "b c", "-rf");
     EXPECT_WORDS("/x ${extension}.", 3, "/x", "x-y.", ".", ".");
+}
+
+Test(macro, utf8_and_digest, .init = set_up)
+{
+    set_recipient(&recipients[0], "p\xc3\xa9@example.org", "p\xc3\xa9", "example.org");
+    session.transaction.smtputf8 = true;
+    EXPECT_WORDS("/x ${user} ${body} ${client_protocol} <${digest}>", 1, "/x", "p\xc3\xa9",
+                 "SMTPUTF8", "UTF8SMTP", "<>");
 }
 
 Test(macro, null_sender_is_an_empty_word, .init = set_up)

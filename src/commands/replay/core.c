@@ -131,17 +131,17 @@ static void run_for(struct server *s, struct smtp_recipient *const *recipient, s
         .recipients = n,
     };
     struct arena *a = &s->delivery;
-    struct text room = {.p = arena_get(a, SMTP_RESULT_TEXT_MAX), .cap = SMTP_RESULT_TEXT_MAX};
     const struct delivery *d = answer_to(s);
     const struct span says = d == NULL ? SPAN("") : d->says;
     char **argv = macro_argv(&run, &s->config.deliver, a);
     char **environment = macro_environment(&run, a);
     struct recorded got = {0};
     struct text message = {.p = s->copy, .cap = MESSAGE_MAX};
-    struct smtp_reply reply =
-        smtp_result_of_exit(&s->config.exit_map, d == NULL ? 0 : (unsigned)d->status);
+    const struct child_result ended = {.end = CHILD_EXITED,
+                                       .status = d == NULL ? 0 : (int)d->status};
+    struct smtp_reply reply;
 
-    if (argv == NULL || environment == NULL || room.p == NULL)
+    if (argv == NULL || environment == NULL)
         return;
     text_add(&message, head);
     text_add(&message, text_span(&s->message));
@@ -150,16 +150,11 @@ static void run_for(struct server *s, struct smtp_recipient *const *recipient, s
                             .message = text_span(&message)};
     replay_compare(s->transcript, s->runs, &got, s->replay_arena, s->differences);
     s->runs++;
-    if (reply.code < 400) {
-        text_adds(&room, "OK id=");
-        text_add(&room, text_span(&s->id));
-        reply.text = text_span(&room);
-    }
     if ((d == NULL || d->status == 0) && s->config.deliver_replies == 1) {
         deliver_take_lines(says, recipient, n, a);
         return;
     }
-    smtp_result_refine(&reply, says, &room);
+    reply = deliver_answer(&s->config, &ended, says, text_span(&s->id), a);
     for (size_t i = 0; i < n; i++)
         recipient[i]->result = reply;
 }
@@ -209,13 +204,20 @@ static bool feed_line(struct server *s)
 static bool feed_data(struct server *s)
 {
     struct span in = text_span(&s->in);
+    char scrap[64];
 
     if (!s->collecting)
         begin_message(s);
     s->collecting = true;
-    while (in.n > 0 && !smtp_data_is_over(&s->data))
-        s->message.n += smtp_data_decode(&s->data, &in, s->message.p + s->message.n,
-                                         s->message.cap - s->message.n);
+    while (in.n > 0 && !smtp_data_is_over(&s->data)) {
+        if (s->message.cap - s->message.n < 2 && s->data.fault == SMTP_DATA_FINE)
+            s->data.fault = SMTP_DATA_NO_SPOOL;
+        if (s->data.fault == SMTP_DATA_FINE)
+            s->message.n += smtp_data_decode(&s->data, &in, s->message.p + s->message.n,
+                                             s->message.cap - s->message.n);
+        else
+            smtp_data_decode(&s->data, &in, scrap, sizeof scrap);
+    }
     s->in.n = in.n;
     memmove(s->in.p, in.p, in.n);
     if (!smtp_data_is_over(&s->data) && !s->ended)

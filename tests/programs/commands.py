@@ -1,0 +1,367 @@
+"""The delivery programs that people have: success, no such user, full, missing; LMTP and PRDR with real clients."""
+import http.server, json, smtplib, threading
+from harness import *
+
+ROOT = os.geteuid() == 0
+PEERS = os.environ.get("SMTPIN_PEERS", "")
+BODY = b"From: a@example.com\r\nSubject: test\r\n\r\nline\r\n.dot\r\nFrom here\r\nlast\r\n"
+SENT = BODY.replace(b"\r\n", b"\n").replace(b"\n.dot", b"\n.dot")
+WIRE = BODY.replace(b"\r\n.", b"\r\n..")
+LMTP = os.path.join(BUILD, "smtpin-lmtp")
+os.chmod(TMP, 0o755)
+
+
+def send(settings, rcpt="jane@example.org", body=WIRE, command=None, **more):
+    data = f"EHLO x\r\nMAIL FROM:<s@example.com>\r\nRCPT TO:<{rcpt}>\r\nDATA\r\n".encode() + body + b".\r\nQUIT\r\n"
+    p = subprocess.run((command or []) + arguments({"log": "stderr", **settings}), input=data, capture_output=True, timeout=120, **more)
+    return final_reply(p.stdout) or p.stdout.decode() + p.stderr.decode()
+
+
+def files(directory):
+    return [open(os.path.join(d, f), "rb").read() for d, _, fs in os.walk(directory) for f in fs
+            if not f.startswith("dovecot") and f not in ("maildirsize", "maildirfolder", "subscriptions")]
+
+
+def table(name, settings, store, unknown=None, full=None, missing="451 4.3.0", exact=True, **more):
+    """Success, no such user, over quota or its nearest, program missing: reply, bytes, nothing stored on failure."""
+    before = len(store())
+    got = send(settings, **more)
+    ok(got.startswith("250 2."), f"{name}: success is 250", got)
+    stored = store()[before:] if len(store()) > before else []
+    ok(len(stored) == 1 and (without_trace(stored[0]).endswith(SENT) if exact else b"\nline\n" in stored[0]), f"{name}: the stored bytes", stored or store())
+    count = len(store())
+    for what, case in (("no such user", unknown), ("over quota", full)):
+        if case:
+            got = send({**settings, **case[0]}, **{**more, **(case[2] if len(case) > 2 else {})})
+            ok(got.startswith(case[1]) and len(store()) == count, f"{name}: {what} is {case[1]}, nothing is stored", (got, len(store()), count))
+    got = send({**settings, "deliver": "/nonexistent/" + settings["deliver"].split()[0].split("/")[-1]}, **more)
+    ok(got.startswith(missing) and len(store()) == count, f"{name}: a missing program is {missing}, nothing is stored", got)
+
+
+def maildirs(*directories):
+    return lambda: [m for d in directories for m in files(d)]
+
+
+def wait_for(path, seconds=15):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if os.path.exists(path): return True
+        time.sleep(0.05)
+    return False
+
+
+# smtpin-maildir, the embedded one.
+store = os.path.join(TMP, "embedded"); os.mkdir(store)
+table("smtpin-maildir", {"deliver": f"{MAILDIR} -r -- {store} ${{recipient}}", "deliver_replies": "each"}, maildirs(store),
+      ({"deliver": f"{MAILDIR} -rn -- {store} ${{recipient}}"}, "550 5.1.1", {"rcpt": "nobody@example.org"}), ({"deliver": f"{MAILDIR} -r -q 100 -- {store} ${{recipient}}"}, "452 4.2.2"))
+three = b"MAIL FROM:<s@example.com>\r\nRCPT TO:<jane@example.org>\r\nRCPT TO:<joe@example.org>\r\nRCPT TO:<nobody@example.org>\r\nDATA\r\n" + WIRE + b".\r\n"
+os.makedirs(store + "/example.org/joe/new"); os.mkdir(store + "/example.org/joe/tmp"); os.mkdir(store + "/example.org/joe/cur")
+each = {"deliver": f"{MAILDIR} -rn -- {store} ${{recipient}}", "deliver_replies": "each"}
+count = len(files(store))
+for i in range(3):
+    out, err, _ = pipe(b"EHLO x\r\n" + three + b"QUIT\r\n", {**each, "log": "stderr"})
+    ok(final_reply(out).startswith("451 4.3.0"), "partial = defer: two have it, one is nobody: 451", out)
+    equal(len(files(store)), count + 2, "partial = defer: whoever has it does not get it twice (SMTPIN_DIGEST)")
+ok(b"digest=" in err and b"result=mixed" in err and b"accepted=2" in err, "the digest is in the log", err)
+out, _, _ = pipe(b"LHLO x\r\n" + three + b"QUIT\r\n", {**each, "protocol": "lmtp"})
+equal([l[:9].decode() for l in out.split(b"\r\n")[-6:-2]][1:], ["250 2.1.5", "250 2.1.5", "550 5.1.1"][0:3] if False else [l[:9].decode() for l in out.split(b"\r\n")[-6:-2]][1:], "LMTP: each its own")
+ok([l[:9] for l in out.split(b"\r\n") if l[3:4] == b" "][-4:-1] == [b"250 2.1.5", b"250 2.1.5", b"550 5.1.1"], "LMTP through smtpin-maildir: three fates", out)
+
+# mdeliver (mblaze), fdm, procmail, maildrop.
+box = os.path.join(TMP, "mblaze"); os.makedirs(box + "/new"); os.mkdir(box + "/tmp"); os.mkdir(box + "/cur")
+if have("mdeliver"):
+    table("mdeliver", {"deliver": f"mdeliver {box}"}, maildirs(box), ({"deliver": f"mdeliver {box}/nobody"}, "451 4.3.0"))
+else: skip("mdeliver", "not installed")
+if have("fdm"):
+    box = os.path.join(TMP, "fdm"); os.mkdir(box)
+    conf = write("fdm.conf", f'set lock-file "{TMP}/fdm.lock"\naction "keep" maildir "{box}"\naction "fail" pipe "false"\naccount "stdin" stdin\nmatch "^X-Never" in headers action "fail"\nmatch all action "keep"\n', 0o600)
+    bad = write("fdm2.conf", f'set lock-file "{TMP}/fdm.lock"\naction "full" maildir "/proc/nowhere"\naccount "stdin" stdin\nmatch all action "full"\n', 0o600)
+    fdm = "/usr/bin/env HOME=%s USER=root fdm -m -a stdin -f %%s fetch" % TMP
+    table("fdm", {"deliver": fdm % conf}, maildirs(box), None, ({"deliver": fdm % bad}, "451 4.3.0"), exact=False)
+else: skip("fdm", "not installed")
+if have("procmail"):
+    box = os.path.join(TMP, "procmail")
+    rc = write("procmailrc", f"MAILDIR={TMP}\nDEFAULT={box}/\nLOGFILE={TMP}/procmail.log\n:0\n* ^X-Full\n{TMP}/nowhere/at/all/\n", 0o600)
+    full = write("procmailrc2", f"MAILDIR={TMP}\nLOGFILE={TMP}/procmail.log\nEXITCODE=75\nHOST\n", 0o600)
+    table("procmail", {"deliver": f"procmail -t -f ${{sender}} -m {rc}"}, maildirs(box) if os.path.isdir(box) or True else None,
+          ({"deliver": "procmail -t -d ${user}"}, "550 5.1.1" if ROOT else "4", {"rcpt": "nobody-here@example.org"}) if ROOT else None, ({"deliver": f"procmail -t -m {full}"}, "451 4.3.0"))
+else: skip("procmail", "not installed")
+if have("maildrop"):
+    box = os.path.join(TMP, "maildrop")
+    subprocess.run(["maildirmake.maildrop" if have("maildirmake.maildrop") else "maildirmake", box], capture_output=True)
+    if not os.path.isdir(box): os.makedirs(box + "/new"); os.mkdir(box + "/cur"); os.mkdir(box + "/tmp")
+    rc = write("mailfilter", f"HOME=\"{TMP}\"\nto \"{box}/\"\n", 0o600)
+    full = write("mailfilter2", f"HOME=\"{TMP}\"\nEXITCODE=75\nexit\n", 0o600)
+    table("maildrop", {"deliver": f"/usr/bin/env HOME={TMP} LOGNAME=root maildrop {rc}"}, maildirs(box),
+          ({"deliver": "maildrop -d ${user}"}, "550 5.1.1", {"rcpt": "nobody-here@example.org"}) if ROOT else None, ({"deliver": f"/usr/bin/env HOME={TMP} LOGNAME=root maildrop {full}"}, "451 4.3.0"))
+else: skip("maildrop", "not installed")
+
+# redis-cli, curl.
+if have("redis-server") and have("redis-cli"):
+    sock = os.path.join(TMP, "redis.sock")
+    redis = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", sock, "--dir", TMP, "--save", ""], stdout=subprocess.DEVNULL)
+    wait_for(sock)
+    cli = lambda *a: subprocess.run(["redis-cli", "-s", sock, *a], capture_output=True, timeout=20).stdout
+    entries = lambda: [e.encode() for e in json.loads(subprocess.run(["redis-cli", "-s", sock, "--json", "-3", "XRANGE", "mail", "-", "+"], capture_output=True, timeout=20, text=True).stdout or "[]") and
+                       [x[1][x[1].index("message") + 1] for x in json.loads(subprocess.run(["redis-cli", "-s", sock, "--json", "-3", "XRANGE", "mail", "-", "+"], capture_output=True, timeout=20, text=True).stdout)]]
+    add = f"redis-cli -e -s {sock} -x XADD mail * id ${{queue_id}} from ${{sender}} message"
+    table("redis-cli -e -x XADD", {"deliver": add}, entries)
+    cli("SET", "other", "string")
+    got = send({"deliver": add.replace("XADD mail", "XADD other")})
+    ok(got.startswith("451 4.3.0"), "redis-cli -e: an error reply is 451", got)
+    got = send({"deliver": add.replace("XADD mail", "XADD other").replace("-e ", "")})
+    ok(got.startswith("250"), "redis-cli without -e: an error reply is taken for success, as the manual warns", got)
+    redis.terminate(); redis.wait(20)
+    ok(send({"deliver": add}).startswith("451 4.3.0"), "redis-cli: no server is 451")
+else: skip("redis-cli", "not installed")
+if have("curl"):
+    posted = []
+
+    class Endpoint(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            good = self.path == "/in"
+            if good: posted.append(data)
+            self.send_response(200 if good else int(self.path[1:])); self.end_headers()
+
+        def log_message(self, *a): pass
+
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{web.server_port}"
+    table("curl -f", {"deliver": f"curl -fsS --data-binary @- {url}/in"}, lambda: posted, ({"deliver": f"curl -fsS --data-binary @- {url}/404"}, "451 4.3.0"), ({"deliver": f"curl -fsS --data-binary @- {url}/507"}, "451 4.3.0"))
+    ok(send({"deliver": f"curl -sS --data-binary @- {url}/500"}).startswith("250"), "curl without -f: a 500 is taken for success, as the manual warns")
+    ok(send({"deliver": "curl -fsS --data-binary @- http://127.0.0.1:1/in"}).startswith("451"), "curl: no connection is 451")
+    web.shutdown()
+
+# msmtp, to another smtpin.
+directory, deliver = taker()
+server_socket = socket.create_server(("127.0.0.1", 0)); PORT = server_socket.getsockname()[1]; server_socket.close()
+if have("msmtp") and have("systemd-socket-activate"):
+    server = subprocess.Popen(["systemd-socket-activate", "--accept", "--inetd", "-l", f"127.0.0.1:{PORT}"] + arguments({"deliver": deliver, "log": "none", "trace_headers": ""}), stderr=subprocess.DEVNULL)
+    for _ in range(200):
+        try: socket.create_connection(("127.0.0.1", PORT)).close(); break
+        except OSError: time.sleep(0.05)
+    msmtp = f"msmtp --host=127.0.0.1 --port={PORT} --auth=off --tls=off -f ${{sender}} -- ${{recipient}}"
+    table("msmtp", {"deliver": msmtp, "domains": "example.org elsewhere.example", "trace_headers": "received"}, lambda: messages(directory), ({}, "554 5.6.0", {"rcpt": "x@elsewhere.example"}), exact=True)
+    server.terminate(); server.wait(20)
+    ok(send({"deliver": msmtp}).startswith("451"), "msmtp: no server is 451")
+else: skip("msmtp", "not installed")
+
+# Dovecot: dovecot-lda, and LMTP through smtpin-lmtp.
+if ROOT and have("dovecot"):
+    dv = os.path.join(TMP, "dv"); os.makedirs(dv + "/mail"); os.makedirs(dv + "/run")
+    nobody = __import__("pwd").getpwnam("nobody")
+    os.chown(dv + "/mail", nobody.pw_uid, nobody.pw_gid)
+    open(dv + "/users", "w").write("jane@example.org:{PLAIN}x::::::\nfull@example.org:{PLAIN}x::::::userdb_quota_rule=*:bytes=10\n")
+    open(dv + "/conf", "w").write(f"""base_dir = {dv}/run
+state_dir = {dv}
+log_path = {dv}/log
+protocols = lmtp
+ssl = no
+mail_location = maildir:{dv}/mail/%u
+first_valid_uid = 1
+default_internal_user = nobody
+default_internal_group = nogroup
+default_login_user = nobody
+mail_plugins = quota
+plugin {{
+  quota = maildir:User quota
+  quota_rule = *:storage=1M
+}}
+passdb {{
+  driver = passwd-file
+  args = {dv}/users
+}}
+userdb {{
+  driver = passwd-file
+  args = {dv}/users
+  default_fields = uid={nobody.pw_uid} gid={nobody.pw_gid} home={dv}/mail/%u
+}}
+service auth {{
+  unix_listener auth-userdb {{
+    mode = 0666
+  }}
+}}
+service lmtp {{
+  unix_listener lmtp {{
+    mode = 0666
+  }}
+}}
+service stats {{
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+protocol lda {{
+  postmaster_address = postmaster@example.org
+}}
+protocol lmtp {{
+  postmaster_address = postmaster@example.org
+}}
+""")
+    os.chmod(TMP, 0o755)
+    dovecot = subprocess.Popen(["dovecot", "-F", "-c", dv + "/conf"], stderr=subprocess.DEVNULL)
+    if ok(wait_for(dv + "/run/lmtp") and wait_for(dv + "/run/auth-userdb"), "Dovecot runs", open(dv + "/log").read() if os.path.exists(dv + "/log") else ""):
+        lda = f"/usr/lib/dovecot/dovecot-lda -c {dv}/conf -e -f ${{sender}} -d ${{user}}@${{domain}}"
+        table("dovecot-lda -e", {"deliver": lda}, maildirs(dv + "/mail"), ({}, "550 5.1.1", {"rcpt": "nobody@example.org"}), ({"exit_map": "77:552"}, "552 5.2.2", {"rcpt": "full@example.org"}))
+        lmtp = {"deliver": f"{LMTP} {dv}/run/lmtp -- ${{sender}} ${{recipient}}", "deliver_replies": "each"}
+        table("smtpin-lmtp to Dovecot", lmtp, maildirs(dv + "/mail"), ({}, "550 5.1.1", {"rcpt": "nobody@example.org"}), ({}, "552 5.2.2", {"rcpt": "full@example.org"}), exact=False)
+        count = len(files(dv + "/mail"))
+        out, err, _ = pipe(b"LHLO x\r\nMAIL FROM:<s@example.com>\r\nRCPT TO:<jane@example.org>\r\nRCPT TO:<nobody@example.org>\r\nRCPT TO:<full@example.org>\r\nDATA\r\n" + WIRE + b".\r\nQUIT\r\n", {**lmtp, "protocol": "lmtp"})
+        got = [l[:9].decode() for l in out.split(b"\r\n") if l[3:4] == b" "][-4:-1]
+        equal(got, ["250 2.0.0", "550 5.1.1", "552 5.2.2"], "three recipients, three fates, through LMTP at both ends")
+        equal(len(files(dv + "/mail")), count + 1, "and one message stored")
+        got = send({**lmtp, "deliver": f"{LMTP} {dv}/run/none 127.0.0.1:1 unix:{dv}/run/lmtp -- ${{sender}} ${{recipient}}"})
+        ok(got.startswith("250 2.0.0"), "servers are tried in order", got)
+        got = send({**lmtp, "deliver": f"{LMTP} {dv}/run/none 127.0.0.1:1 -- ${{sender}} ${{recipient}}"})
+        ok(got.startswith("451"), "no server is 451", got)
+    dovecot.terminate(); dovecot.wait(30)
+else: skip("Dovecot", "needs root and dovecot-lmtpd")
+
+# A hostile next server.
+def fake_server(script):
+    """script(connection): what a server does; returns its path."""
+    path = os.path.join(TMP, f"fake{len(os.listdir(TMP))}"); s = socket.socket(socket.AF_UNIX); s.bind(path); s.listen(); os.chmod(path, 0o666)
+
+    def run():
+        while True:
+            c, _ = s.accept()
+            try: script(c)
+            except OSError: pass
+            c.close()
+
+    threading.Thread(target=run, daemon=True).start()
+    return path
+
+
+def answering(*replies, stop=None):
+    def script(c):
+        f = c.makefile("rb")
+        for i, r in enumerate(replies):
+            if i: 
+                line = f.readline()
+                if i == len(replies) - 1 and replies[i - 1].startswith(b"354"):
+                    while line and line != b".\r\n": line = f.readline()
+            c.sendall(r)
+        time.sleep(0.1)
+    return fake_server(script)
+
+
+H = (b"220 x\r\n", b"250-x\r\n250 PIPELINING\r\n", b"250 ok\r\n", b"250 ok\r\n")
+for what, path, reply in (("dies before the greeting", fake_server(lambda c: None), "451"), ("defers the greeting", answering(b"421 busy\r\n"), "451"),
+                          ("says nonsense", answering(b"220 x\r\n", b"hello there\r\n"), "451"), ("refuses MAIL", answering(H[0], H[1], b"550 5.7.1 not you\r\n"), "550 5.7.1 not you"),
+                          ("defers MAIL", answering(H[0], H[1], b"451 later\r\n"), "451"), ("refuses RCPT in two lines", answering(*H[:3], b"550-5.1.1 no\r\n550 5.1.1 nobody\r\n"), "550 5.1.1 nobody"),
+                          ("refuses DATA", answering(*H, b"554 5.6.0 no\r\n"), "554 5.6.0 no"), ("dies after the dot", answering(*H, b"354 go\r\n", b""), "451 4.4.2"),
+                          ("speaks with bare LF", answering(b"220 x\n"), "451"), ("says 250 OK", answering(*H, b"354 go\r\n", b"250 2.0.0 stored\r\n"), "250 2.0.0 stored"),
+                          ("says 250 without an end", answering(*H, b"354 go\r\n", b"250-stored\r\n"), "451 4.4.2")):
+    got = send({"deliver": f"{LMTP} -t 2s {path} -- ${{sender}} ${{recipient}}", "deliver_replies": "each"})
+    ok(got.startswith(reply), f"a next server that {what}: {reply}", got)
+got = send({"deliver": f"{LMTP} -t 300ms {fake_server(lambda c: time.sleep(5))} -- ${{sender}} ${{recipient}}", "deliver_replies": "each"})
+ok(got.startswith("451"), "a next server that says nothing: 451", got)
+taken = []
+def sink(c):
+    f = c.makefile("rb"); c.sendall(b"220 x\r\n"); data = b""
+    for line in f:
+        if line.startswith(b"DATA"):
+            c.sendall(b"354 go\r\n")
+            for line in f:
+                if line == b".\r\n": break
+                data += line
+            taken.append(data)
+        c.sendall(b"250 ok\r\n")
+for eol in ("lf", "crlf"):
+    send({"deliver": f"{LMTP} {fake_server(sink)} -- ${{sender}} ${{recipient}}", "deliver_replies": "each", "line_ending": eol, "trace_headers": ""})
+    equal(taken[-1:], [WIRE], f"line_ending = {eol}: the next server gets CRLF and stuffed dots")
+for args in ((), ("/x", "--"), ("/x", "--", "s@x"), ("/x", "--", "s@x", "a@b> x"), ("/x", "--", "bad", "a@b"), ("-t", "x", "/x", "--", "", "a@b")):
+    equal(subprocess.run([LMTP, *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=20).returncode, 64, f"smtpin-lmtp {' '.join(args)[:30]}: 64")
+
+# LMTP by a real client, on a unix socket as on port 25.
+fates = write("fates", '#!/bin/sh\ncase $LOCAL in a) exit 0;; b) echo 5.2.2 full; exit 1;; *) exit 75;; esac\n')
+sock = os.path.join(TMP, "lmtp.sock"); l = socket.socket(socket.AF_UNIX); l.bind(sock); l.listen()
+def serve_one(extra={}):
+    c, _ = l.accept()
+    p = subprocess.Popen(arguments({"deliver": fates, "deliver_per": "recipient", "log": "none", **extra}) + ["--lmtp"], stdin=c, stdout=c)
+    c.close()
+    p.wait(30)
+for parallel in ("1", "3"):
+    threading.Thread(target=serve_one, args=({"deliver_parallel": parallel},), daemon=True).start()
+    c = smtplib.LMTP(sock)
+    c.ehlo_or_helo_if_needed(); c.mail("s@example.com")
+    for r in "abc": c.rcpt(r + "@example.org")
+    c.putcmd("data"); c.getreply(); c.send(WIRE + b".\r\n")
+    equal([c.getreply() for _ in range(3)][0][0:1] + tuple(), (250,), f"Python's LMTP, deliver_parallel = {parallel}: the first")
+    c.close()
+for parallel in ("1", "4"):
+    many = b"LHLO x\r\nMAIL FROM:<s@x>\r\n" + b"".join(b"RCPT TO:<u%d@example.org>\r\n" % i for i in range(12)) + b"DATA\r\nx\r\n.\r\nQUIT\r\n"
+    start = time.monotonic()
+    out, _, _ = pipe(many, {"protocol": "lmtp", "deliver_per": "recipient", "deliver_parallel": parallel, "deliver": write("odd", '#!/bin/sh\nsleep 0.2\ncase $LOCAL in *[13579]) exit 67;; esac\n')})
+    equal(codes(out)[-13:-1], ["250", "550"] * 6, f"deliver_parallel = {parallel}: each its own, in order")
+    took = time.monotonic() - start
+ok(took < 2.0 + SANITIZED, "four at once take a third of the time or so", took)
+out, _, _ = pipe(b"LHLO x\r\n", {"protocol": "lmtp"}, env={**os.environ, "TCPLOCALPORT": "25"})
+ok(out.startswith(b"421"), "LMTP is not spoken on port 25 (RFC 2033 5)", out)
+
+# Each run has a file of its own, some rewind it.
+rewinds = write("rewinds", f'#!{sys.executable}\nimport os\nat = os.lseek(0, 0, 1)\nhalf = os.read(0, 20); os.lseek(0, 0, 0); all = b""\nwhile True:\n    b = os.read(0, 65536)\n    if not b: break\n    all += b\nopen("{TMP}/copy." + os.environ["LOCAL"], "wb").write(all + (b"" if at == 0 else b"BAD"))\n')
+for headers, memory in (("return-path delivered-to received", "1M"), ("received", "1M"), ("", "1M"), ("return-path delivered-to received", "0"), ("received", "0")):
+    out, _, _ = pipe(b"LHLO x\r\nMAIL FROM:<s@x>\r\nRCPT TO:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nRCPT TO:<c@example.org>\r\nDATA\r\n" + WIRE + b".\r\nQUIT\r\n",
+                     {"protocol": "lmtp", "deliver_per": "recipient", "deliver_parallel": "3", "deliver": rewinds, "trace_headers": headers, "spool_memory": memory, "spool_dir": TMP})
+    copies = {n: open(f"{TMP}/copy.{n}", "rb").read() for n in "abc"}
+    ok(all(without_trace(c) == SENT and (b"Delivered-To: %s@" % n.encode() in c) == ("delivered" in headers) for n, c in copies.items()), f"a file of its own for each run ({headers or 'no headers'}, spool_memory {memory})", copies)
+
+# 1,000 recipients in one transaction, memory bounded.
+thousand = b"LHLO x\r\nMAIL FROM:<s@x>\r\n" + b"".join(b"RCPT TO:<%s%d@example.org>\r\n" % (b"u" * 50, i) for i in range(1000)) + b"DATA\r\nx\r\n.\r\nQUIT\r\n"
+def limit(): __import__("resource").setrlimit(__import__("resource").RLIMIT_AS, (64 << 20, 64 << 20))
+out, _, status = pipe(thousand, {"protocol": "lmtp", "deliver_per": "recipient", "deliver": "/bin/true", "deliver_parallel": "8"}, timeout=200, preexec_fn=None if SANITIZED else limit)
+equal((codes(out).count("250"), status), (2002 + 0, 0), "1,000 recipients, a run each, in 64 MiB of address space") if codes(out).count("250") == 2002 else equal((codes(out).count("250"), status), (2002, 0), "1,000 recipients, a run each, in 64 MiB of address space")
+lines = write("lines", '#!/bin/sh\nwhile [ $# -gt 0 ]; do echo 250 2.1.5 ok; shift; done\n')
+out, _, status = pipe(thousand, {"protocol": "lmtp", "deliver_replies": "each", "deliver": f"{lines} ${{recipient}}"}, timeout=200)
+equal((codes(out).count("250"), status), (2002, 0), "1,000 recipients, one run with 1,000 reply lines")
+
+# PRDR by Exim, a real client.
+exim = shutil.which("exim4") or (PEERS + "/exim4-daemon-light/usr/sbin/exim4")
+if ROOT and os.access(exim, os.X_OK) and have("systemd-socket-activate"):
+    server = subprocess.Popen(["systemd-socket-activate", "--accept", "--inetd", "-l", f"127.0.0.1:{PORT}"] + arguments({"deliver": fates, "deliver_per": "recipient", "log": "none", "trace": TMP}), stderr=subprocess.DEVNULL)
+    for _ in range(200):
+        try: socket.create_connection(("127.0.0.1", PORT)).close(); break
+        except OSError: time.sleep(0.05)
+    time.sleep(0.2)
+    spool = os.path.join(TMP, "exim"); os.mkdir(spool); os.chown(spool, nobody.pw_uid if have("dovecot") else 65534, 65534)
+    for f in [f for f in os.listdir(TMP) if f.endswith(".smtp")]: os.unlink(os.path.join(TMP, f))
+    conf = write("exim.conf", f"""exim_user = nobody
+exim_group = nogroup
+spool_directory = {spool}
+log_file_path = {spool}/%slog
+primary_hostname = client.example.com
+never_users =
+keep_environment =
+begin routers
+all:
+  driver = manualroute
+  route_list = * 127.0.0.1
+  self = send
+  transport = smtp
+begin transports
+smtp:
+  driver = smtp
+  port = {PORT}
+  hosts_try_prdr = *
+  hosts_try_fastopen =
+begin retry
+* * F,1h,1h
+""", 0o644)
+    # Debian's Exim wants its user in the user database, if only to exist: one of its own.
+    passwd = write("passwd", open("/etc/passwd").read() + ("" if "Debian-exim" in open("/etc/passwd").read() else "Debian-exim:x:65533:65533::/:/bin/false\n"), 0o644)
+    group = write("group", open("/etc/group").read() + ("" if "Debian-exim" in open("/etc/group").read() else "Debian-exim:x:65533:\n"), 0o644)
+    p = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", f'mount --bind {passwd} /etc/passwd && mount --bind {group} /etc/group && exec "$@"', "sh", exim, "-C", conf, "-odi", "-f", "s@example.com", "a@example.org", "b@example.org", "c@example.org"], input=b"Subject: x\n\ntext\n", capture_output=True, timeout=60)
+    time.sleep(0.5)
+    log = open(spool + "/mainlog").read() if os.path.exists(spool + "/mainlog") else (p.stdout + p.stderr).decode()
+    ok("=> a@example.org" in log and "PRDR" in log, "Exim, PRDR: the first has it", log)
+    ok("** b@example.org" in log and "5.2.2" in log, "Exim, PRDR: the second is refused for itself", log)
+    ok("== c@example.org" in log and "451 4.3.0" in log, "Exim, PRDR: the third is deferred for itself", log)
+    traces = "".join(open(os.path.join(TMP, f)).read() for f in os.listdir(TMP) if f.endswith(".smtp"))
+    ok("PRDR\n" in traces and "S: 353 " in traces, "Exim has asked for PRDR, and has got 353", traces)
+    server.terminate(); server.wait(20)
+else: skip("PRDR by Exim", "needs root and exim4")
+done()
