@@ -12,7 +12,8 @@ trap 'exit 143' TERM INT HUP
 : >"$tap"
 
 packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev clang clang-tidy clang-format
- libclang-rt-14-dev systemd procps swaks curl msmtp python3 strace mandoc util-linux"
+ libclang-rt-14-dev systemd procps swaks curl msmtp dovecot-core
+ dovecot-lmtpd maildrop procmail mblaze fdm redis-server redis-tools haproxy python3 strace mandoc util-linux"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     missing=
     for p in $packages; do
@@ -32,6 +33,11 @@ unpack() {
     [ -d "$work/peers/$1" ] && return
     mkdir -p "$work/peers/$1" "$work/debs" && (cd "$work/debs" && apt-get download "$1" >/dev/null 2>&1 && dpkg -x "$1"_*.deb "$work/peers/$1")
 }
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    for p in exim4-daemon-light nullmailer mailfront; do unpack $p; done
+    for p in libbg2 libcvm1; do (cd "$work/debs" && apt-get download $p >/dev/null 2>&1 && dpkg -x $p*.deb "$work/peers/mailfront"); done
+    SMTPIN_PEERS=$work/peers; export SMTPIN_PEERS
+fi
 if ! command -v smtp-source >/dev/null && command -v dpkg >/dev/null && unpack postfix; then
     SMTP_SOURCE=$work/peers/postfix/usr/sbin/smtp-source SMTP_SOURCE_LIBRARIES=$work/peers/postfix/usr/lib/postfix
     export SMTP_SOURCE SMTP_SOURCE_LIBRARIES

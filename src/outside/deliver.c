@@ -43,6 +43,17 @@ const char *deliver_program(struct span name, struct text *room)
     return NULL;
 }
 
+/* qmail's addresses have no quoting; the last @ parts them. */
+static void add_qmail_address(struct text *t, const struct smtp_mailbox *m)
+{
+    text_add(t, m->local);
+    if (m->domain.n > 0) {
+        text_addc(t, '@');
+        text_add(t, m->domain);
+    }
+    text_addc(t, '\0');
+}
+
 /* qmail-queue(8) reads the envelope from descriptor 1: F sender NUL, T recipient NUL ..., NUL. A
  * file in memory holds it whole, so that no reader can make us wait. */
 static int qmail_envelope(const struct macro_run *run)
@@ -52,14 +63,14 @@ static int qmail_envelope(const struct macro_run *run)
     struct text t = TEXT(room);
 
     text_addc(&t, 'F');
-    text_add(&t, run->session->transaction.reverse_path.address);
-    text_addc(&t, '\0');
+    add_qmail_address(&t, &run->session->transaction.reverse_path);
     for (size_t i = 0; fd >= 0 && i <= run->recipients; i++) {
         if (i < run->recipients) {
             text_addc(&t, 'T');
-            text_add(&t, run->recipient[i]->mailbox.address);
+            add_qmail_address(&t, &run->recipient[i]->mailbox);
+        } else {
+            text_addc(&t, '\0');
         }
-        text_addc(&t, '\0');
         if (t.n <= sizeof room / 2 && i < run->recipients)
             continue;
         if (t.cut || write(fd, t.p, t.n) != (ssize_t)t.n) {
