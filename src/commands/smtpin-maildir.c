@@ -383,10 +383,11 @@ static bool is_repeat(const struct options *o, const struct target *t)
         DIR *d = join(path, t, subs[i], "") ? opendir(path) : NULL;
         struct dirent *entry;
 
-        while (!found && d != NULL && (entry = readdir(d)) != NULL)
+        if (d == NULL)
+            continue;
+        while (!found && (entry = readdir(d)) != NULL)
             found = strstr(entry->d_name, mark) != NULL;
-        if (d != NULL)
-            closedir(d);
+        closedir(d);
     }
     return found;
 }

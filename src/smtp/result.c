@@ -127,10 +127,11 @@ bool smtp_exit_map_add(struct smtp_exit_map *map, struct span words)
 struct smtp_reply smtp_result_of_exit(const struct smtp_exit_map *map, unsigned status)
 {
     const struct smtp_reply *usual = find_row(status);
-    const unsigned mapped = map != NULL && status < 256 ? map->code[status] : 0;
+    const struct smtp_reply *mapped =
+        map != NULL && status < 256 ? find_generic(map->code[status]) : NULL;
 
-    if (mapped != 0 && (usual == NULL || usual->code != mapped))
-        return *find_generic(mapped);
+    if (mapped != NULL && (usual == NULL || usual->code != mapped->code))
+        return *mapped;
     return usual == NULL ? smtp_result_of_failure() : *usual;
 }
 
