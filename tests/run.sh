@@ -12,7 +12,7 @@ trap 'exit 143' TERM INT HUP
 : >"$tap"
 
 packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev clang clang-tidy clang-format
- libclang-rt-14-dev systemd procps swaks curl msmtp dovecot-core
+ libclang-rt-14-dev musl-tools systemd procps swaks curl msmtp dovecot-core
  dovecot-lmtpd maildrop procmail mblaze fdm redis-server redis-tools haproxy python3 strace mandoc util-linux"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     missing=
@@ -95,6 +95,13 @@ SMTPIN_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1
 export SMTPIN_SANITIZED ASAN_OPTIONS UBSAN_OPTIONS
 suite sanitized
 unset SMTPIN_SANITIZED ASAN_OPTIONS UBSAN_OPTIONS
+if command -v musl-gcc >/dev/null; then
+    CC=musl-gcc build static -Dprefer_static=true -Db_pie=false
+    ! ldd "$work/static/smtpin" >"$work/ldd" 2>&1; result "the static build has no library" $? "$work/ldd"
+    SMTPIN_STATIC=1; export SMTPIN_STATIC
+    suite static
+    unset SMTPIN_STATIC
+else echo "ok - static build # SKIP no musl-gcc" | tee -a "$tap"; fi
 tests static sh "$source/tests/static.sh" "$source" "$work/gcc"
 tests install sh "$source/tests/install.sh" "$source" "$work"
 

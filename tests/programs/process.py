@@ -253,8 +253,10 @@ if have("cc"):
     st = os.fstat(log.fileno())
     p = subprocess.run(arguments({"deliver": "/bin/true", "client_address": "192.0.2.1", "user": ""}), input=mail(), stdout=subprocess.PIPE, stderr=log,
                        env={**os.environ, "JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}", "LD_LIBRARY_PATH": TMP + "/lib"}, timeout=30)
+    if os.environ.get("SMTPIN_STATIC"):  # no library: lines with a level, for the journal's stream
+        ok("<5>transaction result=accepted" in open(TMP + "/stream").read(), "the journal's stream, without libsystemd")
     text = open(TMP + "/journal").read() if os.path.exists(TMP + "/journal") else open(TMP + "/stream").read()
-    for field in ("MESSAGE=transaction result=accepted", "MESSAGE_ID=5f8a3c0d7f1e4b6c9d2a7e41c3b80f12", "PRIORITY=5",
+    for field in () if os.environ.get("SMTPIN_STATIC") else ("MESSAGE=transaction result=accepted", "MESSAGE_ID=5f8a3c0d7f1e4b6c9d2a7e41c3b80f12", "PRIORITY=5",
                   "SMTP_CLIENT_ADDRESS=192.0.2.1", "SMTP_REVERSE_PATH=a@example.com", "SMTP_FORWARD_PATH=b@example.org",
                   "SMTP_REPLY=250 2.0.0 OK id=", "SMTP_RESULT=accepted", "SYSLOG_IDENTIFIER=smtpin"):
         ok(any(l.startswith(field) for l in text.split("\n")), f"journal: {field.split('=')[0]}", text)
