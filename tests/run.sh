@@ -104,6 +104,9 @@ if command -v musl-gcc >/dev/null; then
 else echo "ok - static build # SKIP no musl-gcc" | tee -a "$tap"; fi
 tests static sh "$source/tests/static.sh" "$source" "$work/gcc"
 tests install sh "$source/tests/install.sh" "$source" "$work"
+if BIND="$source $work" "$source/tests/systemd/box" true 2>"$work/box"; then
+    BIND="$source $work" tests "a real systemd" "$source/tests/systemd/box" sh "$source/tests/systemd/inside.sh" "$work/install/build"
+else echo "ok - a real systemd # SKIP $(head -n 1 "$work/box")" | tee -a "$tap"; fi
 
 passed=$(grep -c '^ok' "$tap"); failed=$(grep -c '^not ok' "$tap"); skipped=$(grep -c '^ok.*# SKIP' "$tap")
 grep '# SKIP' "$tap"

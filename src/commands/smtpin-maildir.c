@@ -403,7 +403,7 @@ static int deliver_each(const struct options *o, char **recipients, struct targe
         if (status == 0 && !is_repeat(o, &targets[i]))
             status = deliver(o, recipients + i, targets + i, 1, from);
         if (status == 0)
-            puts("250 2.1.5 OK");
+            puts("250 2.0.0");
         else
             undo(&targets[i]);
     }

@@ -163,6 +163,18 @@ static struct smtp_reply qmail_custom(struct span said, struct text *room)
     return reply;
 }
 
+/* A success that has nothing to say says the message's id. */
+static void add_id(struct smtp_reply *reply, struct span id, struct text *room)
+{
+    const size_t start = room->n;
+
+    if (reply->code >= 400 || !span_eq(reply->text, SPAN("OK")))
+        return;
+    text_adds(room, "OK id=");
+    text_add(room, id);
+    reply->text = span_from(text_span(room), start);
+}
+
 struct smtp_reply deliver_answer(const struct config *config, const struct child_result *result,
                                  struct span said, struct span id, struct arena *a)
 {
@@ -181,20 +193,16 @@ struct smtp_reply deliver_answer(const struct config *config, const struct child
     }
     reply =
         qmail ? smtp_result_of_qmail_queue(status) : smtp_result_of_exit(&config->exit_map, status);
-    if (reply.code < 400) {
-        text_adds(&room, "OK id=");
-        text_add(&room, id);
-        reply.text = text_span(&room);
-    }
+    add_id(&reply, id, &room);
     smtp_result_refine(&reply, said, &room);
     keep_reply(a, &reply);
     return reply;
 }
 
-void deliver_take_lines(struct span said, struct smtp_recipient *const *recipient, size_t n,
-                        struct arena *a)
+void deliver_take_lines(struct span said, struct span id, struct smtp_recipient *const *recipient,
+                        size_t n, struct arena *a)
 {
-    char bytes[SMTP_RESULT_TEXT_MAX];
+    char bytes[2 * SMTP_RESULT_TEXT_MAX];
     bool good = true;
 
     for (size_t i = 0; good && i < n; i++) {
@@ -202,8 +210,10 @@ void deliver_take_lines(struct span said, struct smtp_recipient *const *recipien
 
         good =
             said.n > 0 && smtp_result_of_line(&recipient[i]->result, smtp_first_line(said), &room);
-        if (good)
+        if (good) {
+            add_id(&recipient[i]->result, id, &room);
             keep_reply(a, &recipient[i]->result);
+        }
         said = span_from(said, span_find(said, '\n') + 1);
     }
     for (size_t i = 0; (!good || said.n > 0) && i < n; i++)
@@ -219,7 +229,7 @@ static void settle(const struct deliver *d, struct run *r, struct smtp_recipient
 
     if (fine && d->facts.config->deliver_replies == 1) {
         /* Output that was cut has a line too few, or a last one that is none. */
-        deliver_take_lines(r->said.cut ? SPAN("") : text_span(&r->said), recipient,
+        deliver_take_lines(r->said.cut ? SPAN("") : text_span(&r->said), d->facts.id, recipient,
                            r->facts.recipients, d->arena);
     } else {
         const struct smtp_reply reply =

@@ -34,8 +34,8 @@ struct smtp_reply deliver_answer(const struct config *config, const struct child
                                  struct span said, struct span id, struct arena *a);
 /* deliver_replies = each: a line for each recipient, in order, no more and no fewer, becomes its
  * result; else nobody knows what belongs to whom, and all are told to come again. */
-void deliver_take_lines(struct span said, struct smtp_recipient *const *recipient, size_t n,
-                        struct arena *a);
+void deliver_take_lines(struct span said, struct span id, struct smtp_recipient *const *recipient,
+                        size_t n, struct arena *a);
 /* The octets before the message: which fields stand in the spool for all runs (enum config_trace),
  * and which are each run's own. */
 uint64_t deliver_common_fields(const struct config *c);

@@ -151,7 +151,7 @@ static void run_for(struct server *s, struct smtp_recipient *const *recipient, s
     replay_compare(s->transcript, s->runs, &got, s->replay_arena, s->differences);
     s->runs++;
     if ((d == NULL || d->status == 0) && s->config.deliver_replies == 1) {
-        deliver_take_lines(says, recipient, n, a);
+        deliver_take_lines(says, text_span(&s->id), recipient, n, a);
         return;
     }
     reply = deliver_answer(&s->config, &ended, says, text_span(&s->id), a);
