@@ -1,5 +1,6 @@
 #include "outside/deliver.h"
 
+#include "io/clock.h"
 #include "outside/macro.h"
 #include "smtp/result.h"
 
@@ -222,7 +223,7 @@ void deliver_take_lines(struct span said, struct span id, struct smtp_recipient 
 
 /* What the run has done to its recipients, and what the log should say of it. */
 static void settle(const struct deliver *d, struct run *r, struct smtp_recipient *const *recipient,
-                   struct deliver_report *report)
+                   struct deliver_run *kept, struct deliver_report *report)
 {
     const struct child_result *result = &r->process.result;
     const bool fine = result->end == CHILD_EXITED && result->status == 0;
@@ -247,7 +248,8 @@ static void settle(const struct deliver *d, struct run *r, struct smtp_recipient
         report->deferred += code >= 400 && code < 500;
         report->refused += code >= 500;
     }
-    report->said = arena_copy(d->arena, smtp_first_line(text_span(&r->said)));
+    *kept =
+        (struct deliver_run){.result = *result, .said = arena_copy(d->arena, text_span(&r->said))};
     if (report->complained.n == 0)
         report->complained = arena_copy(d->arena, smtp_first_line(text_span(&r->complained)));
     if (r->message >= 0)
@@ -274,7 +276,7 @@ static struct macro_run facts_of(const struct deliver *d, struct smtp_recipient 
 
 /* One run for all. */
 static void deliver_together(const struct deliver *d, struct smtp_recipient **recipient, size_t n,
-                             struct deliver_report *report)
+                             struct deliver_run *kept, struct deliver_report *report)
 {
     const bool each = d->facts.config->deliver_replies == 1;
     const size_t said = each ? n * SMTP_REPLY_LINE_MAX + SAID_MAX : SAID_MAX;
@@ -292,7 +294,7 @@ static void deliver_together(const struct deliver *d, struct smtp_recipient **re
     }
     while (!r.process.ended)
         child_attend(&r.process, 1);
-    settle(d, &r, recipient, report);
+    settle(d, &r, recipient, &kept[0], report);
 }
 
 /* The recipient's own copy, and the command on it. */
@@ -317,8 +319,12 @@ static void start_one(const struct deliver *d, struct run *r, struct smtp_recipi
 
 /* A run for each, `deliver_parallel` at once. The processes stand side by side for child_attend. */
 static void deliver_each(const struct deliver *d, struct smtp_recipient **recipient, size_t n,
-                         struct deliver_report *report)
+                         struct deliver_run *kept, struct deliver_report *report)
 {
+    /* The client waits for the last of them (RFC 5321 4.5.3.2.6: ten minutes, then it comes again,
+     * and those who have the message get it twice): when the time of one run is over, no other
+     * begins. */
+    const uint64_t deadline = clock_now() + d->facts.config->deliver_timeout;
     const size_t most =
         d->facts.config->deliver_parallel < n ? d->facts.config->deliver_parallel : n;
     struct child_process process[CONFIG_PARALLEL_MAX] = {0};
@@ -342,8 +348,12 @@ static void deliver_each(const struct deliver *d, struct smtp_recipient **recipi
                 continue;
             if (of[i] < n) {
                 run[i].process = process[i];
-                settle(d, &run[i], recipient + of[i], report);
+                settle(d, &run[i], recipient + of[i], &kept[of[i]], report);
                 done++;
+            }
+            if (clock_left(deadline) == 0) {
+                done += n - next;
+                next = n;
             }
             of[i] = next < n ? next++ : n;
             if (of[i] < n) {
@@ -397,6 +407,7 @@ void deliver_all(const struct deliver *d, struct deliver_report *report)
     const size_t mark = d->arena->used;
     struct span header = looks ? read_header(d) : (struct span){0};
     struct smtp_recipient **recipient;
+    struct deliver_run *kept;
     size_t n = 0;
 
     *report = (struct deliver_report){0};
@@ -409,15 +420,23 @@ void deliver_all(const struct deliver *d, struct deliver_report *report)
     }
     d->arena->used = mark; /* the header has been read */
     recipient = arena_get(d->arena, t->recipients * sizeof(struct smtp_recipient *));
-    for (struct smtp_recipient *r = t->first; r != NULL && recipient != NULL; r = r->next)
+    kept = arena_get(d->arena, t->recipients * sizeof *kept);
+    for (struct smtp_recipient *r = t->first; r != NULL && recipient != NULL && kept != NULL;
+         r = r->next)
         if (r->result.code == 0)
             recipient[n++] = r;
+    report->run = kept;
+    report->runs = config->deliver_per == CONFIG_PER_RECIPIENT ? n : n > 0;
+    for (size_t i = 0; i < n; i++)
+        kept[i] = (struct deliver_run){.result = {.end = CHILD_NOT_STARTED, .status = ETIMEDOUT}};
     if (n > 0 && config->deliver_per == CONFIG_PER_RECIPIENT)
-        deliver_each(d, recipient, n, report);
+        deliver_each(d, recipient, n, kept, report);
     else if (n > 0)
-        deliver_together(d, recipient, n, report);
-    /* What memory was missing for was not done. */
+        deliver_together(d, recipient, n, kept, report);
+    /* What memory or time was missing for was not done. */
     for (struct smtp_recipient *r = t->first; r != NULL; r = r->next)
-        if (r->result.code == 0)
+        if (r->result.code == 0) {
             r->result = smtp_result_of_failure();
+            report->deferred++;
+        }
 }

@@ -18,10 +18,16 @@ struct deliver {
     struct arena *arena; /* for this hand-over; results point into it */
 };
 
+struct deliver_run {
+    struct child_result result;
+    struct span said; /* all that it printed, as far as it was kept */
+};
+
 /* What became of it, for the log. Spans are in the arena. */
 struct deliver_report {
+    const struct deliver_run *run; /* each run, in the order of its recipients */
+    size_t runs;
     struct child_result child; /* of the run that went worst */
-    struct span said;          /* the first line that the last run printed */
     struct span complained;    /* the first line that a run wrote to its descriptor 2 */
     size_t accepted, deferred, refused;
 };

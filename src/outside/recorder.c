@@ -133,6 +133,13 @@ static void put_escaped(struct recorder *r, struct span s)
     }
 }
 
+static void puts_escaped_line(struct recorder *r, const char *tag, struct span s)
+{
+    put(r, span_of(tag));
+    put_escaped(r, s);
+    put(r, SPAN("\n"));
+}
+
 /* A printable byte as an x: what decides a line's fate, its length and its control bytes, stays. */
 static void put_masked(struct recorder *r, struct span s)
 {
@@ -249,19 +256,30 @@ void recorder_replies(struct recorder *r, struct span bytes)
     }
 }
 
+static void put_run(struct recorder *r, const struct deliver_run *run)
+{
+    const bool exited = run->result.end == CHILD_EXITED;
+    struct span left = exited ? run->said : (struct span){0};
+
+    /* Whatever else it was, it was a temporary failure, and what it printed did not count. */
+    put_number(r, "D: exit ", exited ? (uint64_t)run->result.status : 75, "\n");
+    while (left.n > 0 && r->fd >= 0) {
+        const struct span line = span_first(left, span_find(left, '\n'));
+
+        puts_escaped_line(r, "D: says ", line);
+        left = span_from(left, line.n + 1);
+    }
+}
+
 void recorder_delivery(struct recorder *r, const struct deliver_report *report)
 {
-    const bool exited = report->child.end == CHILD_EXITED;
-
     if (r->fd < 0)
         return;
-    r->deliveries++;
-    /* Whatever else it was, it was a temporary failure. */
-    put_number(r, "D: exit ", exited ? (uint64_t)report->child.status : 75, "\n");
-    if (exited && report->said.n > 0) {
-        put(r, SPAN("D: says "));
-        put_escaped(r, report->said);
-        put(r, SPAN("\n"));
+    for (size_t i = 0; i < report->runs; i++) {
+        if (i > 0)
+            put(r, SPAN("C!\n")); /* runs are parted by a line of the client's */
+        put_run(r, &report->run[i]);
+        r->deliveries++;
     }
 }
 

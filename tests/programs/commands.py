@@ -305,6 +305,11 @@ ok(took < 2.0 + SANITIZED, "four at once take a third of the time or so", took)
 out, _, _ = pipe(b"LHLO x\r\n", {"protocol": "lmtp"}, env={**os.environ, "TCPLOCALPORT": "25"})
 ok(out.startswith(b"421"), "LMTP is not spoken on port 25 (RFC 2033 5)", out)
 
+start = time.monotonic()
+out, _, _ = pipe(many, {"protocol": "lmtp", "deliver_per": "recipient", "deliver_timeout": "1s", "deliver": '/bin/sh -c "sleep 0.3"'})
+got = codes(out)[-13:-1]
+ok(got[:3] == ["250"] * 3 and got[-6:] == ["451"] * 6 and time.monotonic() - start < 8, "deliver_timeout bounds the runs of a message together: the rest are told to come again", got)
+
 # Each run has a file of its own, some rewind it.
 rewinds = write("rewinds", f'#!{sys.executable}\nimport os\nat = os.lseek(0, 0, 1)\nhalf = os.read(0, 20); os.lseek(0, 0, 0); all = b""\nwhile True:\n    b = os.read(0, 65536)\n    if not b: break\n    all += b\nopen("{TMP}/copy." + os.environ["LOCAL"], "wb").write(all + (b"" if at == 0 else b"BAD"))\n')
 for headers, memory in (("return-path delivered-to received", "1M"), ("received", "1M"), ("", "1M"), ("return-path delivered-to received", "0"), ("received", "0")):

@@ -116,6 +116,15 @@ for what, data in (("bare LF", ENVELOPE + b"a\nb\r\n.\r\n"), ("bare CR", ENVELOP
         f, text, _ = record(data, {"trace_messages": messages_too})
         status, out = replay("-f", conf, "-o", f"deliver={deliver}", f)
         equal((status, out.count("\n")), (0, 1), f"{what}, messages {messages_too}: replays green")
+three = ENVELOPE.replace(b"DATA", b"RCPT TO:<c@example.org>\r\nRCPT TO:<d@example.org>\r\nDATA").replace(b"EHLO", b"LHLO")
+for settings, code in (({"deliver_per": "recipient", "deliver": '/bin/sh -c "case $$LOCAL in b) exit 0;; c) echo 5.2.2 full; exit 1;; *) exit 67;; esac"'}, "250 552 550"),
+                       ({"deliver_replies": "each", "deliver": '/bin/sh -c "echo 250 one; echo 550 5.1.1 two; echo 450 three"'}, "250 550 450"),
+                       ({"deliver_replies": "each", "deliver": '/bin/sh -c "echo 250 one"'}, "451 451 451")):
+    f, text, out = record(three + b"x\r\n.\r\nQUIT\r\n", {"protocol": "lmtp", **settings})
+    equal(" ".join(codes(out)[-4:-1]), code, f"three fates: {code}")
+    for mode in ([], ["--in-process"]):
+        status, out = replay("-f", conf, "-o", "protocol=lmtp", *[a for k, v in settings.items() for a in ("-o", f"{k}={v}")], *mode, f)
+        equal((status, out.count("\n")), (0, 1), f"three fates, recorded: replays green {' '.join(mode)}")
 f, text, _ = record(b"EHLO x\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nauth LOGIN secret\r\nQUIT\r\n")
 ok("C: xxxx xxxxx xxxx" in text and "secret" not in text and "AGFs" not in text, "credentials are blanked", text)
 SECRETS = (b"NOOP\nAUTH PLAIN AGSECRET\r\nQUIT\r\n", b"AUTH PLAIN\tAGSECRET\r\n", b" AUTH PLAIN AGSECRET\r\n", b"AUTH=AGSECRET\r\n", b"AUTH LOGIN\r\nAGSECRET\r\n",

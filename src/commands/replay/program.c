@@ -165,6 +165,8 @@ static bool make_arguments(const struct transcript *t, const struct replay_optio
     argv[at++] = (char *)"-o";
     argv[at++] = (char *)"trace=";
     argv[at++] = (char *)"-o";
+    argv[at++] = (char *)"deliver_parallel=1"; /* runs in the order of their recipients */
+    argv[at++] = (char *)"-o";
     argv[at++] = (char *)through;
     argv[at] = NULL;
     return true;
