@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 /* Where the machine stands. Only CR LF is a line end and only CR LF . CR LF ends the message
  * (RFC 5321 2.3.8, 4.1.1.4): LF alone, CR alone and every mixture of them with dots are faults, so
  * there is no byte sequence that we read as an end and another receiver does not, or the other way
@@ -54,13 +58,35 @@ static void match_received(struct smtp_data *d, struct span s)
     }
 }
 
+/* The place of the first CR or LF, or s.n. Nearly all bytes of mail pass through here: sixteen at a
+ * time where the machine can, which is several times as fast as two searches by memchr. */
+static size_t find_line_end(struct span s)
+{
+    size_t i = 0;
+
+#if defined(__SSE2__)
+    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n');
+
+    for (; i + 16 <= s.n; i += 16) {
+        const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
+        const int found =
+            _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, cr), _mm_cmpeq_epi8(bytes, lf)));
+
+        if (found != 0)
+            return i + (size_t)__builtin_ctz((unsigned)found);
+    }
+#endif
+    while (i < s.n && s.p[i] != '\r' && s.p[i] != '\n')
+        i++;
+    return i;
+}
+
 /* Takes the bytes up to the next CR or LF, as far as they fit. */
 static size_t take_run(struct smtp_data *d, struct span *in, char *out, size_t room)
 {
     struct span run = span_first(*in, room);
 
-    run = span_first(run, span_find(run, '\n'));
-    run = span_first(run, span_find(run, '\r'));
+    run = span_first(run, find_line_end(run));
     *in = span_from(*in, run.n);
     if (!d->in_body)
         match_received(d, run);

@@ -138,6 +138,27 @@ Test(data, hops)
     }
 }
 
+/* Lines of every length around the scanner's stride, at every place, against a page that must not
+ * be touched. */
+Test(data, line_ends_at_every_place)
+{
+    static struct decoded d;
+    char in[128], out[128];
+
+    for (size_t length = 0; length < 70; length++)
+        for (size_t skip = 0; skip < 3; skip++) {
+            memset(in, 'x', sizeof in);
+            memcpy(in + length, "\r\n.\r\n", 5);
+            memset(out, 'x', sizeof out);
+            out[length] = '\n';
+            decode(&d, in, length + 5, length + 5 - skip, 64, usual);
+            cr_expect(d.data.ended, "length %zu", length);
+            cr_expect(span_eq((struct span){.p = d.bytes, .n = d.n},
+                              (struct span){.p = out, .n = length + 1}),
+                      "length %zu", length);
+        }
+}
+
 /* Every string of up to seven of these bytes against a plain model: find the first of CRLF.CRLF (or
  * .CRLF at the start) and any bare CR or LF before it. */
 static void model(const char *in, size_t n, bool *ended, bool *bare)
