@@ -202,14 +202,35 @@ static void press(struct child_process *p)
     p->deadline = clock_now() + GRACE;
 }
 
+/* What poll is asked about: only what is open, since it takes no more entries than this process may
+ * have descriptors. */
+struct polled {
+    struct pollfd fd[CHILD_PROCESSES_MAX * (CHILD_OUTLETS + 1)];
+    nfds_t n;
+};
+
+static void ask(struct polled *p, int fd)
+{
+    if (fd >= 0)
+        p->fd[p->n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+}
+
+static bool is_ready(const struct polled *p, int fd)
+{
+    for (nfds_t i = 0; fd >= 0 && i < p->n; i++)
+        if (p->fd[i].fd == fd)
+            return p->fd[i].revents != 0;
+    return false;
+}
+
 /* The end of the pipes is not the end of the process, and a process that it left behind may hold
  * them open. */
-static void see_to(struct child_process *p, const struct pollfd *polled)
+static void see_to(struct child_process *p, const struct polled *polled)
 {
     for (size_t i = 0; i < CHILD_OUTLETS; i++)
-        if (polled[i].revents != 0 && !drain(&p->outlet[i]))
+        if (is_ready(polled, p->outlet[i].fd) && !drain(&p->outlet[i]))
             close_outlet(&p->outlet[i]);
-    if ((p->pidfd < 0 || polled[CHILD_OUTLETS].revents != 0) && has_ended(p->pid))
+    if ((p->pidfd < 0 || is_ready(polled, p->pidfd)) && has_ended(p->pid))
         finish(p, reap(p));
     else if (clock_left(p->deadline) == 0)
         press(p);
@@ -217,19 +238,17 @@ static void see_to(struct child_process *p, const struct pollfd *polled)
 
 void child_attend(struct child_process *p, size_t n)
 {
-    enum { EACH = CHILD_OUTLETS + 1 };
-    struct pollfd polled[CHILD_PROCESSES_MAX * EACH];
+    struct polled polled = {.n = 0};
     int left = -1;
 
     for (size_t i = 0; i < n; i++) {
-        struct pollfd *f = polled + i * EACH;
         int until;
 
-        for (size_t k = 0; k < CHILD_OUTLETS; k++)
-            f[k] = (struct pollfd){.fd = p[i].ended ? -1 : p[i].outlet[k].fd, .events = POLLIN};
-        f[CHILD_OUTLETS] = (struct pollfd){.fd = p[i].ended ? -1 : p[i].pidfd, .events = POLLIN};
         if (p[i].ended)
             continue;
+        for (size_t k = 0; k < CHILD_OUTLETS; k++)
+            ask(&polled, p[i].outlet[k].fd);
+        ask(&polled, p[i].pidfd);
         until = clock_left(p[i].deadline);
         if (p[i].pidfd < 0 && until > TICK)
             until = TICK;
@@ -238,8 +257,8 @@ void child_attend(struct child_process *p, size_t n)
     }
     if (left < 0)
         return;
-    poll(polled, n * EACH, left);
+    poll(polled.fd, polled.n, left);
     for (size_t i = 0; i < n; i++)
         if (!p[i].ended)
-            see_to(&p[i], polled + i * EACH);
+            see_to(&p[i], &polled);
 }

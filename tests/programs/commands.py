@@ -386,6 +386,17 @@ if peer("mailfront") and os.path.exists(PEERS + "/mailfront/usr/lib/libbg.so.2")
     equal([open(TMP + "/q.env", "rb").read(), open(TMP + "/q.msg", "rb").read()], theirs, "qmail-queue: the same envelope and message as mailfront hands over")
 else: skip("qmail-queue beside mailfront", "needs mailfront unpacked")
 
+# Descriptors run short: what could not be run is 451, what was run is said, nothing hangs.
+counted = os.path.join(TMP, "counted")
+for most in (8, 10, 12, 14, 20, 40):
+    if os.path.exists(counted): os.unlink(counted)
+    some = b"LHLO x\r\nMAIL FROM:<s@x>\r\n" + b"".join(b"RCPT TO:<u%d@example.org>\r\n" % i for i in range(40)) + b"DATA\r\nx\r\n.\r\nQUIT\r\n"
+    out, _, status = pipe(some, {"protocol": "lmtp", "deliver_per": "recipient", "deliver_parallel": "16", "deliver": f'/bin/sh -c "echo x >>{counted}"', "log": "none"}, timeout=100,
+                          preexec_fn=lambda: __import__("resource").setrlimit(__import__("resource").RLIMIT_NOFILE, (most, most)))
+    got = codes(out)[-41:-1]
+    runs = len(open(counted).read().split()) if os.path.exists(counted) else 0
+    ok(got.count("250") == runs and got.count("250") + got.count("451") == 40 and status == 0, f"{most} descriptors: {runs} runs, as many 250", (got, runs))
+
 # PRDR by Exim, a real client.
 if peer("exim4-daemon-light") and have("systemd-socket-activate"):
     server = subprocess.Popen(["systemd-socket-activate", "--accept", "--inetd", "-l", f"127.0.0.1:{PORT}"] + arguments({"deliver": fates, "deliver_per": "recipient", "log": "none", "trace": TMP}), stderr=subprocess.DEVNULL)
