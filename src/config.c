@@ -193,6 +193,11 @@ static const char *default_delivery(struct config *c, struct arena *a)
     if (c->deliver.word == NULL || words[0].p == NULL || words[5].p == NULL || words[7].p == NULL)
         return "the configuration is too large";
     memcpy(c->deliver.word, words, sizeof words);
+    /* -r is for one run with a line for each: a run of one recipient answers by its exit status. */
+    if (c->deliver_per == CONFIG_PER_RECIPIENT) {
+        memmove(c->deliver.word + 1, c->deliver.word + 2, sizeof words - 2 * sizeof *words);
+        c->deliver.n--;
+    }
     return NULL;
 }
 

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RECIPIENTS_LOGGED = 30 };
+enum { RECIPIENTS_LOGGED = 30, FAILURES_LOGGED = 10 };
 
 /* Microseconds and the process id: no two sessions of a host share them. Messages are counted on
  * from there. */
@@ -157,6 +157,32 @@ static void add_results(const struct record *r, struct log_record *l)
     log_add(l, "digest", r->digest);
 }
 
+/* Whose mail failed, and what the client or, where it has one reply for all, nobody was told. */
+static void add_failures(const struct record *r, struct log_record *l)
+{
+    size_t named = 0;
+
+    for (const struct smtp_recipient *p = r->transaction.first;
+         p != NULL && named < FAILURES_LOGGED; p = p->next) {
+        struct text t = {.p = l->room + l->used, .cap = sizeof l->room - l->used};
+
+        if (p->result.code < 400)
+            continue;
+        named++;
+        text_add(&t, p->mailbox.address);
+        text_addc(&t, ' ');
+        text_addn(&t, p->result.code, 3);
+        text_addc(&t, ' ');
+        text_add(&t, p->result.enhanced);
+        text_addc(&t, ' ');
+        text_add(&t, p->result.text);
+        if (t.cut)
+            return;
+        l->used += t.n;
+        log_add(l, "failed", text_span(&t));
+    }
+}
+
 static void log_transaction(const struct record *r)
 {
     const struct smtp_said *said = &r->session->said;
@@ -184,8 +210,11 @@ static void log_transaction(const struct record *r)
     }
     if (r->spool_error != 0)
         log_add(&l, "spool_error", span_of(strerror(r->spool_error)));
-    if (said->reply.code != 0)
+    /* A client that heard a reply for each has no one reply. */
+    if (said->reply.code != 0 && !(r->delivered && r->config->smtp.lmtp && t->recipients > 1))
         log_add_reply(&l, &said->reply, said->argument);
+    if (r->delivered && t->recipients > 1)
+        add_failures(r, &l);
     for (const struct smtp_recipient *p = t->first; p != NULL && named < RECIPIENTS_LOGGED;
          p = p->next, named++)
         log_add(&l, "forward_path", p->mailbox.address);

@@ -1,6 +1,7 @@
 #include "commands/connect.h"
 
 #include "base/text.h"
+#include "io/clock.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -14,13 +15,20 @@
 static int connect_to(const struct sockaddr *address, socklen_t n, uint64_t timeout)
 {
     const int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const uint64_t deadline = clock_now() + timeout;
     int error = 0;
     socklen_t size = sizeof error;
 
     if (fd < 0)
         return -1;
-    if (connect(fd, address, n) == 0)
-        return fd;
+    for (;;) {
+        if (connect(fd, address, n) == 0)
+            return fd;
+        /* A Unix socket with a full backlog: it has no connection under way to wait for. */
+        if (errno != EAGAIN || clock_left(deadline) == 0)
+            break;
+        poll(NULL, 0, 20);
+    }
     if (errno == EINPROGRESS) {
         struct pollfd p = {.fd = fd, .events = POLLOUT};
 

@@ -13,6 +13,7 @@
 #include "smtp/path.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,8 @@ struct session {
     struct smtp_line line;
     char in[16384], out[65536];
     bool pipelining, eight_bit, utf8;
-    bool sent; /* the end-of-data has been written, or may have been */
+    bool no_utf8; /* it does not take this message's addresses */
+    bool sent;    /* the end-of-data has been written, or may have been */
 };
 
 static int usage(void)
@@ -83,10 +85,8 @@ static bool puts_wire(struct session *s, const char *text)
     return put(s, span_of(text));
 }
 
-static bool read_line(struct session *s, struct span *line, size_t *used)
+static bool read_line(struct session *s, struct span *line, size_t *used, uint64_t deadline)
 {
-    const uint64_t deadline = clock_now() + s->o->timeout;
-
     for (;;) {
         const enum smtp_line_result found =
             smtp_line_scan(&s->line, wire_unread(&s->wire), line, used);
@@ -115,6 +115,8 @@ static void learn(struct session *s, struct span line)
 /* The whole next reply; false when the server has gone, is late or speaks nonsense. */
 static bool read_reply(struct session *s, struct reply *r, bool is_hello)
 {
+    const uint64_t deadline = clock_now() + s->o->timeout;
+
     for (int lines = 0; lines < REPLY_LINES_MAX; lines++) {
         struct text kept = TEXT(r->line);
         struct span line;
@@ -122,7 +124,7 @@ static bool read_reply(struct session *s, struct reply *r, bool is_hello)
         bool last;
         size_t used;
 
-        if (!read_line(s, &line, &used))
+        if (!read_line(s, &line, &used, deadline))
             return false;
         if (number_parse(span_first(line, 3), 599, &code) != NUMBER_OK || line.n < 3 ||
             (line.n > 3 && line.p[3] != ' ' && line.p[3] != '-'))
@@ -140,6 +142,20 @@ static bool read_reply(struct session *s, struct reply *r, bool is_hello)
     return false;
 }
 
+/* Has the server said nothing that nobody has asked for? One reply too many, and every later one
+ * would be taken for another's. */
+static bool in_step(const struct session *s)
+{
+    struct pollfd p = {.fd = s->wire.in, .events = POLLIN};
+
+    return wire_unread(&s->wire).n == 0 && poll(&p, 1, 0) == 0;
+}
+
+static bool is_refusal(const struct reply *r)
+{
+    return r->code >= 400 && r->code != 421 && r->code != 503;
+}
+
 static bool is_good(const struct reply *r)
 {
     return r->code >= 200 && r->code < 300;
@@ -154,11 +170,16 @@ static void say(struct reply *r, unsigned code, const char *text)
     text_string(&line);
 }
 
-/* One line for a recipient; a reply of "250-..." or of an odd class is smtpin's to judge. */
+/* One line for a recipient. An odd code is 451 for this one alone; an enhanced code of another
+ * class than the code's goes, or the line would be none (smtpin-delivery(7)). */
 static void print_reply(const struct reply *r)
 {
-    printf("%u%s%.*s\n", r->code, strlen(r->line) > 3 ? " " : "", REPLY_MAX,
-           strlen(r->line) > 3 ? r->line + 4 : "");
+    const bool odd = r->code < 200 || (r->code >= 300 && r->code < 400);
+    const char *text = strlen(r->line) > 3 ? r->line + 4 : "";
+
+    if (byte_is_digit(text[0]) && text[1] == '.' && (unsigned)(text[0] - '0') != r->code / 100)
+        text += strcspn(text, " ");
+    printf("%u %.*s\n", odd ? 451 : r->code, REPLY_MAX, text[0] == ' ' ? text + 1 : text);
 }
 
 static bool hello(struct session *s)
@@ -168,17 +189,17 @@ static bool hello(struct session *s)
     if (!read_reply(s, &r, false) || !is_good(&r))
         return false;
     return puts_wire(s, s->o->smtp ? "EHLO " : "LHLO ") && puts_wire(s, s->o->helo) &&
-           puts_wire(s, "\r\n") && read_reply(s, &r, true) && is_good(&r);
+           puts_wire(s, "\r\n") && in_step(s) && read_reply(s, &r, true) && is_good(&r) &&
+           in_step(s);
 }
 
 static bool send_mail(struct session *s, struct reply *r)
 {
     const struct options *o = s->o;
 
-    if (o->utf8 && !s->utf8) {
-        say(r, 550, "550 5.6.7 The next server does not take SMTPUTF8");
-        return true;
-    }
+    s->no_utf8 = o->utf8 && !s->utf8;
+    if (s->no_utf8)
+        return false;
     return puts_wire(s, "MAIL FROM:<") && puts_wire(s, o->sender) && puts_wire(s, ">") &&
            (!(o->eight_bit && s->eight_bit) || puts_wire(s, " BODY=8BITMIME")) &&
            (!o->utf8 || puts_wire(s, " SMTPUTF8")) && puts_wire(s, "\r\n") &&
@@ -198,10 +219,11 @@ static bool send_recipients(struct session *s, struct reply *result)
                 !puts_wire(s, ">\r\n"))
                 return false;
         for (size_t k = i; k < end; k++)
-            if (!read_reply(s, &result[k], false))
+            if (!read_reply(s, &result[k], false) ||
+                !(is_good(&result[k]) || is_refusal(&result[k])))
                 return false;
     }
-    return true;
+    return in_step(s);
 }
 
 /* Message bytes with CRLF and stuffed dots (RFC 5321 4.5.2), whatever line ends stdin has. */
@@ -262,7 +284,8 @@ static bool send_message(struct session *s)
     }
     if ((st.in_line || st.cr) && !puts_wire(s, "\r\n"))
         return false;
-    if (!flush(s))
+    /* A result that comes before the message has is none. */
+    if (!flush(s) || !in_step(s))
         return false;
     s->sent = true;
     return puts_wire(s, ".\r\n") && flush(s);
@@ -302,11 +325,11 @@ static bool talk(struct session *s, struct reply *result)
 
     if (!hello(s) || !send_mail(s, &r))
         return false;
-    if (r.code >= 500) {
+    if (r.code >= 500 && is_refusal(&r)) {
         refuse_all(s->o, result, &r);
         return true;
     }
-    if (!is_good(&r) || !send_recipients(s, result))
+    if (!is_good(&r) || !in_step(s) || !send_recipients(s, result))
         return false;
     for (size_t i = 0; i < s->o->n; i++)
         accepted = accepted || is_good(&result[i]);
@@ -315,11 +338,15 @@ static bool talk(struct session *s, struct reply *result)
     if (!puts_wire(s, "DATA\r\n") || !read_reply(s, &r, false))
         return false;
     if (r.code != 354) {
+        if (!is_refusal(&r))
+            return false;
         for (size_t i = 0; i < s->o->n; i++)
             if (is_good(&result[i]))
                 result[i] = r;
         return true;
     }
+    if (!in_step(s))
+        return false;
     if (!send_message(s)) {
         if (!s->sent)
             return false;
@@ -329,8 +356,10 @@ static bool talk(struct session *s, struct reply *result)
         return true;
     }
     read_results(s, result);
-    puts_wire(s, "QUIT\r\n");
-    flush(s);
+    /* Another reply than that to QUIT: nobody knows what belongs to whom. */
+    if (puts_wire(s, "QUIT\r\n") && read_reply(s, &r, false) && r.code != 221)
+        for (size_t i = 0; i < s->o->n; i++)
+            say(&result[i], 451, "451 4.4.2 The next server gave one reply too many");
     return true;
 }
 
@@ -379,10 +408,18 @@ static int deliver(struct options *o, char *const *servers)
 {
     struct session *s = malloc(sizeof *s);
     struct reply *result = calloc(o->n, sizeof *result);
-    bool done = false;
+    bool done = false, no_utf8 = true;
 
-    for (; s != NULL && result != NULL && !done && strcmp(*servers, "--") != 0; servers++)
+    for (; s != NULL && result != NULL && !done && strcmp(*servers, "--") != 0; servers++) {
+        s->no_utf8 = false;
         done = try_server(o, *servers, s, result);
+        no_utf8 = no_utf8 && s->no_utf8;
+    }
+    if (!done && s != NULL && result != NULL && no_utf8) {
+        for (size_t i = 0; i < o->n; i++)
+            say(&result[i], 550, "550 5.6.7 No server takes SMTPUTF8");
+        done = true;
+    }
     for (size_t i = 0; done && i < o->n; i++)
         print_reply(&result[i]);
     free(result);

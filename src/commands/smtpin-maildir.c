@@ -5,6 +5,7 @@
  * See smtpin-maildir(1). */
 #include "base/number.h"
 #include "base/text.h"
+#include "commands/copy.h"
 #include "outside/maildir.h"
 #include "smtp/path.h"
 
@@ -16,12 +17,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 64, EXIT_NO_USER = 67, EXIT_TEMPORARY = 75, ATTEMPTS = 10 };
+enum {
+    EXIT_USAGE = 64,
+    EXIT_NO_USER = 67,
+    EXIT_TEMPORARY = 75,
+    ATTEMPTS = 10,
+    RETRY_DAYS = 6,
+    DIGEST_DIGITS = 16
+};
 
 struct options {
     bool with_domain; /* layout domain/user */
@@ -30,13 +37,14 @@ struct options {
     uint64_t quota; /* octets, 0: none */
     struct span delimiter;
     const char *root;
-    char digest[17]; /* of SMTPIN_DIGEST; empty: none */
+    char digest[DIGEST_DIGITS + 1]; /* of SMTPIN_DIGEST; empty: none */
     char host[256];
 };
 
 struct target {
     char maildir[PATH_MAX];
     char name[NAME_MAX + 1];
+    char repeat[PATH_MAX]; /* the copy that an earlier run has left; empty: none */
     bool in_tmp, in_new;
 };
 
@@ -202,56 +210,6 @@ static void make_name(const struct options *o, struct target *t, unsigned count)
              now.tv_nsec / 1000, (long)getpid(), count, o->host);
 }
 
-static bool write_whole(int fd, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        const ssize_t done = write(fd, bytes, n);
-
-        if (done < 0 && errno != EINTR)
-            return false;
-        bytes += done > 0 ? done : 0;
-        n -= done > 0 ? (size_t)done : 0;
-    }
-    return true;
-}
-
-/* The whole of `from`, which can be sought. */
-static bool copy(int from, int to, uint64_t *size)
-{
-    char chunk[65536];
-
-    for (*size = 0;;) {
-        const ssize_t n = pread(from, chunk, sizeof chunk, (off_t)*size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0;
-        if (!write_whole(to, chunk, (size_t)n))
-            return false;
-        *size += (uint64_t)n;
-    }
-}
-
-/* The message as a descriptor that can be read once for each recipient; -1 and errno. */
-static int seekable_input(void)
-{
-    char chunk[65536];
-    ssize_t n;
-    int fd;
-
-    if (lseek(0, 0, SEEK_SET) == 0)
-        return 0;
-    fd = memfd_create("message", MFD_CLOEXEC);
-    while (fd >= 0 && (n = read(0, chunk, sizeof chunk)) != 0) {
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 || !write_whole(fd, chunk, (size_t)n))
-            return -1;
-    }
-    return fd;
-}
-
 /* The message into tmp/, flushed. 0, or an exit status. */
 static int write_tmp(const struct options *o, struct target *t, unsigned count, int from)
 {
@@ -272,7 +230,7 @@ static int write_tmp(const struct options *o, struct target *t, unsigned count, 
     if (fd < 0)
         return temporary(path, "451 4.3.0 Mailbox can't be written");
     t->in_tmp = true;
-    good = copy(from, fd, &size) && fsync(fd) == 0;
+    good = copy_all(from, fd, &size) && fsync(fd) == 0;
     if (close(fd) < 0 || !good)
         return temporary(path, errno == ENOSPC || errno == EDQUOT || errno == EFBIG
                                    ? "452 4.2.2 No room for the message"
@@ -368,46 +326,85 @@ static int deliver(const struct options *o, char **recipients, struct target *ta
     return status;
 }
 
-/* Has this message been delivered here before? Its digest is in the name then, in new/ or, read, in
- * cur/. */
-static bool is_repeat(const struct options *o, const struct target *t)
+/* Young enough to be what a client tries to send again? A name begins with its time. */
+static bool is_recent(const char *name)
+{
+    const time_t now = time(NULL);
+    uint64_t then;
+
+    return number_parse(span_first(span_of(name), strspn(name, "0123456789")), UINT32_MAX, &then) ==
+               NUMBER_OK &&
+           (time_t)then > now - RETRY_DAYS * 24 * 60 * 60;
+}
+
+/* Has an earlier run left this message here, and told the client to come again for others' sake?
+ * Its digest is in the name then, in new/ or, read, in cur/. It counts once its directory is
+ * flushed. */
+static bool is_repeat(const struct options *o, struct target *t)
 {
     static const char *const subs[] = {"new", "cur"};
     char mark[sizeof o->digest + 3], path[PATH_MAX];
-    bool found = false;
 
     if (o->digest[0] == '\0')
         return false;
     snprintf(mark, sizeof mark, ",D=%s", o->digest);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2 && t->repeat[0] == '\0'; i++) {
         DIR *d = join(path, t, subs[i], "") ? opendir(path) : NULL;
         struct dirent *entry;
 
         if (d == NULL)
             continue;
-        while (!found && (entry = readdir(d)) != NULL)
-            found = strstr(entry->d_name, mark) != NULL;
+        while (t->repeat[0] == '\0' && (entry = readdir(d)) != NULL)
+            if (strstr(entry->d_name, mark) != NULL && is_recent(entry->d_name) &&
+                flush_directory(path) && !join(t->repeat, t, subs[i], entry->d_name))
+                t->repeat[0] = '\0';
         closedir(d);
     }
-    return found;
+    return t->repeat[0] != '\0';
 }
 
-/* Each for itself: a reply line for each recipient (deliver_replies = each). */
+/* Every recipient has it: the client will hear 250 and not come again, so that the same bytes sent
+ * once more are another message. The mark goes. */
+static void remove_mark(const struct target *t)
+{
+    char from[PATH_MAX], to[PATH_MAX], *mark;
+
+    if (t->repeat[0] != '\0')
+        memcpy(from, t->repeat, sizeof from);
+    else if (!join(from, t, "new", t->name))
+        return;
+    memcpy(to, from, sizeof to);
+    mark = strstr(to, ",D=");
+    if (mark == NULL || strlen(mark) < DIGEST_DIGITS + 3)
+        return;
+    memmove(mark, mark + DIGEST_DIGITS + 3, strlen(mark + DIGEST_DIGITS + 3) + 1);
+    rename(from, to); /* where a reader was faster, the mark stays */
+}
+
+/* Each for itself: a reply line for each recipient (deliver_replies = each). The status says it too
+ * where there is only one. */
 static int deliver_each(const struct options *o, char **recipients, struct target *targets,
                         unsigned n, int from)
 {
-    for (unsigned i = 0; i < n; i++) {
-        int status;
+    unsigned delivered = 0;
+    int status = 0;
 
+    for (unsigned i = 0; i < n; i++) {
         status = find_all(o, recipients + i, targets + i, 1);
         if (status == 0 && !is_repeat(o, &targets[i]))
             status = deliver(o, recipients + i, targets + i, 1, from);
-        if (status == 0)
+        if (status == 0) {
+            delivered++;
             puts("250 2.0.0");
-        else
+        } else {
             undo(&targets[i]);
+        }
     }
-    return fflush(stdout) == 0 ? 0 : EXIT_TEMPORARY;
+    for (unsigned i = 0; o->digest[0] != '\0' && delivered == n && i < n; i++)
+        remove_mark(&targets[i]);
+    if (fflush(stdout) != 0)
+        return EXIT_TEMPORARY;
+    return n == 1 ? status : 0;
 }
 
 /* '/' and ':' mean something in a Maildir name. */
@@ -462,7 +459,7 @@ int main(int argc, char **argv)
         return temporary("memory", "451 4.3.0 Out of memory");
     set_host(&o);
     set_digest(&o);
-    from = seekable_input();
+    from = copy_input();
     if (from < 0)
         status = temporary("message", "451 4.3.0 Message can't be read");
     else if (o.replies)

@@ -143,8 +143,10 @@ static void keep_reply(struct arena *a, struct smtp_reply *reply)
     reply->text = arena_copy(a, reply->text);
     reply->enhanced = arena_copy(a, reply->enhanced);
     if (reply->text.p == NULL || reply->enhanced.p == NULL) {
-        reply->text = SPAN("");
-        reply->enhanced = SPAN("");
+        reply->text = reply->code < 400 ? SPAN("OK") : SPAN("Delivery failed");
+        reply->enhanced = reply->code < 400   ? SPAN("2.0.0")
+                          : reply->code < 500 ? SPAN("4.3.0")
+                                              : SPAN("5.3.0");
     }
 }
 

@@ -209,16 +209,23 @@ static enum smtp_want say_last_result(struct smtp_session *s, const struct smtp_
 enum smtp_want smtp_session_more(struct smtp_session *s)
 {
     const struct smtp_recipient *r = s->reporting;
+    const uint64_t errors = s->errors;
+    enum smtp_want want = SMTP_NEXT_MORE;
 
     begin(s);
-    if (r == NULL)
-        return say_last_result(s, overall_result(&s->transaction));
-    s->judged = r->mailbox.address;
-    s->reporting = r->next;
-    if (s->reporting == NULL && !s->transaction.prdr)
-        return say_last_result(s, &r->result);
-    say_result(s, &r->result);
-    return SMTP_NEXT_MORE;
+    if (r == NULL) {
+        want = say_last_result(s, overall_result(&s->transaction));
+    } else {
+        s->judged = r->mailbox.address;
+        s->reporting = r->next;
+        if (s->reporting == NULL && !s->transaction.prdr)
+            want = say_last_result(s, &r->result);
+        else
+            say_result(s, &r->result);
+    }
+    /* What became of each recipient is no mistake of the client's. */
+    s->errors = errors;
+    return want;
 }
 
 enum smtp_want smtp_session_delivered(struct smtp_session *s)

@@ -56,6 +56,10 @@ table("smtpin-maildir", {"deliver": f"{MAILDIR} -r -- {store} ${{recipient}}", "
       ({"deliver": f"{MAILDIR} -rn -- {store} ${{recipient}}"}, "550 5.1.1", {"rcpt": "nobody@example.org"}), ({"deliver": f"{MAILDIR} -r -q 100 -- {store} ${{recipient}}"}, "452 4.2.2"))
 three = b"MAIL FROM:<s@example.com>\r\nRCPT TO:<jane@example.org>\r\nRCPT TO:<joe@example.org>\r\nRCPT TO:<nobody@example.org>\r\nDATA\r\n" + WIRE + b".\r\n"
 os.makedirs(store + "/example.org/joe/new"); os.mkdir(store + "/example.org/joe/tmp"); os.mkdir(store + "/example.org/joe/cur")
+for i in range(2):
+    out, err, _ = pipe(b"EHLO x\r\n" + three.replace(b"nobody", b"joe") + b"QUIT\r\n", {"deliver": f"{MAILDIR} -rn -- {store} ${{recipient}}", "deliver_replies": "each"})
+    ok(final_reply(out).startswith("250"), "all have it: 250", out)
+equal(len(files(store)), 5, "and the same bytes sent once more are another message")
 each = {"deliver": f"{MAILDIR} -rn -- {store} ${{recipient}}", "deliver_replies": "each"}
 count = len(files(store))
 for i in range(3):
@@ -64,6 +68,7 @@ for i in range(3):
     equal(len(files(store)), count + 2, "partial = defer: whoever has it does not get it twice (SMTPIN_DIGEST)")
 out, _, _ = pipe(b"EHLO x\r\nMAIL FROM:<s@example.com>\r\nRCPT TO:<jane@example.org>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n", {"deliver": f"{MAILDIR} -r -- {TMP}/embedded ${{recipient}}", "deliver_replies": "each", "fixed_id": "T"})
 equal(final_reply(out), "250 2.0.0 OK id=T-1", "the id is in the last reply")
+ok(b'failed="nobody@example.org 550 5.1.1 No such mailbox here"' in err, "the log says whose mail failed, and why", err)
 ok(b"digest=" in err and b"result=mixed" in err and b"accepted=2" in err, "the digest is in the log", err)
 out, _, _ = pipe(b"LHLO x\r\n" + three + b"QUIT\r\n", {**each, "protocol": "lmtp"})
 ok([l[:9] for l in out.split(b"\r\n") if l[3:4] == b" "][-4:-1] == [b"250 2.0.0", b"250 2.0.0", b"550 5.1.1"], "LMTP through smtpin-maildir: three fates", out)
@@ -257,6 +262,9 @@ for what, path, reply in (("dies before the greeting", fake_server(lambda c: Non
                           ("defers MAIL", answering(H[0], H[1], b"451 later\r\n"), "451"), ("refuses RCPT in two lines", answering(*H[:3], b"550-5.1.1 no\r\n550 5.1.1 nobody\r\n"), "550 5.1.1 nobody"),
                           ("refuses DATA", answering(*H, b"554 5.6.0 no\r\n"), "554 5.6.0 no"), ("dies after the dot", answering(*H, b"354 go\r\n", b""), "451 4.4.2"),
                           ("speaks with bare LF", answering(b"220 x\n"), "451"), ("says 250 OK", answering(*H, b"354 go\r\n", b"250 2.0.0 stored\r\n"), "250 2.0.0 stored"),
+                          ("answers DATA with 250", answering(*H, b"250 2.0.0 queued\r\n"), "451"), ("greets twice", answering(b"220 a\r\n220 b\r\n", *H[1:], b"354 go\r\n", b"250 ok\r\n"), "451"),
+                          ("answers before the message has come", answering(*H, b"354 go\r\n250 early\r\n", b""), "451"), ("says 421 to RCPT", answering(*H[:3], b"421 going\r\n"), "451"),
+                          ("gives a reply too many", answering(*H, b"354 go\r\n", b"250 a\r\n250 b\r\n"), "451 4.4.2"), ("says 550 4.2.2", answering(*H[:3], b"550 4.2.2 odd\r\n"), "550"),
                           ("says 250 without an end", answering(*H, b"354 go\r\n", b"250-stored\r\n"), "451 4.4.2")):
     got = send({"deliver": f"{LMTP} -t 2s {path} -- ${{sender}} ${{recipient}}", "deliver_replies": "each"})
     ok(got.startswith(reply), f"a next server that {what}: {reply}", got)
@@ -278,6 +286,15 @@ for eol in ("lf", "crlf"):
     equal(taken[-1:], [WIRE], f"line_ending = {eol}: the next server gets CRLF and stuffed dots")
 for args in ((), ("/x", "--"), ("/x", "--", "s@x"), ("/x", "--", "s@x", "a@b> x"), ("/x", "--", "bad", "a@b"), ("-t", "x", "/x", "--", "", "a@b")):
     equal(subprocess.run([LMTP, *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=20).returncode, 64, f"smtpin-lmtp {' '.join(args)[:30]}: 64")
+
+# The embedded delivery, whatever deliver_per says.
+broken_store = os.path.join(TMP, "broken"); os.makedirs(broken_store + "/example.org"); open(broken_store + "/example.org/jane", "w").close()
+for per in ("message", "recipient"):
+    p = subprocess.run([SMTPIN, "-f", "/dev/null", "-o", "domains=example.org", "-o", f"maildir={broken_store}", "-o", f"deliver_per={per}", "-o", "log=none", "-o", f"deliver_through={write('here', '#!/bin/sh' + chr(10) + 'shift' + chr(10) + 'exec ' + MAILDIR + ' ' + chr(34) + '$@' + chr(34) + chr(10))}"], input=mail(envelope=ENVELOPE.replace(b"b@", b"jane@")), capture_output=True, timeout=60)
+    ok(final_reply(p.stdout).startswith("451 4.3.0"), f"the embedded delivery with deliver_per = {per}: a failure is 451", p.stdout + p.stderr)
+out, _, _ = pipe(b"EHLO x\r\n" + b"".join([b"MAIL FROM:<s@x> PRDR\r\n" + b"".join(b"RCPT TO:<u%d@example.org>\r\n" % i for i in range(25)) + b"DATA\r\nx\r\n.\r\n"] * 2) + b"QUIT\r\n",
+                 {"deliver_per": "recipient", "deliver": '/bin/sh -c "case $$LOCAL in u1) exit 0;; esac; exit 67"'})
+equal(codes(out)[-2:], ["250", "221"], "PRDR: results of recipients are not the client's errors")
 
 # LMTP by a real client, on a unix socket as on port 25.
 fates = write("fates", '#!/bin/sh\ncase $LOCAL in a) exit 0;; b) echo 5.2.2 full; exit 1;; *) exit 75;; esac\n')

@@ -1,0 +1,15 @@
+/* Copying a message from one descriptor to another. */
+#ifndef SMTPIN_COMMANDS_COPY_H
+#define SMTPIN_COMMANDS_COPY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The whole of `from`, which can be sought, to the end of `to`; *size is how many octets that were.
+ * False and errno when it could not be. */
+bool copy_all(int from, int to, uint64_t *size);
+/* Standard input as a descriptor that copy_all can read, as often as it is asked to; -1 and errno.
+ */
+int copy_input(void);
+
+#endif
