@@ -91,7 +91,7 @@ if have("procmail"):
     box = os.path.join(TMP, "procmail")
     rc = write("procmailrc", f"MAILDIR={TMP}\nDEFAULT={box}/\nLOGFILE={TMP}/procmail.log\n:0\n* ^X-Full\n{TMP}/nowhere/at/all/\n", 0o600)
     full = write("procmailrc2", f"MAILDIR={TMP}\nLOGFILE={TMP}/procmail.log\nEXITCODE=75\nHOST\n", 0o600)
-    table("procmail", {"deliver": f"procmail -t -f ${{sender}} -m {rc}"}, maildirs(box) if os.path.isdir(box) or True else None,
+    table("procmail", {"deliver": f"procmail -t -f ${{sender}} -m {rc}"}, maildirs(box),
           ({"deliver": "procmail -t -d ${user}"}, "550 5.1.1" if ROOT else "4", {"rcpt": "nobody-here@example.org"}) if ROOT else None, ({"deliver": f"procmail -t -m {full}"}, "451 4.3.0"))
 else: skip("procmail", "not installed")
 if have("maildrop"):
@@ -310,7 +310,7 @@ for parallel in ("1", "3"):
     c.ehlo_or_helo_if_needed(); c.mail("s@example.com")
     for r in "abc": c.rcpt(r + "@example.org")
     c.putcmd("data"); c.getreply(); c.send(WIRE + b".\r\n")
-    equal([c.getreply() for _ in range(3)][0][0:1] + tuple(), (250,), f"Python's LMTP, deliver_parallel = {parallel}: the first")
+    equal([c.getreply()[0] for _ in range(3)], [250, 552, 451], f"Python's LMTP, deliver_parallel = {parallel}: three fates")
     c.close()
 for parallel in ("1", "4"):
     many = b"LHLO x\r\nMAIL FROM:<s@x>\r\n" + b"".join(b"RCPT TO:<u%d@example.org>\r\n" % i for i in range(12)) + b"DATA\r\nx\r\n.\r\nQUIT\r\n"
@@ -339,7 +339,7 @@ for headers, memory in (("return-path delivered-to received", "1M"), ("received"
 thousand = b"LHLO x\r\nMAIL FROM:<s@x>\r\n" + b"".join(b"RCPT TO:<%s%d@example.org>\r\n" % (b"u" * 50, i) for i in range(1000)) + b"DATA\r\nx\r\n.\r\nQUIT\r\n"
 def limit(): __import__("resource").setrlimit(__import__("resource").RLIMIT_AS, (64 << 20, 64 << 20))
 out, _, status = pipe(thousand, {"protocol": "lmtp", "deliver_per": "recipient", "deliver": "/bin/true", "deliver_parallel": "8"}, timeout=200, preexec_fn=None if SANITIZED else limit)
-equal((codes(out).count("250"), status), (2002 + 0, 0), "1,000 recipients, a run each, in 64 MiB of address space") if codes(out).count("250") == 2002 else equal((codes(out).count("250"), status), (2002, 0), "1,000 recipients, a run each, in 64 MiB of address space")
+equal((codes(out).count("250"), status), (2002, 0), "1,000 recipients, a run each, in 64 MiB of address space")
 lines = write("lines", '#!/bin/sh\nwhile [ $# -gt 0 ]; do echo 250 2.1.5 ok; shift; done\n')
 out, _, status = pipe(thousand, {"protocol": "lmtp", "deliver_replies": "each", "deliver": f"{lines} ${{recipient}}"}, timeout=200)
 equal((codes(out).count("250"), status), (2002, 0), "1,000 recipients, one run with 1,000 reply lines")

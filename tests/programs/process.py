@@ -213,8 +213,6 @@ fifo = os.path.join(TMP, "fifo"); os.mkfifo(fifo)
 p = subprocess.Popen([SMTPIN, "-f", fifo, "--check"], stdout=subprocess.PIPE)
 open(fifo, "w").write("nonsense\n")
 ok(b"nonsense" in p.communicate(timeout=30)[0] and p.returncode == 78, "--check: a pipe as file is read to its end")
-p, ours = session({}, stderr=subprocess.PIPE)
-ours.close(); p.communicate(timeout=30)
 ours, theirs = socket.socketpair()
 p = subprocess.run([SMTPIN, "--nonsense"], stdin=theirs, stdout=theirs, stderr=theirs, timeout=30); theirs.close()
 ok(read_all(ours).startswith(b"421 "), "a wrong option: the client hears 421, not our usage"); ours.close()
@@ -239,7 +237,7 @@ for kind, body, rule in (("bare LF", b"a\nb\r\n.\r\n", "bare_lf"), ("bare CR", b
 out, err, status = pipe(b"", {"log": "stderr"})
 ok(status == 0 and out.startswith(b"220") and b"end=eof" in err, "end of file: it ends by itself", (out, err))
 out, err, status = pipe(mail(), {"log": "none", "deliver": "/bin/true"})
-equal(err.replace(b"", b""), b"" if not ROOT else err, "log = none")
+equal(err, b"", "log = none")
 
 # The journal, by a library that takes the place of libsystemd.
 if have("cc"):
