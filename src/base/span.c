@@ -34,14 +34,6 @@ size_t span_find(struct span s, char c)
     return at == NULL ? s.n : (size_t)(at - s.p);
 }
 
-size_t span_find_last(struct span s, char c)
-{
-    for (size_t i = s.n; i > 0; i--)
-        if (s.p[i - 1] == c)
-            return i - 1;
-    return s.n;
-}
-
 struct span span_from(struct span s, size_t from)
 {
     if (from > s.n)

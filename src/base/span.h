@@ -21,9 +21,8 @@ bool span_eq(struct span a, struct span b);
 /* Equal but for the case of ASCII letters. */
 bool span_eq_nocase(struct span a, struct span b);
 bool span_starts_nocase(struct span s, struct span prefix);
-/* The first/last place of c in s, or s.n when there is none. */
+/* The first place of c in s, or s.n when there is none. */
 size_t span_find(struct span s, char c);
-size_t span_find_last(struct span s, char c);
 /* s from byte `from` on; its first n bytes. Both stay within s. */
 struct span span_from(struct span s, size_t from);
 struct span span_first(struct span s, size_t n);

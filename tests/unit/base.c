@@ -28,7 +28,6 @@ Test(span, comparing_and_finding)
     cr_expect(span_eq((struct span){0}, SPAN("")));
     cr_expect_eq(span_find(SPAN("abc"), 'c'), 2);
     cr_expect_eq(span_find(SPAN("abc"), 'x'), 3);
-    cr_expect_eq(span_find_last(SPAN("a.b.c"), '.'), 3);
     cr_expect_eq(span_from(SPAN("abc"), 9).n, 0);
     cr_expect_eq(span_first(SPAN("abc"), 9).n, 3);
 }
