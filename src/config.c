@@ -64,11 +64,13 @@ const char *config_split(struct span line, struct arena *a, struct config_words 
 
 /* Where a setting comes from, and where its mistakes go. */
 struct source {
-    struct config *config;
+    struct config *config; /* this socket's, or in another one's section `others` */
+    struct config *own, *others;
     struct arena *arena;
     const char *file;
     unsigned line;
     const struct config_report *report;
+    bool overriding; /* -o, not the file */
     bool good;
 };
 
@@ -99,6 +101,8 @@ static void set(struct source *s, struct span setting)
         mistake(s, name, "no '=' behind the key");
     } else if (k == NULL) {
         mistake(s, name, "no such key");
+    } else if (k->only_override && !s->overriding) {
+        mistake(s, name, "belongs on the command line (-o)");
     } else if (value.p == NULL) {
         mistake(s, name, "the configuration is too large");
     } else if (has_control(value)) {
@@ -108,6 +112,40 @@ static void set(struct source *s, struct span setting)
         if (wrong != NULL)
             mistake(s, name, wrong);
     }
+}
+
+bool config_is_socket_name(struct span name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (!byte_is_alpha(name.p[i]) && !byte_is_digit(name.p[i]) &&
+            span_find(SPAN("._-"), name.p[i]) == 3)
+            return false;
+    return name.n > 0 && name.n <= CONFIG_SOCKET_MAX;
+}
+
+/* "[name]": what follows is for connections that came in on the socket of that name. Sections of
+ * other sockets are read all the same, so that a mistake is seen wherever it stands. */
+static void begin_section(struct source *s, struct span line)
+{
+    const struct span name = span_first(span_from(line, 1), line.n - 2);
+
+    if (line.n < 2 || line.p[line.n - 1] != ']' || !config_is_socket_name(name)) {
+        mistake(s, line, "not the name of a socket in brackets");
+        return;
+    }
+    s->config = span_eq(name, s->own->socket) ? s->own : s->others;
+    if (s->own->sections < CONFIG_SECTIONS_MAX)
+        s->own->section[s->own->sections++] = arena_copy(s->arena, name);
+    else
+        mistake(s, name, "one section too many");
+}
+
+static void set_or_begin(struct source *s, struct span setting)
+{
+    if (setting.p[0] == '[')
+        begin_section(s, span_trim(setting));
+    else
+        set(s, setting);
 }
 
 /* A line that begins with a blank goes on with the setting before it; empty lines and comments
@@ -133,7 +171,7 @@ static void read_settings(struct source *s, struct span text)
             continue;
         if (!goes_on) {
             if (setting.n > 0)
-                set(s, text_span(&setting));
+                set_or_begin(s, text_span(&setting));
             setting.n = 0;
             s->line = line_number;
         } else if (setting.n == 0) {
@@ -145,7 +183,7 @@ static void read_settings(struct source *s, struct span text)
         text_add(&setting, line);
     }
     if (setting.n > 0)
-        set(s, text_span(&setting));
+        set_or_begin(s, text_span(&setting));
 }
 
 /* The file's bytes in the arena, or .p NULL and errno. A missing default file is an empty one. */
@@ -247,6 +285,11 @@ static const struct config defaults = {
     .session_timeout = HOUR,
     .min_data_rate = 500,
     .user = TEXT_OF(""),
+    .socket = TEXT_OF(""),
+    .max_connections = 200,
+    .max_connections_per_source = 10,
+    .listen_idle = 10 * MINUTE,
+    .drain_timeout = MINUTE,
     .client_address = TEXT_OF(""),
     .client_name = TEXT_OF(""),
     .trace = TEXT_OF(""),
@@ -269,43 +312,74 @@ static bool put_before(struct config *c, struct arena *a)
     return true;
 }
 
-bool config_load(struct config *c, struct arena *a, const char *file, const char *const *overrides,
-                 size_t count, const struct config_report *report)
+/* The socket's name decides which sections of the file count, so it is looked for first. */
+static void find_socket(struct source *s, const struct config_source *from)
 {
-    struct source s = {
-        .config = c,
-        .arena = a,
-        .file = file == NULL ? SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf" : file,
-        .report = report,
-        .good = true,
-    };
-    const char *wrong;
-    struct span text;
+    struct span name = from->socket;
 
-    *c = defaults;
-    text = read_file(a, s.file, file == NULL);
-    if (text.p == NULL)
-        mistake(&s, SPAN(""), strerror(errno));
-    else
-        read_settings(&s, text);
-    s.file = "-o";
-    for (size_t i = 0; i < count; i++) {
-        s.line = (unsigned)i + 1;
-        set(&s, span_of(overrides[i]));
+    for (size_t i = 0; from->socket.n == 0 && i < from->overrides; i++) {
+        const struct span setting = span_of(from->override[i]);
+        const size_t equals = span_find(setting, '=');
+
+        if (span_eq(span_trim(span_first(setting, equals)), SPAN("socket")))
+            name = span_trim(span_from(setting, equals + 1));
     }
+    s->own->socket = arena_copy(s->arena, name);
+    /* A socket with that name says all that there is to say. */
+    if (span_eq(name, SPAN("lmtp")))
+        s->own->protocol = 1;
+}
+
+/* What follows from several settings together. */
+static void conclude(struct source *s, struct config *c)
+{
+    const char *wrong;
+
     if (c->smtp.hostname.n == 0)
-        set_host_default(c, a);
-    wrong = c->deliver.n == 0 ? default_delivery(c, a) : NULL;
+        set_host_default(c, s->arena);
+    wrong = c->deliver.n == 0 ? default_delivery(c, s->arena) : NULL;
     if (wrong != NULL)
-        mistake(&s, SPAN("deliver"), wrong);
-    if (s.good && !put_before(c, a))
-        mistake(&s, SPAN("deliver_through"), "the configuration is too large");
+        mistake(s, SPAN("deliver"), wrong);
+    if (s->good && !put_before(c, s->arena))
+        mistake(s, SPAN("deliver_through"), "the configuration is too large");
     c->smtp.lmtp = c->protocol == 1;
     c->smtp.single = c->partial == 1;
     c->smtp.prdr = c->deliver_per == CONFIG_PER_RECIPIENT || c->deliver_replies == 1;
     if (c->deliver_per == CONFIG_PER_RECIPIENT && c->deliver_replies == 1)
-        mistake(&s, SPAN("deliver_replies"), "each goes with deliver_per = message");
+        mistake(s, SPAN("deliver_replies"), "each goes with deliver_per = message");
     if (c->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE && c->deliver_replies == 1)
-        mistake(&s, SPAN("deliver_replies"), "qmail-queue knows one reply alone");
+        mistake(s, SPAN("deliver_replies"), "qmail-queue knows one reply alone");
+}
+
+bool config_load(struct config *c, struct arena *a, const struct config_source *from,
+                 const struct config_report *report)
+{
+    struct config others = defaults;
+    struct source s = {
+        .config = c,
+        .own = c,
+        .others = &others,
+        .arena = a,
+        .file = from->file == NULL ? SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf" : from->file,
+        .report = report,
+        .good = true,
+    };
+    struct span text;
+
+    *c = defaults;
+    find_socket(&s, from);
+    text = read_file(a, s.file, from->file == NULL);
+    if (text.p == NULL)
+        mistake(&s, SPAN(""), strerror(errno));
+    else
+        read_settings(&s, text);
+    s.config = c;
+    s.file = "-o";
+    s.overriding = true;
+    for (size_t i = 0; i < from->overrides; i++) {
+        s.line = (unsigned)i + 1;
+        set(&s, span_of(from->override[i]));
+    }
+    conclude(&s, c);
     return s.good;
 }

@@ -1,4 +1,5 @@
-/* The configuration: `key = value` lines, and -o key=value over them. Read once, constant after. */
+/* The configuration: `key = value` lines, those in sections for sockets of a name, and -o key=value
+ * over them. Read once, constant after. */
 #ifndef SMTPIN_CONFIG_H
 #define SMTPIN_CONFIG_H
 
@@ -6,7 +7,16 @@
 #include "smtp/result.h"
 #include "smtp/session.h"
 
-enum { CONFIG_FILE_MAX = 256 * 1024, CONFIG_WORDS_MAX = 256, CONFIG_PARALLEL_MAX = 16 };
+enum {
+    CONFIG_FILE_MAX = 256 * 1024,
+    CONFIG_WORDS_MAX = 256,
+    CONFIG_PARALLEL_MAX = 16,
+    CONFIG_SECTIONS_MAX = 16,
+    CONFIG_SOCKET_MAX = 64, /* octets of a socket's name */
+    CONFIG_CONNECTIONS_MAX = 10000,
+    /* What config_load takes of an arena at the most. */
+    CONFIG_ARENA_MAX = 4 * CONFIG_FILE_MAX,
+};
 
 enum config_format { CONFIG_FORMAT_COMMAND, CONFIG_FORMAT_QMAIL_QUEUE };
 enum config_per { CONFIG_PER_MESSAGE, CONFIG_PER_RECIPIENT };
@@ -58,6 +68,13 @@ struct config {
     uint64_t command_timeout, data_timeout, session_timeout;
     uint64_t min_data_rate; /* octets a second */
     struct span user;
+    struct span socket; /* the name of the one that the connection came in on; empty: none */
+    struct span section[CONFIG_SECTIONS_MAX]; /* names in the file, in its order */
+    size_t sections;
+    uint64_t max_connections,
+        max_connections_per_source; /* while listening; the latter 0: no limit */
+    uint64_t listen_idle;           /* 0: never */
+    uint64_t drain_timeout;
     uint64_t log; /* enum config_log */
     struct span client_address, client_name;
     struct span trace; /* a directory; empty: none */
@@ -73,11 +90,20 @@ struct config_report {
     void *context;
 };
 
-/* Reads `file` (NULL: the default one, which need not exist), then the `count` settings of
- * `overrides`, each "key=value". All memory comes from `a`. Every mistake is reported; false if
- * there was one. */
-bool config_load(struct config *c, struct arena *a, const char *file, const char *const *overrides,
-                 size_t count, const struct config_report *report);
+struct config_source {
+    const char *file;   /* NULL: the default one, which need not exist */
+    struct span socket; /* as the super-server calls it; empty: as "socket=" in override does */
+    const char *const *override; /* each "key=value" */
+    size_t overrides;
+};
+
+/* Reads the file, then the overrides. All memory comes from `a`. Every mistake is reported, also
+ * those in sections of other sockets; false if there was one. */
+bool config_load(struct config *c, struct arena *a, const struct config_source *from,
+                 const struct config_report *report);
+
+/* Letters, digits, '.', '_', '-'; at most CONFIG_SOCKET_MAX. */
+bool config_is_socket_name(struct span name);
 
 /* The domain of <postmaster> without one: the first of `domains`, else the host's name. */
 struct span config_own_domain(const struct config *c);

@@ -1,11 +1,13 @@
 #include "base/number.h"
 #include "config.h"
 #include "explain.h"
+#include "listen.h"
 #include "outside/deliver.h"
 #include "outside/log.h"
 #include "outside/network.h"
 #include "outside/peer.h"
 #include "outside/setup.h"
+#include "record.h"
 #include "serve.h"
 
 #include <stdio.h>
@@ -19,7 +21,7 @@ enum { OVERRIDES_MAX = 256, EXIT_USAGE = 64, EXIT_CONFIG = 78 };
 
 /* All memory of the program, in one mapping: pages that are not used are never there. */
 struct memory {
-    char config[4 * CONFIG_FILE_MAX];
+    char config[CONFIG_ARENA_MAX];
     struct serve_memory serve;
 };
 
@@ -37,7 +39,8 @@ static const char usage[] =
     "usage: smtpin [-f FILE] [-o KEY=VALUE]... [--lmtp] [--check | --version | --help]\n"
     "       smtpin [-f FILE] [-o KEY=VALUE]... --explain [--client ADDRESS] [--helo NAME]\n"
     "              [--size OCTETS] [--json] [--sender ADDRESS] --recipient ADDRESS...\n"
-    "Speaks SMTP on descriptors 0 and 1, for a super-server that has accepted a connection.\n"
+    "Speaks SMTP on descriptors 0 and 1, for a super-server that has accepted a connection; given\n"
+    "listening sockets, accepts connections itself, a process for each.\n"
     "  -f FILE       the configuration, instead of " SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf\n"
     "  -o KEY=VALUE  a setting over those of the file\n"
     "  --lmtp        speak LMTP: -o protocol=lmtp\n"
@@ -109,27 +112,41 @@ static void complain_mistake(void *context, const char *file, unsigned line, str
     fprintf(stderr, "%s:%u: %.*s: %s\n", file, line, SPAN_FORMAT(key), what);
 }
 
-static void log_mistake(void *context, const char *file, unsigned line, struct span key,
-                        const char *what)
+static struct config_source source(const struct arguments *a)
 {
-    struct log_record r;
+    return (struct config_source){
+        .file = a->file, .override = a->override, .overrides = a->overrides};
+}
 
-    log_begin(&r, LOG_CONFIGURATION, LOG_LEVEL_ERROR);
-    log_add(&r, "file", span_of(file));
-    log_add_number(&r, "line", line);
-    log_add(&r, "key", key);
-    log_add(&r, "mistake", span_of(what));
-    log_end(context, &r);
+/* The configuration of each socket that has a section in it, as its connections would have it. */
+static bool check_sections(const struct arguments *a, const struct config *c,
+                           const struct config_report *report)
+{
+    char *room = mmap(NULL, CONFIG_ARENA_MAX, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct config_source from = source(a);
+    bool good = room != MAP_FAILED;
+
+    for (size_t i = 0; good && c->socket.n == 0 && i < c->sections; i++) {
+        struct arena arena = {.base = room, .cap = CONFIG_ARENA_MAX};
+        struct config own;
+
+        from.socket = c->section[i];
+        good = config_load(&own, &arena, &from, report) && setup_check(&own, report);
+    }
+    return good;
 }
 
 static int check(const struct arguments *a, struct memory *m)
 {
     struct arena arena = {.base = m->config, .cap = sizeof m->config};
     const struct config_report report = {.say = print_mistake};
+    const struct config_source from = source(a);
     struct config c;
-    bool good = config_load(&c, &arena, a->file, a->override, a->overrides, &report);
+    bool good = config_load(&c, &arena, &from, &report);
 
     good = setup_check(&c, &report) && good;
+    good = good && check_sections(a, &c, &report);
     if (good)
         puts("smtpin: the configuration is good");
     return good ? 0 : EXIT_CONFIG;
@@ -139,6 +156,7 @@ static int explain_message(struct arguments *a, struct memory *m)
 {
     struct arena arena = {.base = m->config, .cap = sizeof m->config};
     const struct config_report report = {.say = complain_mistake};
+    const struct config_source from = source(a);
     struct network client;
     struct config c;
 
@@ -148,7 +166,7 @@ static int explain_message(struct arguments *a, struct memory *m)
         fputs(usage, stderr);
         return EXIT_USAGE;
     }
-    if (!config_load(&c, &arena, a->file, a->override, a->overrides, &report))
+    if (!config_load(&c, &arena, &from, &report))
         return EXIT_CONFIG;
     if (a->client != NULL) {
         if (!network_parse(span_of(a->client), &client) || strchr(a->client, '/') != NULL) {
@@ -160,34 +178,72 @@ static int explain_message(struct arguments *a, struct memory *m)
     return explain(&c, &a->question);
 }
 
-static int run(const struct arguments *a, struct memory *m)
+/* A session, from the moment that its connection and its configuration are there. */
+static void serve_one(const struct config *c, struct serve_connection *connection,
+                      const struct peer *peer, struct log *log, struct memory *m)
+{
+    if (c->smtp.lmtp && peer_own_port(connection->in) == 25) {
+        record_mistake(log, "setup", 0, SPAN("protocol"),
+                       "LMTP is not spoken on port 25 (RFC 2033 5)");
+        connection->available = false;
+    }
+    connection->peer = peer;
+    serve(c, connection, log, &m->serve);
+}
+
+/* Of a listening process, only the children come back from listen_run with something to do. */
+static int listen_and_serve(const struct arguments *a, struct memory *m, const struct setup *s,
+                            struct log *log, char **argv)
+{
+    const struct listen_given given = {
+        .setup = s, .source = source(a), .available = a->wrong == NULL, .log = log};
+    struct arena arena = {.base = m->config, .cap = sizeof m->config};
+    struct serve_connection connection = {.stop = s->stop};
+    struct listen_accepted accepted;
+    struct title title;
+    struct peer peer;
+
+    title_open(&title, argv, &arena);
+    if (!listen_run(&given, &accepted))
+        return 0;
+    connection.in = connection.out = accepted.fd;
+    connection.available = accepted.available;
+    connection.title = &title;
+    peer_find(&peer, accepted.fd, false, &accepted.config);
+    if (!peer.gone)
+        serve_one(&accepted.config, &connection, &peer, log, m);
+    return 0;
+}
+
+static int run(const struct arguments *a, struct memory *m, char **argv)
 {
     struct arena arena = {.base = m->config, .cap = sizeof m->config};
     struct serve_connection connection = {.available = true};
-    struct config_report report = {.say = log_mistake};
-    bool stderr_is_ours;
+    struct config_report report = {.say = record_mistake};
+    const struct config_source from = source(a);
     struct config c;
+    struct setup s;
     struct log log;
     struct peer peer;
 
-    setup_process(&connection.in, &connection.out, &stderr_is_ours);
+    setup_process(&s);
     /* Until the configuration says where to: so that its own mistakes are heard. */
-    log_open(&log, CONFIG_LOG_AUTO, stderr_is_ours);
+    log_open(&log, CONFIG_LOG_AUTO, s.stderr_is_ours);
     report.context = &log;
-    connection.available =
-        config_load(&c, &arena, a->file, a->override, a->overrides, &report) && a->wrong == NULL;
-    log_open(&log, c.log, stderr_is_ours);
-    peer_find(&peer, connection.in, &c);
+    if (s.wrong != NULL)
+        record_mistake(&log, "setup", 0, SPAN(""), s.wrong);
+    if (s.listeners > 0)
+        return listen_and_serve(a, m, &s, &log, argv);
+    connection.in = s.in;
+    connection.out = s.out;
+    connection.stop = s.stop;
+    connection.available = config_load(&c, &arena, &from, &report) && a->wrong == NULL;
+    log_open(&log, c.log, s.stderr_is_ours);
+    peer_find(&peer, connection.in, true, &c);
     if (peer.gone)
         return 0;
     connection.available = setup_user(&c, &report) && connection.available;
-    if (c.smtp.lmtp && peer_own_port(connection.in) == 25) {
-        log_mistake(&log, "setup", 0, SPAN("protocol"),
-                    "LMTP is not spoken on port 25 (RFC 2033 5)");
-        connection.available = false;
-    }
-    connection.peer = &peer;
-    serve(&c, &connection, &log, &m->serve);
+    serve_one(&c, &connection, &peer, &log, m);
     return 0;
 }
 
@@ -217,5 +273,5 @@ int main(int argc, char **argv)
         return 71; /* EX_OSERR: no memory to say more */
     if (a.explain)
         return explain_message(&a, m);
-    return a.check ? check(&a, m) : run(&a, m);
+    return a.check ? check(&a, m) : run(&a, m, argv);
 }

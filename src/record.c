@@ -73,6 +73,18 @@ void record_spool_error(struct record *r, int error)
         r->spool_error = error;
 }
 
+void record_mistake(void *log, const char *file, unsigned line, struct span key, const char *what)
+{
+    struct log_record r;
+
+    log_begin(&r, LOG_CONFIGURATION, LOG_LEVEL_ERROR);
+    log_add(&r, "file", span_of(file));
+    log_add_number(&r, "line", line);
+    log_add(&r, "key", key);
+    log_add(&r, "mistake", span_of(what));
+    log_end(log, &r);
+}
+
 void record_trace_error(struct record *r, int error)
 {
     struct log_record l;
@@ -103,6 +115,7 @@ void record_before(struct record *r)
 static void add_client(const struct record *r, struct log_record *l)
 {
     log_add(l, "session", text_span(&r->session_id));
+    log_add(l, "socket", r->config->socket);
     log_add(l, "client_address", r->peer->address);
     log_add(l, "client_name", r->peer->name);
     log_add(l, "helo", r->session->helo);

@@ -28,6 +28,8 @@ struct record {
 
 void record_open(struct record *r, const struct config *c, const struct peer *peer,
                  const struct smtp_session *session, struct log *log);
+/* A config_report's say, whose context is the log. */
+void record_mistake(void *log, const char *file, unsigned line, struct span key, const char *what);
 /* Around each step of the session. */
 void record_before(struct record *r);
 void record_after(struct record *r, enum smtp_want want);

@@ -9,6 +9,7 @@
 #include "outside/recorder.h"
 #include "outside/rules.h"
 #include "record.h"
+#include "status.h"
 
 #include <errno.h>
 
@@ -31,7 +32,9 @@ struct serve {
     struct text reply; /* what the last step said */
     struct record record;
     struct recorder recorder;
+    struct status status;
     uint64_t session_deadline;
+    bool stopping; /* this process is asked to end */
 };
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -42,13 +45,50 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* What the session says to a wire that does not go on. Nobody hears a reply to an end of file. */
 static enum smtp_want give_up(struct serve *s, enum wire_result why, enum smtp_reply_id slow)
 {
-    record_end(&s->record, why == WIRE_EOF ? "eof" : why == WIRE_TIMEOUT ? "timeout" : "lost");
-    if (why != WIRE_TIMEOUT)
+    const bool over = clock_left(s->session_deadline) == 0;
+
+    record_end(&s->record, why == WIRE_EOF     ? "eof"
+                           : why == WIRE_ERROR ? "lost"
+                           : s->stopping       ? "shutdown"
+                                               : "timeout");
+    if (why != WIRE_TIMEOUT && why != WIRE_STOP)
         return SMTP_NEXT_CLOSE;
     /* A replay would have to wait as long for this reply: the recording ends before it. */
-    recorder_close(&s->recorder, "timeout");
-    return smtp_session_interrupt(
-        &s->session, clock_left(s->session_deadline) == 0 ? SMTP_REPLY_SESSION_OVER : slow);
+    recorder_close(&s->recorder, s->stopping ? "shutdown" : "timeout");
+    return smtp_session_interrupt(&s->session, s->stopping ? SMTP_REPLY_SHUTDOWN
+                                               : over      ? SMTP_REPLY_SESSION_OVER
+                                                           : slow);
+}
+
+/* Asked to end: a message that is being sent may still come to its end, for drain_timeout. */
+static void begin_to_stop(struct serve *s)
+{
+    s->stopping = true;
+    s->wire.stop = -1;
+    s->session_deadline = earlier(s->session_deadline, clock_now() + s->config->drain_timeout);
+}
+
+/* Waits for the client. One that keeps us waiting is worth a line to the service manager. */
+static enum wire_result fill(struct serve *s, uint64_t deadline, const char *doing)
+{
+    enum wire_result filled = WIRE_TIMEOUT;
+
+    if (s->status.notify.fd >= 0) {
+        filled = wire_fill(&s->wire, earlier(deadline, clock_now() + STATUS_INTERVAL));
+        if (filled == WIRE_TIMEOUT)
+            status_tell(&s->status, doing);
+    }
+    return filled == WIRE_TIMEOUT ? wire_fill(&s->wire, deadline) : filled;
+}
+
+/* Waits for more of a command. RFC 5321 3.8: who shuts down between commands says 421. */
+static enum wire_result fill_line(struct serve *s, uint64_t deadline)
+{
+    const enum wire_result filled = s->stopping ? WIRE_STOP : fill(s, deadline, NULL);
+
+    if (filled == WIRE_STOP && !s->stopping)
+        begin_to_stop(s);
+    return filled;
 }
 
 static enum smtp_want next_line(struct serve *s)
@@ -73,7 +113,7 @@ static enum smtp_want next_line(struct serve *s)
         wire_used(&s->wire, used);
         if (found != SMTP_LINE_MORE)
             return want;
-        filled = wire_fill(&s->wire, deadline);
+        filled = fill_line(s, deadline);
         if (filled != WIRE_OK) {
             recorder_commands(&s->recorder, wire_unread(&s->wire));
             return give_up(s, filled, SMTP_REPLY_TIMEOUT);
@@ -154,9 +194,13 @@ static enum wire_result fill_data(struct serve *s, uint64_t *deadline)
 {
     const size_t before = wire_unread(&s->wire).n;
     const uint64_t most = clock_now() + s->config->data_timeout;
-    const enum wire_result filled = wire_fill(&s->wire, earlier(*deadline, s->session_deadline));
     const uint64_t rate = s->config->min_data_rate;
+    enum wire_result filled = fill(s, earlier(*deadline, s->session_deadline), "data");
 
+    if (filled == WIRE_STOP) {
+        begin_to_stop(s);
+        filled = wire_fill(&s->wire, earlier(*deadline, s->session_deadline));
+    }
     if (rate == 0) {
         *deadline = clock_now() + s->config->data_timeout;
         return filled;
@@ -177,6 +221,7 @@ static enum smtp_want collect(struct serve *s)
     data.crlf = s->config->line_ending;
     record_message(&s->record);
     digest_open(&s->digest, s->config, &s->session.transaction);
+    status_show(&s->status, "data");
     if (!spool_open(&s->spool, s->session.transaction.declared_size)) {
         data.fault = SMTP_DATA_NO_SPOOL;
         record_spool_error(&s->record, errno);
@@ -219,6 +264,7 @@ static enum smtp_want deliver(struct serve *s)
         .arena = &s->delivery,
     };
 
+    status_tell(&s->status, "delivering");
     arena_reset(&s->delivery);
     d.digest = digest_close(&s->digest, t, &s->delivery);
     s->record.digest = d.digest;
@@ -264,6 +310,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
         .delivery = {.base = memory->delivery, .cap = sizeof memory->delivery},
         .wire = {.in = connection->in,
                  .out = connection->out,
+                 .stop = connection->stop,
                  .send = {.p = memory->send, .cap = sizeof memory->send},
                  .buffer = memory->read,
                  .cap = sizeof memory->read},
@@ -279,6 +326,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
     enum smtp_want want;
 
     record_open(&s.record, c, connection->peer, &s.session, log);
+    status_open(&s.status, &s.record, connection->title);
     if (!recorder_open(&s.recorder, c, connection->peer, record_session_id(&s.record),
                        record_time(&s.record)))
         record_trace_error(&s.record, errno);
@@ -290,6 +338,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
         if (s.wire.send.cap - s.wire.send.n < SMTP_REPLY_MAX && !flush(&s))
             want = SMTP_NEXT_CLOSE;
         record_after(&s.record, want);
+        status_show(&s.status, NULL);
         if (want == SMTP_NEXT_CLOSE)
             break;
         record_before(&s.record);

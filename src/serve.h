@@ -3,6 +3,7 @@
 #define SMTPIN_SERVE_H
 
 #include "config.h"
+#include "io/title.h"
 #include "outside/log.h"
 #include "outside/peer.h"
 
@@ -28,8 +29,10 @@ struct serve_memory {
 
 struct serve_connection {
     int in, out;
+    int stop; /* readable once this process is asked to end; -1: never */
     const struct peer *peer;
-    bool available; /* false: 421, for a configuration that can't be trusted */
+    const struct title *title; /* the process's, where this session may write it; else NULL */
+    bool available;            /* false: 421, for a configuration that can't be trusted */
 };
 
 /* Speaks SMTP until the session is over. Descriptors stay open. */

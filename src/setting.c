@@ -165,6 +165,16 @@ static const char *set_address(const struct setting *k, void *field, struct span
     return set_text(k, field, value, a);
 }
 
+/* config.c has taken it already, before it read the file. */
+static const char *check_socket(const struct setting *k, void *field, struct span value,
+                                struct arena *a)
+{
+    (void)k;
+    (void)field;
+    (void)a;
+    return config_is_socket_name(value) ? NULL : "not the name of a socket";
+}
+
 static const char *set_command(const struct setting *k, void *field, struct span value,
                                struct arena *a)
 {
@@ -213,16 +223,22 @@ static const struct setting keys[] = {
     {KEY("deliver_timeout", set_time, deliver_timeout), .least = 1, .most = DAY},
     {KEY("digest", set_choice, digest), .names = "auto always never"},
     {KEY("domains", set_domains, domains), .most = CONFIG_FILE_MAX},
+    {KEY("drain_timeout", set_time, drain_timeout), .least = 1, .most = DAY},
     {KEY("exit_map", set_exit_map, exit_map)},
     {KEY("fixed_id", set_hostname, fixed_id), .most = 32},
     {KEY("fixed_time", set_number, fixed_time), .most = (uint64_t)1 << 40},
     {KEY("helo_required", set_bool, smtp.helo_required)},
     {KEY("hostname", set_hostname, smtp.hostname), .most = SMTP_DOMAIN_MAX},
     {KEY("line_ending", set_choice, line_ending), .names = "lf crlf"},
+    {KEY("listen_idle", set_time, listen_idle), .most = 30 * (uint64_t)DAY},
     {KEY("log", set_choice, log), .names = "auto journal stderr syslog none"},
     {KEY("maildir", set_directory, maildir), .least = 1, .most = 3000},
     {KEY("maildir_layout", set_choice, maildir_layout), .names = "domain/user user"},
     {KEY("max_commands", set_number, smtp.max_commands), .least = 1, .most = UINT64_MAX},
+    {KEY("max_connections", set_number, max_connections), .least = 1,
+     .most = CONFIG_CONNECTIONS_MAX},
+    {KEY("max_connections_per_source", set_number, max_connections_per_source),
+     .most = CONFIG_CONNECTIONS_MAX},
     {KEY("max_errors", set_number, smtp.max_errors), .least = 1, .most = UINT64_MAX},
     {KEY("max_message_size", set_size, smtp.max_message_size), .least = 65536,
      .most = (uint64_t)1 << 62},
@@ -238,6 +254,7 @@ static const struct setting keys[] = {
     {KEY("recipient_delimiter", set_text, recipient_delimiter), .most = 8},
     {KEY("relay_clients", set_networks, relay_clients), .most = CONFIG_FILE_MAX},
     {KEY("session_timeout", set_time, session_timeout), .least = 1, .most = 30 * (uint64_t)DAY},
+    {KEY("socket", check_socket, socket), .only_override = true},
     {KEY("spool_dir", set_directory, spool_dir), .least = 1, .most = 3000},
     {KEY("spool_memory", set_size, spool_memory), .most = 1 << 30},
     {KEY("trace", set_directory, trace), .most = 3000},

@@ -11,7 +11,8 @@ struct setting {
     const char *(*set)(const struct setting *k, void *field, struct span value, struct arena *a);
     size_t field; /* offset in struct config */
     uint64_t least, most;
-    const char *names; /* of an enumeration, in order */
+    const char *names;  /* of an enumeration, in order */
+    bool only_override; /* not in the file */
 };
 
 /* NULL when there is none of that name. */

@@ -374,8 +374,12 @@ static bool try_server(const struct options *o, const char *server, struct sessi
         return false;
     }
     *s = (struct session){.o = o};
-    s->wire = (struct wire){
-        .in = fd, .out = fd, .send = TEXT(s->out), .buffer = s->in, .cap = sizeof s->in};
+    s->wire = (struct wire){.in = fd,
+                            .out = fd,
+                            .stop = -1,
+                            .send = TEXT(s->out),
+                            .buffer = s->in,
+                            .cap = sizeof s->in};
     done = lseek(0, 0, SEEK_SET) == 0 && talk(s, result);
     if (!done)
         fprintf(stderr, "smtpin-lmtp: %s: did not take the message\n", server);

@@ -21,16 +21,17 @@ void wire_used(struct wire *w, size_t n)
 }
 
 /* The super-server may have left the descriptor blocking or not: poll first, and take EAGAIN for
- * what it is. Time-outs are poll's, so pipes, files and terminals have them too. */
-static enum wire_result wait_for(int fd, short events, uint64_t deadline)
+ * what it is. Time-outs are poll's, so pipes, files and terminals have them too. `stop` (-1: none)
+ * goes before the other. */
+static enum wire_result wait_for(int fd, short events, int stop, uint64_t deadline)
 {
-    struct pollfd p = {.fd = fd, .events = events};
+    struct pollfd p[2] = {{.fd = fd, .events = events}, {.fd = stop, .events = POLLIN}};
 
     for (;;) {
-        const int n = poll(&p, 1, clock_left(deadline));
+        const int n = poll(p, stop < 0 ? 1 : 2, clock_left(deadline));
 
         if (n > 0)
-            return WIRE_OK;
+            return p[1].revents != 0 ? WIRE_STOP : WIRE_OK;
         if (n == 0 && clock_left(deadline) == 0)
             return WIRE_TIMEOUT;
         if (n < 0 && errno != EINTR && errno != EAGAIN)
@@ -43,7 +44,7 @@ static enum wire_result write_all(struct wire *w, uint64_t deadline)
     size_t done = 0;
 
     while (done < w->send.n) {
-        enum wire_result result = wait_for(w->out, POLLOUT, deadline);
+        enum wire_result result = wait_for(w->out, POLLOUT, -1, deadline);
         ssize_t n;
 
         if (result != WIRE_OK)
@@ -71,7 +72,7 @@ enum wire_result wire_flush(struct wire *w, uint64_t deadline)
 static enum wire_result read_some(struct wire *w, uint64_t deadline)
 {
     for (;;) {
-        const enum wire_result result = wait_for(w->in, POLLIN, deadline);
+        const enum wire_result result = wait_for(w->in, POLLIN, w->stop, deadline);
         ssize_t n;
 
         if (result != WIRE_OK)
@@ -113,6 +114,7 @@ void wire_linger(struct wire *w, uint64_t deadline, size_t most)
     if (shutdown(w->out, SHUT_WR) < 0)
         return; /* not a socket, or gone: nothing would be reset */
     w->start = w->end = 0;
+    w->stop = -1; /* nothing is left to cut short */
     while (before < most && clock_left(deadline) > 0 && read_some(w, deadline) == WIRE_OK) {
         before += w->end;
         w->end = 0;

@@ -12,10 +12,12 @@ enum wire_result {
     WIRE_EOF,
     WIRE_TIMEOUT, /* the deadline has passed */
     WIRE_ERROR,   /* the connection is gone */
+    WIRE_STOP,    /* this process is asked to end; nothing was read */
 };
 
 struct wire {
     int in, out;      /* not closed here */
+    int stop;         /* readable: do not wait for the client any longer; -1: none */
     struct text send; /* replies on their way out */
     char *buffer;     /* what was read: */
     size_t start, end, cap;

@@ -17,6 +17,8 @@ static const struct {
     [LOG_TRANSACTION] = {"transaction", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f12"},
     [LOG_REFUSAL] = {"refused", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f13"},
     [LOG_CONFIGURATION] = {"configuration", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f14"},
+    [LOG_CRASH] = {"crash", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f15"},
+    [LOG_SERVICE] = {"service", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f16"},
 };
 
 /* systemd sets JOURNAL_STREAM to the device and inode of the stream that it has made descriptor 1
@@ -59,6 +61,12 @@ void log_open(struct log *l, uint64_t target, bool stderr_is_ours)
     /* The client must not read our log, whatever was asked for. */
     if (l->target == CONFIG_LOG_STDERR && !stderr_is_ours)
         l->target = CONFIG_LOG_SYSLOG;
+}
+
+void log_prepare(struct log *l)
+{
+    if (l->target == CONFIG_LOG_JOURNAL && l->send == NULL)
+        load_journal(l);
 }
 
 void log_begin(struct log_record *r, enum log_kind kind, enum log_level level)

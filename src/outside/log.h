@@ -5,7 +5,14 @@
 
 #include "config.h"
 
-enum log_kind { LOG_SESSION, LOG_TRANSACTION, LOG_REFUSAL, LOG_CONFIGURATION };
+enum log_kind {
+    LOG_SESSION,
+    LOG_TRANSACTION,
+    LOG_REFUSAL,
+    LOG_CONFIGURATION,
+    LOG_CRASH,
+    LOG_SERVICE
+};
 enum log_level {
     LOG_LEVEL_ERROR = 3,
     LOG_LEVEL_WARNING = 4,
@@ -38,6 +45,8 @@ struct log {
 
 /* `stderr_is_ours`: descriptor 2 is not the client's. */
 void log_open(struct log *l, uint64_t target, bool stderr_is_ours);
+/* What the first record would make it load, loaded now: for the children of this process. */
+void log_prepare(struct log *l);
 
 void log_begin(struct log_record *r, enum log_kind kind, enum log_level level);
 /* An empty value is left out; one field too many, too. Values are spans that live until log_end. */

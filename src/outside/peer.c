@@ -108,14 +108,14 @@ unsigned peer_own_port(int fd)
     return number_parse(span_of(said), 65535, &port) == NUMBER_OK ? (unsigned)port : 0;
 }
 
-void peer_find(struct peer *p, int fd, const struct config *c)
+void peer_find(struct peer *p, int fd, bool environment, const struct config *c)
 {
-    const struct span name = span_of(getenv("TCPREMOTEHOST"));
+    const struct span name = environment ? span_of(getenv("TCPREMOTEHOST")) : SPAN("");
 
     *p = (struct peer){.name = SPAN("")};
     if (c->client_address.n > 0)
         take_address(p, c->client_address);
-    else if (!from_environment(p))
+    else if (!environment || !from_environment(p))
         from_socket(p, fd);
     if (c->client_name.n > 0)
         p->name = c->client_name;

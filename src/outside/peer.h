@@ -13,9 +13,10 @@ struct peer {
     char room[160];
 };
 
-/* `fd` is the connection. Spans point into p, c or the environment. */
 /* The port that the client has connected to, as far as it can be seen; else 0. */
 unsigned peer_own_port(int fd);
-void peer_find(struct peer *p, int fd, const struct config *c);
+/* `fd` is the connection. With `environment`, a super-server that has accepted it may have said who
+ * it is: that goes before what the socket says. Spans point into p, c or the environment. */
+void peer_find(struct peer *p, int fd, bool environment, const struct config *c);
 
 #endif

@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,20 +22,30 @@ enum { LISTEN_FDS_START = 3 };
 static const char stays_root[] =
     "note: started as root; without this key it stays root, and so do the commands";
 
-static bool number_is(const char *text, uint64_t least, uint64_t most)
+static bool number_is(const char *text, uint64_t wanted)
 {
     uint64_t n;
 
-    return text != NULL && number_parse(span_of(text), most, &n) == NUMBER_OK && n >= least;
+    return number_parse(span_of(text), UINT64_MAX, &n) == NUMBER_OK && n == wanted;
 }
 
-/* The protocol of sd_listen_fds(3): one descriptor, 3, for this very process. */
-static bool was_passed_a_socket(void)
+/* The protocol of sd_listen_fds(3): descriptors from 3 on, for this very process. */
+static size_t passed_sockets(void)
 {
-    const char *pid = getenv("LISTEN_PID");
+    uint64_t n;
 
-    return pid != NULL && number_is(getenv("LISTEN_FDS"), 1, 1) &&
-           number_is(pid, (uint64_t)getpid(), (uint64_t)getpid());
+    if (!number_is(getenv("LISTEN_PID"), (uint64_t)getpid()) ||
+        number_parse(span_of(getenv("LISTEN_FDS")), INT_MAX / 2, &n) != NUMBER_OK)
+        return 0;
+    return n;
+}
+
+static bool listens(int fd)
+{
+    int answer = 0;
+    socklen_t n = sizeof answer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &answer, &n) == 0 && answer != 0;
 }
 
 static bool same_file(int a, int b)
@@ -46,50 +58,97 @@ static bool same_file(int a, int b)
 
 /* Whatever was ignored, blocked or about to ring: SIGCHLD ignored would take commands' exit status
  * from us, SIGTERM blocked would keep us. A connection that is gone is EPIPE, a file-size limit
- * EFBIG, not a death. */
-static void reset_signals(void)
+ * EFBIG, not a death. SIGTERM is asked for where it may end us (the descriptor returned, or -1): a
+ * delivery is never cut. */
+static int reset_signals(void)
 {
     static const int usual[] = {SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGTERM, SIGCHLD};
     static const int ignored[] = {SIGPIPE, SIGXFSZ};
-    sigset_t none;
+    sigset_t term;
+    int stop;
 
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         sigaction(usual[i], &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         sigaction(ignored[i], &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     alarm(0);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    stop = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (stop < 0) /* ended at once rather than never */
+        sigemptyset(&term);
+    sigprocmask(SIG_SETMASK, &term, NULL);
+    return stop;
 }
 
-void setup_process(int *in, int *out, bool *stderr_is_ours)
+/* Of the sockets from 3 on, those that listen; a single one that does not is the connection. */
+static void take_passed(struct setup *s, size_t n)
 {
+    struct span names = span_of(getenv("LISTEN_FDNAMES"));
+
+    if (n == 1 && !listens(LISTEN_FDS_START)) {
+        s->in = s->out = LISTEN_FDS_START;
+        fcntl(s->in, F_SETFD, FD_CLOEXEC);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const int fd = LISTEN_FDS_START + (int)i;
+        const struct span name = span_first(names, span_find(names, ':'));
+
+        names = span_from(names, name.n + 1);
+        if (s->listeners < SETUP_LISTENERS_MAX && listens(fd)) {
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
+            s->name[s->listeners] = name;
+            s->listener[s->listeners++] = fd;
+        } else {
+            s->wrong = "a socket that does not listen, or one too many, was passed among others";
+            close(fd);
+        }
+    }
+    s->in = s->out = -1;
+}
+
+/* inetd's "wait": the listener is moved away from where a command's own descriptors will be. */
+static void take_standard_listener(struct setup *s)
+{
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    s->listener[0] = fcntl(0, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
+    s->listeners = s->listener[0] >= 0;
+    dup2(null, 0);
+    dup2(null, 1);
+    if (null > 2)
+        close(null);
+    s->in = s->out = -1;
+}
+
+void setup_process(struct setup *s)
+{
+    const size_t passed = passed_sockets();
     int spare = open("/dev/null", O_RDWR);
 
+    *s = (struct setup){.in = 0, .out = 1};
     /* The lowest free one is taken: fill up to 2, so that no file of ours becomes a standard one.
      */
     while (spare >= 0 && spare <= 2)
         spare = open("/dev/null", O_RDWR);
-    *in = 0;
-    *out = 1;
-    if (was_passed_a_socket()) {
-        /* spare is above 3 then, since 3 was open. */
-        *in = *out = LISTEN_FDS_START;
-        fcntl(*in, F_SETFD, FD_CLOEXEC);
-        syscall(SYS_close_range, LISTEN_FDS_START + 1, ~0U, 0);
-    } else {
-        /* Leaked listeners, and the far end of our own socket pair: never ours. */
-        syscall(SYS_close_range, 3, ~0U, 0);
-    }
-    *stderr_is_ours = !same_file(2, *in) && !same_file(2, *out);
-    if (!*stderr_is_ours) {
+    /* Leaked listeners, and the far end of our own socket pair: never ours. (spare is above what
+     * was passed, since that was open.) */
+    syscall(SYS_close_range, LISTEN_FDS_START + (unsigned)passed, ~0U, 0);
+    if (passed > 0)
+        take_passed(s, passed);
+    s->stderr_is_ours =
+        passed > 0 ? s->in < 0 || !same_file(2, s->in) : !same_file(2, 0) && !same_file(2, 1);
+    if (passed == 0 && listens(0))
+        take_standard_listener(s);
+    if (!s->stderr_is_ours) {
         const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
         dup2(null, 2);
         if (null > 2)
             close(null);
     }
-    reset_signals();
+    s->stop = reset_signals();
     umask(077);
 }
 

@@ -4,9 +4,24 @@
 
 #include "config.h"
 
-/* Descriptors 0 to 2 exist, 2 is not the client, nothing else is open; the connection is on *in and
- * *out (0 and 1, or the one that systemd passed: sd_listen_fds(3)); signals, umask. */
-void setup_process(int *in, int *out, bool *stderr_is_ours);
+enum { SETUP_LISTENERS_MAX = 16 };
+
+/* What the super-server gave: a connection, or sockets to listen on. */
+struct setup {
+    int in, out; /* the connection; -1 where there are listeners */
+    int listener[SETUP_LISTENERS_MAX];
+    struct span name[SETUP_LISTENERS_MAX]; /* LISTEN_FDNAMES; in the environment; empty: none */
+    size_t listeners;
+    int stop; /* readable once this process is asked to end (SIGTERM); -1: can't be had */
+    bool stderr_is_ours;
+    const char *wrong; /* with what was given; NULL: nothing */
+};
+
+/* Descriptors 0 to 2 exist, 2 is not the client's, and no other is open but the stop, and the
+ * connection or the listeners where those came as sd_listen_fds(3) has them, or as a descriptor 0
+ * that listens (inetd's "wait"). Signals have their usual actions and are not blocked, but for
+ * SIGTERM, which makes `stop` readable; SIGPIPE and SIGXFSZ are ignored. The umask is 077. */
+void setup_process(struct setup *s);
 /* `user =`: drops root for good. False, and reported, when that can't be done. */
 bool setup_user(const struct config *c, const struct config_report *report);
 /* What the next connection would trip over besides the configuration's own text: programs,

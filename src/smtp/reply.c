@@ -96,6 +96,13 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
                                  .close = true, .rule = "session_timeout"},
     [SMTP_REPLY_UNAVAILABLE] = {ROW(421, "4.3.0", "% Service not available; closing connection"),
                                 .close = true, .rule = "unavailable"},
+    [SMTP_REPLY_SHUTDOWN] = {ROW(421, "4.3.2", "% Service shutting down; closing connection"),
+                             .close = true, .rule = "shutdown"},
+    [SMTP_REPLY_TOO_MANY_CONNECTIONS] = {ROW(421, "4.3.2", "% Too many connections, try later"),
+                                         .close = true, .rule = "max_connections"},
+    [SMTP_REPLY_TOO_MANY_OF_SOURCE] = {ROW(421, "4.7.0",
+                                           "% Too many connections from your network, try later"),
+                                       .close = true, .rule = "max_connections_per_source"},
 };
 
 const struct smtp_reply *smtp_reply(enum smtp_reply_id id)

@@ -105,6 +105,23 @@ def read_reply(s):
             return data
 
 
+_held = {}
+
+
+def read_one(c):
+    """One reply of several that may come together."""
+    data = _held.pop(c, b"")
+    while True:
+        lines = data.split(b"\r\n")
+        for i, l in enumerate(lines[:-1]):
+            if l[3:4] == b" ":
+                _held[c] = b"\r\n".join(lines[i + 1:])
+                return b"\r\n".join(lines[:i + 1]).decode()
+        piece = c.recv(4096)
+        if not piece: return data.decode()
+        data += piece
+
+
 def read_all(s):
     data = b""
     while True:

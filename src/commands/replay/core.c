@@ -290,6 +290,7 @@ void replay_core(const struct transcript *t, const struct replay_options *o, str
                                .half_close = core_end,
                                .disconnect = core_end};
     const char *settings[2 * TRANSCRIPT_SETTINGS_MAX];
+    struct config_source source = {.file = o->file, .override = settings};
     const struct config_report silent = {.say = NULL};
     struct arena config_arena;
     bool good;
@@ -308,9 +309,9 @@ void replay_core(const struct transcript *t, const struct replay_options *o, str
         s->in = TEXT(m->in);
         s->out = TEXT(m->out);
         s->message = TEXT(m->message);
-        good = config_load(&s->config, &config_arena, o->file, settings,
-                           replay_settings(t, o, settings, 2 * TRANSCRIPT_SETTINGS_MAX), &silent);
-        peer_find(&s->peer, -1, &s->config);
+        source.overrides = replay_settings(t, o, settings, 2 * TRANSCRIPT_SETTINGS_MAX);
+        good = config_load(&s->config, &config_arena, &source, &silent);
+        peer_find(&s->peer, -1, true, &s->config);
         s->want = smtp_session_open(&s->session, &s->config.smtp, &s->out, &s->arena, good);
         play(t, &e, &o->play, a, d);
         replay_compare(t, s->runs, NULL, a, d);

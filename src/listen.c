@@ -1,0 +1,427 @@
+#include "listen.h"
+
+#include "io/clock.h"
+#include "outside/admission.h"
+#include "outside/notify.h"
+#include "record.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    REPORT_INTERVAL = 1000, /* milliseconds between two lines of the same kind, or of status */
+    PAUSE = 100,            /* milliseconds, when nothing can be accepted */
+};
+
+/* Each listener's configuration, as it was read at one time. */
+struct generation {
+    char *room; /* mapped; NULL: none */
+    struct config config[SETUP_LISTENERS_MAX];
+};
+
+/* Refusals of one kind: one record a second at the most, with their number. */
+struct refusals {
+    uint64_t held, next;
+    struct log_record record;
+    char address[INET6_ADDRSTRLEN];
+};
+
+enum refusal { REFUSED_ALL, REFUSED_SOURCE, REFUSED_FORK, REFUSED_KINDS };
+
+struct listening {
+    const struct listen_given *given;
+    struct generation now;
+    bool available;
+    struct admission guests;
+    struct refusals refused[REFUSED_KINDS];
+    struct notify notify;
+    int events; /* SIGCHLD, SIGHUP */
+    bool stopping;
+    bool news; /* since the last status */
+    uint64_t next_status, paused_until, idle_since;
+    uint64_t accepted, rejected;
+};
+
+/* Listeners with one name count together: the first of them stands for all. */
+static unsigned socket_of(const struct setup *s, size_t listener)
+{
+    size_t i = 0;
+
+    while (!span_eq(s->name[i], s->name[listener]))
+        i++;
+    return (unsigned)i;
+}
+
+static void forget(struct generation *g)
+{
+    if (g->room != NULL)
+        munmap(g->room, SETUP_LISTENERS_MAX * (size_t)CONFIG_ARENA_MAX);
+    g->room = NULL;
+}
+
+/* False: there was a mistake, and it is in the log. */
+static bool load(const struct listening *l, struct generation *g)
+{
+    const struct config_report report = {.say = record_mistake, .context = l->given->log};
+    const struct config_report silent = {.say = NULL};
+    bool good = true;
+
+    g->room = mmap(NULL, SETUP_LISTENERS_MAX * (size_t)CONFIG_ARENA_MAX, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (g->room == MAP_FAILED) {
+        g->room = NULL;
+        record_mistake(l->given->log, "setup", 0, SPAN(""), strerror(errno));
+        return false;
+    }
+    for (size_t i = 0; i < l->given->setup->listeners; i++) {
+        struct arena arena = {.base = g->room + i * (size_t)CONFIG_ARENA_MAX,
+                              .cap = CONFIG_ARENA_MAX};
+        struct config_source source = l->given->source;
+
+        source.socket = l->given->setup->name[i];
+        /* It is one file: its mistakes are said once. */
+        good = config_load(&g->config[i], &arena, &source, good ? &report : &silent) && good;
+    }
+    return good;
+}
+
+static void say_event(const struct listening *l, const char *event)
+{
+    struct log_record r;
+
+    log_begin(&r, LOG_SERVICE, LOG_LEVEL_NOTICE);
+    log_add(&r, "event", span_of(event));
+    log_add_number(&r, "sockets", l->given->setup->listeners);
+    log_add_number(&r, "connections", l->guests.n);
+    log_add_number(&r, "accepted", l->accepted);
+    log_add_number(&r, "rejected", l->rejected);
+    log_end(l->given->log, &r);
+}
+
+static void tell_status(struct listening *l, const char *before)
+{
+    char room[256];
+    struct text t = TEXT(room);
+
+    text_adds(&t, before);
+    text_adds(&t, "STATUS=");
+    if (l->stopping)
+        text_adds(&t, "ending: ");
+    text_addn(&t, l->guests.n, 1);
+    text_adds(&t, " connections now, ");
+    text_addn(&t, l->accepted, 1);
+    text_adds(&t, " accepted, ");
+    text_addn(&t, l->rejected, 1);
+    text_adds(&t, " refused");
+    notify_send(&l->notify, text_span(&t));
+    l->news = false;
+    l->next_status = clock_now() + REPORT_INTERVAL;
+}
+
+static void say_refusals(struct listening *l, enum refusal kind)
+{
+    struct refusals *r = &l->refused[kind];
+
+    if (r->held == 0)
+        return;
+    log_add_number(&r->record, "count", r->held);
+    log_end(l->given->log, &r->record);
+    r->held = 0;
+    r->next = clock_now() + REPORT_INTERVAL;
+}
+
+/* The configuration anew; what is wrong with it leaves the old one in force. */
+static void reload(struct listening *l)
+{
+    const struct config_report report = {.say = record_mistake, .context = l->given->log};
+    char room[64];
+    struct text t = TEXT(room);
+    struct generation fresh;
+    bool good;
+
+    text_adds(&t, "RELOADING=1\nMONOTONIC_USEC=");
+    text_addn(&t, clock_now() * 1000, 1);
+    notify_send(&l->notify, text_span(&t));
+    good = load(l, &fresh);
+    for (size_t i = 0; good && i < l->given->setup->listeners; i++)
+        good = setup_check(&fresh.config[i], &report);
+    if (good) {
+        /* What waits to be said speaks of the old one. */
+        for (size_t i = 0; i < REFUSED_KINDS; i++)
+            say_refusals(l, (enum refusal)i);
+        forget(&l->now);
+        l->now = fresh;
+        l->available = l->given->available;
+        log_open(l->given->log, l->now.config[0].log, l->given->setup->stderr_is_ours);
+        log_prepare(l->given->log);
+    } else {
+        forget(&fresh);
+    }
+    say_event(l, good ? "reloaded" : "kept");
+    tell_status(l, "READY=1\n");
+}
+
+static void log_crash(const struct listening *l, pid_t pid, int status,
+                      const struct admission_guest *guest)
+{
+    char address[INET6_ADDRSTRLEN] = "";
+    struct log_record r;
+
+    log_begin(&r, LOG_CRASH, LOG_LEVEL_ERROR);
+    log_add_number(&r, "process", (uint64_t)pid);
+    log_add_number(&r, WIFSIGNALED(status) ? "signal" : "status",
+                   (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
+    log_add(&r, "socket", l->now.config[guest->socket].socket);
+    log_add(&r, "client_address", admission_address(guest, address, sizeof address));
+    log_end(l->given->log, &r);
+}
+
+static void reap(struct listening *l)
+{
+    struct admission_guest guest;
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (!admission_leave(&l->guests, pid, &guest))
+            continue;
+        l->news = true;
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            log_crash(l, pid, status, &guest);
+        if (l->guests.n == 0)
+            l->idle_since = clock_now();
+    }
+}
+
+/* The client hears why, at once, and only this: nothing that it has sent is looked at. */
+static void refuse(struct listening *l, int fd, size_t listener, const struct admission_guest *g,
+                   enum refusal kind)
+{
+    static const enum smtp_reply_id replies[] = {
+        [REFUSED_ALL] = SMTP_REPLY_TOO_MANY_CONNECTIONS,
+        [REFUSED_SOURCE] = SMTP_REPLY_TOO_MANY_OF_SOURCE,
+        [REFUSED_FORK] = SMTP_REPLY_UNAVAILABLE,
+    };
+    const struct config *c = &l->now.config[listener];
+    const struct smtp_reply *reply = smtp_reply(replies[kind]);
+    struct refusals *r = &l->refused[kind];
+    const int error = errno;
+    char line[SMTP_REPLY_LINE_MAX];
+    struct text t = TEXT(line);
+
+    smtp_reply_line(&t, reply, true, false, c->smtp.hostname);
+    (void)!send(fd, t.p, t.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    shutdown(fd, SHUT_WR);
+    close(fd);
+    l->rejected++;
+    l->news = true;
+    r->held++;
+    log_begin(&r->record, LOG_REFUSAL, LOG_LEVEL_NOTICE);
+    log_add(&r->record, "socket", c->socket);
+    log_add(&r->record, "client_address", admission_address(g, r->address, sizeof r->address));
+    log_add_reply(&r->record, reply, c->smtp.hostname);
+    if (kind == REFUSED_FORK)
+        log_add(&r->record, "error", span_of(strerror(error)));
+    if (clock_left(r->next) == 0)
+        say_refusals(l, kind);
+}
+
+static void close_listeners(const struct listening *l)
+{
+    for (size_t i = 0; i < l->given->setup->listeners; i++)
+        close(l->given->setup->listener[i]);
+}
+
+/* True in the child. */
+static bool serve_in_child(struct listening *l, int fd, size_t listener,
+                           const struct admission_guest *g, struct listen_accepted *out)
+{
+    const pid_t pid = fork();
+
+    if (pid == 0) {
+        close_listeners(l);
+        close(l->events);
+        if (l->notify.fd >= 0)
+            close(l->notify.fd);
+        *out = (struct listen_accepted){
+            .fd = fd, .config = l->now.config[listener], .available = l->available};
+        return true;
+    }
+    if (pid < 0) {
+        refuse(l, fd, listener, g, REFUSED_FORK);
+        return false;
+    }
+    close(fd);
+    admission_enter(&l->guests, g, pid);
+    l->accepted++;
+    l->news = true;
+    return false;
+}
+
+/* One connection of a listener's. True in the child that serves it. */
+static bool accept_one(struct listening *l, size_t listener, struct listen_accepted *out)
+{
+    const struct config *c = &l->now.config[listener];
+    struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+    socklen_t n = sizeof from;
+    struct admission_guest guest = {.socket = socket_of(l->given->setup, listener)};
+    int fd;
+
+    fd = accept4(l->given->setup->listener[listener], (struct sockaddr *)&from, &n, SOCK_CLOEXEC);
+    if (fd < 0) {
+        /* Out of descriptors or memory: it stays in the queue. Anything else is one client's end,
+         * who is out of the queue. */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            l->paused_until = clock_now() + PAUSE;
+        return false;
+    }
+    admission_place(&guest, &from);
+    switch (admission_ask(&l->guests, &guest, c->max_connections, c->max_connections_per_source)) {
+    case ADMISSION_FULL:
+        refuse(l, fd, listener, &guest, REFUSED_ALL);
+        return false;
+    case ADMISSION_SOURCE_FULL:
+        refuse(l, fd, listener, &guest, REFUSED_SOURCE);
+        return false;
+    default:
+        return serve_in_child(l, fd, listener, &guest, out);
+    }
+}
+
+/* SIGTERM: no more connections; the sessions are asked to end, which they do between commands. */
+static void begin_to_stop(struct listening *l)
+{
+    l->stopping = true;
+    close_listeners(l);
+    for (size_t i = 0; i < l->guests.n; i++)
+        kill(l->guests.seat[i].pid, SIGTERM);
+    say_event(l, "stopping");
+    tell_status(l, "STOPPING=1\n");
+}
+
+static void see_to_signals(struct listening *l)
+{
+    struct signalfd_siginfo info;
+
+    while (read(l->events, &info, sizeof info) == sizeof info)
+        if (info.ssi_signo == SIGHUP && !l->stopping)
+            reload(l);
+    reap(l);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When something is to be done although nothing happens. */
+static uint64_t next_duty(const struct listening *l)
+{
+    const uint64_t idle = l->now.config[0].listen_idle;
+    uint64_t next = UINT64_MAX;
+
+    if (l->news && l->notify.fd >= 0)
+        next = earlier(next, l->next_status);
+    for (size_t i = 0; i < REFUSED_KINDS; i++)
+        if (l->refused[i].held > 0)
+            next = earlier(next, l->refused[i].next);
+    if (l->paused_until > 0)
+        next = earlier(next, l->paused_until);
+    if (l->guests.n == 0 && idle > 0 && !l->stopping)
+        next = earlier(next, l->idle_since + idle);
+    return next;
+}
+
+static void do_duties(struct listening *l)
+{
+    if (l->news && clock_now() >= l->next_status)
+        tell_status(l, "");
+    for (size_t i = 0; i < REFUSED_KINDS; i++)
+        if (clock_left(l->refused[i].next) == 0)
+            say_refusals(l, (enum refusal)i);
+    if (l->paused_until > 0 && clock_left(l->paused_until) == 0)
+        l->paused_until = 0;
+}
+
+static bool is_idle(const struct listening *l)
+{
+    const uint64_t idle = l->now.config[0].listen_idle;
+
+    return l->guests.n == 0 && idle > 0 && clock_left(l->idle_since + idle) == 0;
+}
+
+/* Waits, and sees to what has happened. True in a child. */
+static bool turn(struct listening *l, struct listen_accepted *out)
+{
+    const struct setup *s = l->given->setup;
+    const size_t listeners = l->stopping || l->paused_until > 0 ? 0 : s->listeners;
+    struct pollfd p[SETUP_LISTENERS_MAX + 2] = {
+        {.fd = l->events, .events = POLLIN},
+        {.fd = l->stopping ? -1 : s->stop, .events = POLLIN},
+    };
+    const uint64_t next = next_duty(l);
+
+    for (size_t i = 0; i < listeners; i++)
+        p[2 + i] = (struct pollfd){.fd = s->listener[i], .events = POLLIN};
+    if (poll(p, 2 + listeners, next == UINT64_MAX ? -1 : clock_left(next)) < 0)
+        return false;
+    if (p[0].revents != 0)
+        see_to_signals(l);
+    if (p[1].revents != 0)
+        begin_to_stop(l);
+    for (size_t i = 0; i < listeners && !l->stopping; i++)
+        if (p[2 + i].revents != 0 && accept_one(l, i, out))
+            return true;
+    do_duties(l);
+    return false;
+}
+
+static bool prepare(struct listening *l)
+{
+    const struct setup *s = l->given->setup;
+    sigset_t signals;
+
+    l->guests.cap = CONFIG_CONNECTIONS_MAX;
+    l->guests.seat = mmap(NULL, l->guests.cap * sizeof *l->guests.seat, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGCHLD);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    l->events = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    for (size_t i = 0; i < s->listeners; i++)
+        fcntl(s->listener[i], F_SETFL, O_NONBLOCK);
+    return l->guests.seat != MAP_FAILED && l->events >= 0;
+}
+
+bool listen_run(const struct listen_given *given, struct listen_accepted *out)
+{
+    const struct config_report report = {.say = record_mistake, .context = given->log};
+    struct listening l = {.given = given, .notify = {.fd = -1}, .idle_since = clock_now()};
+
+    l.available = load(&l, &l.now) && given->available;
+    log_open(given->log, l.now.config[0].log, given->setup->stderr_is_ours);
+    log_prepare(given->log);
+    l.available = setup_user(&l.now.config[0], &report) && l.available;
+    if (!prepare(&l)) {
+        record_mistake(given->log, "setup", 0, SPAN(""), strerror(errno));
+        return false;
+    }
+    notify_open(&l.notify);
+    say_event(&l, "listening");
+    tell_status(&l, "READY=1\n");
+    while (!(l.stopping && l.guests.n == 0) && !is_idle(&l))
+        if (turn(&l, out))
+            return true;
+    say_event(&l, l.stopping ? "stopped" : "idle");
+    return false;
+}

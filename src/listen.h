@@ -1,0 +1,29 @@
+/* The whole life of a listening process: it accepts connections and forks a process for each, which
+ * is then the same single-session program. It reads no byte of a client's. */
+#ifndef SMTPIN_LISTEN_H
+#define SMTPIN_LISTEN_H
+
+#include "config.h"
+#include "outside/log.h"
+#include "outside/setup.h"
+
+/* What a child of the listening process has to serve. */
+struct listen_accepted {
+    int fd;
+    struct config config;
+    bool available; /* false: the configuration can't be trusted */
+};
+
+struct listen_given {
+    const struct setup *setup;
+    struct config_source source; /* .socket is each listener's own */
+    bool available;              /* false: wrong usage */
+    struct log *log;
+};
+
+/* Returns true in each child, with its connection in *out. In the parent, when it has ended: after
+ * SIGTERM and the end of the last session, or after listen_idle without any; false. SIGHUP reads
+ * the configuration anew. */
+bool listen_run(const struct listen_given *given, struct listen_accepted *out);
+
+#endif

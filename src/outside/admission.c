@@ -1,0 +1,77 @@
+#include "outside/admission.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+enum { IPV6_SOURCE = 8 }; /* octets of a /64 */
+
+static bool is_ipv4(const struct admission_guest *g)
+{
+    return memcmp(g->address, mapped, sizeof mapped) == 0;
+}
+
+void admission_place(struct admission_guest *g, const struct sockaddr_storage *a)
+{
+    g->local = a->ss_family != AF_INET && a->ss_family != AF_INET6;
+    memset(g->address, 0, sizeof g->address);
+    if (a->ss_family == AF_INET6)
+        memcpy(g->address, &((const struct sockaddr_in6 *)a)->sin6_addr, sizeof g->address);
+    if (a->ss_family == AF_INET) {
+        memcpy(g->address, mapped, sizeof mapped);
+        memcpy(g->address + sizeof mapped, &((const struct sockaddr_in *)a)->sin_addr, 4);
+    }
+}
+
+struct span admission_address(const struct admission_guest *g, char *room, size_t n)
+{
+    if (g->local ||
+        inet_ntop(is_ipv4(g) ? AF_INET : AF_INET6, g->address + (is_ipv4(g) ? sizeof mapped : 0),
+                  room, (socklen_t)n) == NULL)
+        return SPAN("");
+    return span_of(room);
+}
+
+bool admission_same_source(const struct admission_guest *a, const struct admission_guest *b)
+{
+    const bool ipv4 = is_ipv4(a);
+
+    return !a->local && !b->local && ipv4 == is_ipv4(b) &&
+           memcmp(a->address, b->address, ipv4 ? sizeof a->address : IPV6_SOURCE) == 0;
+}
+
+enum admission_verdict admission_ask(const struct admission *a, const struct admission_guest *guest,
+                                     uint64_t most, uint64_t most_per_source)
+{
+    uint64_t all = 0, same = 0;
+
+    for (size_t i = 0; i < a->n; i++) {
+        if (a->seat[i].guest.socket != guest->socket)
+            continue;
+        all++;
+        same += admission_same_source(&a->seat[i].guest, guest);
+    }
+    if (all >= most || a->n == a->cap)
+        return ADMISSION_FULL;
+    if (most_per_source > 0 && same >= most_per_source)
+        return ADMISSION_SOURCE_FULL;
+    return ADMISSION_OPEN;
+}
+
+void admission_enter(struct admission *a, const struct admission_guest *guest, pid_t pid)
+{
+    a->seat[a->n++] = (struct admission_seat){.pid = pid, .guest = *guest};
+}
+
+bool admission_leave(struct admission *a, pid_t pid, struct admission_guest *out)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        if (a->seat[i].pid != pid)
+            continue;
+        *out = a->seat[i].guest;
+        a->seat[i] = a->seat[--a->n];
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,69 @@
+#include "status.h"
+
+#include "io/clock.h"
+
+void status_open(struct status *s, const struct record *r, const struct title *title)
+{
+    *s = (struct status){
+        .record = r, .title = title, .notify = {.fd = -1}, .next = clock_now() + STATUS_INTERVAL};
+    if (title == NULL)
+        notify_open(&s->notify);
+}
+
+static const char *phase_name(const struct smtp_session *session)
+{
+    switch (session->phase) {
+    case SMTP_CONNECTED:
+        return "connected";
+    case SMTP_GREETED:
+        return "greeted";
+    case SMTP_MAIL:
+        return "mail";
+    default:
+        return "rcpt";
+    }
+}
+
+static void describe(const struct status *s, const char *doing, struct text *out)
+{
+    const struct record *r = s->record;
+
+    text_add(out, r->peer->address.n > 0 ? r->peer->address : SPAN("local"));
+    text_addc(out, ' ');
+    text_adds(out, doing != NULL ? doing : phase_name(r->session));
+    text_adds(out, ", commands ");
+    text_addn(out, r->session->commands, 1);
+    text_adds(out, ", messages ");
+    text_addn(out, r->session->messages, 1);
+    text_adds(out, ", refusals ");
+    text_addn(out, r->refusals, 1);
+}
+
+void status_show(struct status *s, const char *doing)
+{
+    char room[256];
+    struct text t = TEXT(room);
+
+    if (s->title != NULL) {
+        text_adds(&t, "smtpin: ");
+        describe(s, doing, &t);
+        title_show(s->title, text_span(&t));
+    } else if (s->notify.fd >= 0 && clock_now() >= s->next) {
+        status_tell(s, doing);
+    }
+}
+
+void status_tell(struct status *s, const char *doing)
+{
+    char room[256];
+    struct text t = TEXT(room);
+
+    if (s->title != NULL) {
+        status_show(s, doing);
+    } else if (s->notify.fd >= 0) {
+        text_adds(&t, "STATUS=");
+        describe(s, doing, &t);
+        notify_send(&s->notify, text_span(&t));
+        s->next = clock_now() + STATUS_INTERVAL;
+    }
+}

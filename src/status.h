@@ -1,0 +1,26 @@
+/* What a session looks like from outside while it lives: a line for systemctl status, where systemd
+ * started this process for it; the process's title, where a listening smtpin did. */
+#ifndef SMTPIN_STATUS_H
+#define SMTPIN_STATUS_H
+
+#include "io/title.h"
+#include "outside/notify.h"
+#include "record.h"
+
+struct status {
+    const struct record *record;
+    const struct title *title; /* NULL: not this process's to change */
+    struct notify notify;
+    uint64_t next; /* clock_now from when on the manager hears of news */
+};
+
+/* A session that goes by in less than a second costs the manager nothing. */
+enum { STATUS_INTERVAL = 1000 };
+
+void status_open(struct status *s, const struct record *r, const struct title *title);
+/* After each step. `doing`: NULL, or what the session is about that is no phase of the protocol. */
+void status_show(struct status *s, const char *doing);
+/* The same, to the manager too: for what may last. */
+void status_tell(struct status *s, const char *doing);
+
+#endif

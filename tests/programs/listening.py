@@ -1,0 +1,342 @@
+"""Listening mode: sockets passed as sd_listen_fds(3) has them or as inetd's "wait", a process for each connection."""
+import contextlib, fcntl, smtplib, struct, threading
+from harness import *
+
+directory, deliver = taker()
+ROOT = os.geteuid() == 0
+
+
+class Parent:
+    """smtpin with listening sockets; `sockets` is a list of (name, socket)."""
+
+    def __init__(self, sockets, settings=None, conf="", wait=False, wrong=(), notify=False, env=None):
+        self.sockets = sockets
+        self.conf = write(f"listen{time.monotonic_ns()}.conf", "", 0o644)
+        self.configure(conf)
+        self.log = open(self.conf + ".log", "w+b")
+        os.chmod(self.conf + ".log", 0o666)
+        self.environment = {"PATH": os.environ["PATH"], **(env or {})}
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+            if name in os.environ: self.environment[name] = os.environ[name]
+        self.notified = None
+        if notify:
+            self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self.notified.bind(self.conf + ".notify")
+            os.chmod(self.conf + ".notify", 0o666)
+            self.notified.settimeout(10)
+            self.environment["NOTIFY_SOCKET"] = self.conf + ".notify"
+        a = [SMTPIN, "-f", self.conf]
+        for k, v in {"log": "stderr", **(settings or {})}.items(): a += ["-o", f"{k}={v}"]
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.dup2(self.log.fileno(), 2)
+                if wait:
+                    s = sockets[0][1].fileno()
+                    os.dup2(s, 0); os.dup2(s, 1)
+                    if wait == "stderr": os.dup2(s, 2)
+                else:
+                    high = [fcntl.fcntl(s.fileno(), fcntl.F_DUPFD, 200) for s in [s for _, s in sockets] + list(wrong)]
+                    for i, fd in enumerate(high): os.dup2(fd, 3 + i, inheritable=True)
+                    null = os.open("/dev/null", os.O_RDWR)
+                    os.dup2(null, 0); os.dup2(null, 1)
+                    self.environment["LISTEN_FDS"] = str(len(high))
+                    self.environment["LISTEN_PID"] = str(os.getpid())
+                    self.environment["LISTEN_FDNAMES"] = ":".join([n for n, _ in sockets] + ["wrong"] * len(wrong))
+                os.execve(SMTPIN, a, self.environment)
+            finally:
+                os._exit(127)
+
+    def configure(self, text):
+        with open(self.conf, "w") as f:
+            f.write("hostname = mx.example.org\ndomains = example.org\n" + text)
+
+    def said(self):
+        return open(self.log.name, "rb").read().decode(errors="replace")
+
+    def wait_said(self, text, seconds=10, times=1):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.said().count(text) >= times: return True
+            time.sleep(0.02)
+        return False
+
+    def children(self):
+        out = subprocess.run(["ps", "-o", "pid=,stat=", "--ppid", str(self.pid)], capture_output=True, text=True).stdout
+        return [(int(l.split()[0]), l.split()[1]) for l in out.splitlines()]
+
+    def hup(self):
+        os.kill(self.pid, signal.SIGHUP)
+
+    def end(self, sig=signal.SIGTERM, seconds=20):
+        with contextlib.suppress(ProcessLookupError): os.kill(self.pid, sig)
+        return self.wait(seconds)
+
+    def wait(self, seconds=20):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid: return os.waitstatus_to_exitcode(status)
+            time.sleep(0.02)
+        os.kill(self.pid, signal.SIGKILL); os.waitpid(self.pid, 0)
+        return "did not end"
+
+
+def tcp(address="127.0.0.1", family=socket.AF_INET, dual=False):
+    s = socket.socket(family, socket.SOCK_STREAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
+    s.bind((address, 0)); s.listen(1024)
+    return s
+
+
+def connect(listener, source=None):
+    if listener.family == socket.AF_UNIX:
+        c = socket.socket(socket.AF_UNIX); c.settimeout(20); c.connect(listener.getsockname())
+        return c
+    host, port = listener.getsockname()[:2]
+    host = {"::": "127.0.0.1", "0.0.0.0": "127.0.0.1"}.get(host, host)
+    return socket.create_connection((host, port), timeout=20, source_address=(source, 0) if source else None)
+
+
+def say(c, line, n=1):
+    c.sendall(line.encode() + b"\r\n" if isinstance(line, str) else line)
+    return [read_reply(c) for _ in range(n)][-1].decode()
+
+
+def hello(listener, source=None):
+    c = connect(listener, source)
+    return c, read_reply(c).decode()
+
+
+def in_data(c):
+    c.sendall(ENVELOPE.split(b"DATA")[0])
+    [read_one(c) for _ in range(3)]
+    return say(c, "DATA")
+
+
+# Several sockets, each with its settings.
+unix = socket.socket(socket.AF_UNIX); unix.bind(os.path.join(TMP, "lmtp.sock")); unix.listen(64)
+os.chmod(os.path.join(TMP, "lmtp.sock"), 0o777)
+smtp, other = tcp("::", socket.AF_INET6, dual=True), tcp()
+p = Parent([("smtp", smtp), ("submission", other), ("lmtp", unix)], {"deliver": deliver},
+           "[submission]\nhostname = submit.example.org\nhelo_required = yes\n[lmtp]\nmax_message_size = 64K\n")
+c, greeting = hello(smtp); equal(greeting, "220 mx.example.org ESMTP smtpin\r\n", "a socket without a section")
+ok(say(c, "MAIL FROM:<a@example.com>").startswith("250"), "and its settings"); c.close()
+c, greeting = hello(other); equal(greeting, "220 submit.example.org ESMTP smtpin\r\n", "a socket with a section")
+ok(say(c, "MAIL FROM:<a@example.com>").startswith("503"), "and its settings"); c.close()
+c, greeting = hello(unix); equal(greeting, "220 mx.example.org LMTP smtpin\r\n", "a unix socket named lmtp speaks LMTP")
+ok("SIZE 65536" in say(c, "LHLO x"), "and has its own section"); c.close()
+clear(directory)
+with smtplib.SMTP("127.0.0.1", smtp.getsockname()[1], timeout=20) as s:
+    for i in range(3): s.sendmail("a@example.com", ["b@example.org"], b"Subject: x\r\n\r\ny\r\n")
+ok(len(messages(directory)) == 3 and all(b"([127.0.0.1])" in m for m in messages(directory)), "mail by smtplib; a mapped IPv4 peer is shown as IPv4", messages(directory))
+clear(directory)
+with smtplib.SMTP("::1", smtp.getsockname()[1], timeout=20) as s: s.sendmail("a@example.com", ["b@example.org"], b"x\r\n")
+ok(b"([IPv6:::1])" in (messages(directory) or [b""])[0], "an IPv6 peer", messages(directory))
+clear(directory)
+class Local(smtplib.LMTP):
+    def _get_socket(self, host, port, timeout): return connect(unix)
+with Local("lmtp") as s: s.sendmail("a@example.com", ["b@example.org"], b"x\r\n")
+ok(b"with LMTP" in (messages(directory) or [b""])[0], "mail over the unix socket", messages(directory))
+env = [n for n in os.listdir(directory) if n.endswith(".env")]
+ok("LISTEN_" not in open(os.path.join(directory, env[0])).read(), "the command hears nothing of the listeners")
+ok(p.wait_said("session ") and "socket=smtp" in p.said() and "socket=lmtp" in p.said(), "records name the socket", p.said())
+
+# What a child holds.
+c, _ = hello(smtp)
+child = p.children()[0][0]
+fds = os.listdir(f"/proc/{child}/fd")
+listening = {l.split()[9] for n in ("tcp", "tcp6") for l in open(f"/proc/net/{n}").read().splitlines()[1:] if l.split()[3] == "0A"}
+held = [os.readlink(f"/proc/{child}/fd/{n}") for n in fds] if os.access(f"/proc/{child}/fd/0", os.R_OK) else []
+ok(not any(h.startswith("socket:[") and h[8:-1] in listening for h in held), "a child holds no listening socket", held)
+ok(len(held) <= 6, "and little else", held)
+title = open(f"/proc/{child}/cmdline").read().split("\0")[0]
+equal(title, "smtpin: 127.0.0.1 connected, commands 0, messages 0, refusals 0", "its title says whose session it is")
+say(c, "EHLO x"); say(c, "MAIL FROM:<a@example.com>"); say(c, "RCPT TO:<b@elsewhere.example>"); say(c, "RCPT TO:<b@example.org>")
+time.sleep(0.1)
+equal(open(f"/proc/{child}/cmdline").read().split("\0")[0], "smtpin: 127.0.0.1 rcpt, commands 4, messages 0, refusals 1", "and how far it has come")
+
+# A crash is a record and nothing more.
+os.kill(child, signal.SIGSEGV)
+ok(p.wait_said("crash process=%d signal=11" % child) and "client_address=127.0.0.1" in p.said().split("crash")[1].split("\n")[0], "a child's crash is a record", p.said())
+c.close()
+c, greeting = hello(smtp); ok(greeting.startswith("220"), "and nothing more"); c.close()
+
+# Many, one after the other: none is left.
+for i in range(200):
+    c, greeting = hello(other)
+    if not greeting.startswith("220"): break
+    if i % 2: c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    c.close()
+end = time.monotonic() + 10
+while p.children() and time.monotonic() < end: time.sleep(0.05)
+equal(p.children(), [], "200 connections: no process is left, no zombie")
+
+# The parent reads nothing of the client's.
+if have("strace") and not SANITIZED:
+    trace = os.path.join(TMP, "parent.strace")
+    st = subprocess.Popen(["strace", "-o", trace, "-p", str(p.pid)], stderr=subprocess.PIPE)
+    st.stderr.readline()
+    with smtplib.SMTP("127.0.0.1", other.getsockname()[1], timeout=20) as s: s.helo("x"); s.sendmail("a@example.com", ["b@example.org"], b"x\r\n")
+    time.sleep(0.3); st.terminate(); st.wait(10)
+    own = [n for n in os.listdir(f"/proc/{p.pid}/fd") if os.readlink(f"/proc/{p.pid}/fd/{n}") == "anon_inode:[signalfd]"]
+    calls = [l for l in open(trace) if l.split("(")[0] in ("read", "recvfrom", "recvmsg", "readv", "recvmmsg")]
+    text = open(trace).read()
+    ok("accept4(" in text and calls and all(l.split("(")[1].split(",")[0] in own for l in calls), "the parent reads only its own signals", text)
+else:
+    skip("the parent reads only its own signals", "no strace, or sanitized")
+equal(p.end(), 0, "SIGTERM without sessions: it ends at once")
+
+# Limits.
+p = Parent([("smtp", smtp), ("submission", other)], {"deliver": deliver},
+           "max_connections = 6\nmax_connections_per_source = 3\n[submission]\nmax_connections = 20\nmax_connections_per_source = 0\n")
+held = [hello(smtp) for _ in range(3)]
+ok(all(g.startswith("220") for _, g in held), "three of a source are served")
+start = time.monotonic()
+c, greeting = hello(smtp)
+equal(greeting, "421 mx.example.org Too many connections from your network, try later\r\n", "max_connections_per_source: 421")
+ok(time.monotonic() - start < 5 and c.recv(10) == b"", "at once, and the connection is closed")
+held += [hello(smtp, "127.0.0.2") for _ in range(3)]
+ok(all(g.startswith("220") for _, g in held), "another source is served")
+equal(hello(smtp, "127.0.0.3")[1], "421 mx.example.org Too many connections, try later\r\n", "max_connections: 421")
+more = [hello(other) for _ in range(12)]
+ok(all(g.startswith("220") for _, g in more), "another socket has limits of its own")
+ok(p.wait_said("rule=max_connections_per_source") and p.wait_said("rule=max_connections "), "each refusal has its rule in the log", p.said())
+for _ in range(50): hello(smtp, "127.0.0.3")[0].close()
+time.sleep(1.2)
+lines = [l for l in p.said().splitlines() if "rule=max_connections " in l]
+counted = sum(int(l.split("count=")[1].split()[0]) for l in lines)
+ok(counted == 51 and len(lines) < 10, "a flood of refusals is counted, not written one by one", lines)
+held[0][0].close()
+end = time.monotonic() + 5
+greeting = ""
+while not greeting.startswith("220") and time.monotonic() < end: time.sleep(0.05); c, greeting = hello(smtp)
+ok(greeting.startswith("220"), "who leaves makes room")
+for c, _ in held + more: c.close()
+p.end()
+
+# SIGHUP.
+p = Parent([("smtp", smtp)], {}, f"deliver = {deliver}\n", notify=True)
+news = lambda: p.notified.recv(4096).decode()
+first = news()
+ok(first.startswith("READY=1\nSTATUS=0 connections"), "sd_notify: READY=1 and a status", first)
+old, _ = hello(smtp)
+status = news()
+ok(status.startswith("STATUS=1 connections now, 1 accepted, 0 refused"), "sd_notify: status", status)
+p.configure(f"hostname = new.example.org\ndeliver = {deliver}\n"); p.hup()
+ok(p.wait_said("service event=reloaded"), "SIGHUP: the configuration is read anew", p.said())
+said = [news(), news()]
+ok(said[0].startswith("RELOADING=1\nMONOTONIC_USEC=") and said[1].startswith("READY=1"), "sd_notify: RELOADING, READY", said)
+c, greeting = hello(smtp); ok("new.example.org" in greeting, "new connections have it", greeting); c.close()
+ok("mx.example.org" in say(old, "EHLO x"), "a session that runs keeps the one it has")
+for what, text in (("a mistake", "nonsense\n"), ("a program that is not there", "deliver = /nonexistent/program\n"), ("a mistake in another section", "[x]\nmax_errors = 0\n")):
+    before = p.said().count("event=kept")
+    p.configure("hostname = wrong.example.org\n" + text)
+    p.hup()
+    ok(p.wait_said("event=kept", times=before + 1), f"SIGHUP with {what}: kept", p.said())
+    c, greeting = hello(smtp); ok("new.example.org" in greeting, "the old one stays in force", greeting); c.close()
+os.unlink(p.conf); before = p.said().count("event=kept"); p.hup()
+ok(p.wait_said("event=kept", times=before + 1), "SIGHUP with no file: kept", p.said())
+
+# SIGTERM.
+idle, _ = hello(smtp); say(idle, "EHLO x")
+sending, _ = hello(smtp)
+ok(in_data(sending).startswith("354"), "a client in DATA")
+sending.sendall(b"Subject: half\r\n")
+clear(directory)
+time.sleep(0.2)
+os.kill(p.pid, signal.SIGTERM)
+equal(read_reply(idle), b"421 4.3.2 new.example.org Service shutting down; closing connection\r\n", "SIGTERM between commands: 421")
+equal(idle.recv(10), b"", "and the end")
+time.sleep(0.3)
+sending.sendall(b"\r\nrest\r\n.\r\n")
+ok(read_one(sending).startswith("250"), "a message that was being sent comes to its end: 250")
+ok(read_one(sending).startswith("421"), "then 421")
+old.close(); sending.close()
+equal(p.wait(), 0, "the parent ends after its sessions")
+equal(len(messages(directory)), 1, "the message is there once")
+ok(p.wait_said("event=stopping") and p.wait_said("event=stopped"), "both are in the log", p.said())
+
+# A delivery that runs is never cut; a message that never ends is.
+slow = write("slow", f"#!/bin/sh\ntouch {directory}/started\nsleep 2\ncat >{directory}/slow.part && mv {directory}/slow.part {directory}/slow.msg\n")
+p = Parent([("smtp", smtp)], {"deliver": slow}, "drain_timeout = 1s\n")
+clear(directory)
+c, _ = hello(smtp); in_data(c); c.sendall(b"x\r\n.\r\n")
+never, _ = hello(smtp); in_data(never); never.sendall(b"x\r\n")
+end = time.monotonic() + 10
+while not os.path.exists(directory + "/started") and time.monotonic() < end: time.sleep(0.02)
+start = time.monotonic()
+os.kill(p.pid, signal.SIGTERM)
+ok(read_one(c).startswith("250"), "SIGTERM while the command runs: it runs to its end, 250")
+ok(read_one(never).startswith("421"), "drain_timeout: a message that does not come to its end is given up")
+equal(p.wait(), 0, "then the parent ends")
+ok(1 < time.monotonic() - start < 10, "in time")
+equal(len(messages(directory)), 1, "one message, not two")
+c.close(); never.close()
+spare = tcp(); port = spare.getsockname()[1]
+p = Parent([("smtp", spare)], {"deliver": deliver}); spare.close()
+c = socket.create_connection(("127.0.0.1", port), timeout=20); read_reply(c); in_data(c)
+os.kill(p.pid, signal.SIGTERM); p.wait_said("event=stopping")
+refused = False
+try: socket.create_connection(("127.0.0.1", port), timeout=5).close()
+except ConnectionRefusedError: refused = True
+ok(refused, "while it ends, nobody listens")
+c.sendall(b".\r\n"); ok(read_one(c).startswith("250"), "and the last session is served"); c.close(); p.wait()
+
+# Idle.
+p = Parent([("smtp", smtp)], {"deliver": deliver, "listen_idle": "500ms"})
+c, _ = hello(smtp); time.sleep(0.8)
+ok(say(c, "NOOP").startswith("250"), "a session keeps it from being idle"); c.close()
+start = time.monotonic()
+equal(p.wait(), 0, "listen_idle: it ends by itself")
+ok("event=idle" in p.said(), "and says so", p.said())
+
+# A configuration that is wrong at the start.
+p = Parent([("smtp", smtp)], {"deliver": deliver}, "nonsense\n")
+equal(hello(smtp)[1], "421 mx.example.org Service not available; closing connection\r\n", "a mistake at the start: 421")
+equal(p.said().count("no '=' behind the key"), 1, "and why, once")
+p.configure(""); p.hup(); p.wait_said("event=reloaded")
+ok(hello(smtp)[1].startswith("220"), "SIGHUP with the mistake mended")
+p.end()
+
+# What is passed beside listeners.
+one, two = socket.socketpair()
+p = Parent([("smtp", smtp), ("submission", other)], {"deliver": deliver}, wrong=[one])
+ok(hello(smtp)[1].startswith("220") and hello(other)[1].startswith("220"), "a socket that does not listen among others: they are served")
+ok("does not listen" in p.said(), "and it is in the log", p.said())
+p.end()
+one.close(); two.close()
+
+# inetd's "wait".
+for stderr in (True, "stderr"):
+    p = Parent([("", smtp)], {"deliver": deliver, "listen_idle": "1s", "log": "auto" if stderr == "stderr" else "stderr", "socket": "lmtp"}, wait=stderr)
+    clear(directory)
+    c, greeting = hello(smtp)
+    ok("LMTP" in greeting, "inetd's wait: -o socket names it", greeting); say(c, "QUIT"); c.close()
+    equal(p.wait(), 0, "it ends when idle")
+if ROOT:
+    who = write("who", f"#!/bin/sh\nid -u >{directory}/uid\n")
+    p = Parent([("smtp", smtp)], {"deliver": who, "user": "nobody"})
+    clear(directory)
+    c, _ = hello(smtp); in_data(c); c.sendall(b".\r\n"); read_one(c); c.close()
+    equal(open(directory + "/uid").read().strip(), "65534", "user =, in listening mode")
+    ok("\nUid:\t65534\t65534\t65534" in open(f"/proc/{p.pid}/status").read(), "the parent too has dropped root")
+    p.end()
+else:
+    skip("user =, in listening mode", "needs root")
+
+# Many at once.
+p = Parent([("smtp", smtp)], {"deliver": deliver, "max_connections_per_source": "0"})
+clear(directory)
+results = []
+def many():
+    for _ in range(5):
+        with smtplib.SMTP("127.0.0.1", smtp.getsockname()[1], timeout=60) as s: s.sendmail("a@example.com", ["b@example.org"], b"x\r\n")
+        results.append(1)
+threads = [threading.Thread(target=many) for _ in range(20)]
+for t in threads: t.start()
+for t in threads: t.join(120)
+equal((len(results), len(messages(directory))), (100, 100), "twenty clients at once, a hundred messages")
+p.end()
+done()

@@ -1,0 +1,94 @@
+"""A session that is asked to end (SIGTERM), and what the service manager sees of one."""
+from harness import *
+
+directory, deliver = taker()
+
+
+def begin(settings=None, **more):
+    clear(directory)
+    p, ours = session({"deliver": deliver, "log": "none", **(settings or {})}, **more)
+    read_one(ours)
+    return p, ours
+
+
+def in_data(c):
+    c.sendall(ENVELOPE)
+    return [read_one(c) for _ in range(4)][-1]
+
+
+p, ours = begin()
+ours.sendall(b"EHLO x\r\nMAIL FROM:<a@example.com>\r\n"); read_one(ours); read_one(ours)
+p.terminate()
+equal(read_one(ours), "421 4.3.2 mx.example.org Service shutting down; closing connection", "SIGTERM between commands: 421 (RFC 5321 3.8)")
+equal((ours.recv(10), p.wait(20)), (b"", 0), "and the session ends, with exit status 0"); ours.close()
+
+p, ours = begin()
+ours.sendall(b"NOO"); time.sleep(0.2); p.terminate()
+ok(read_one(ours).startswith("421"), "in the middle of a command line: 421"); equal(p.wait(20), 0, "and it ends"); ours.close()
+
+p, ours = begin()
+in_data(ours); ours.sendall(b"Subject: half\r\n"); time.sleep(0.2); p.terminate(); time.sleep(0.2)
+ours.sendall(b"\r\nrest\r\n.\r\nNOOP\r\n")
+ok(read_one(ours).startswith("250"), "in the middle of a message: it may come to its end, 250")
+ok(read_one(ours)[:3] in ("250", "421"), "then the next command is answered")
+p.wait(20); equal(len(messages(directory)), 1, "the message is there once"); ours.close()
+
+p, ours = begin({"drain_timeout": "500ms"})
+in_data(ours); ours.sendall(b"half\r\n"); p.terminate(); start = time.monotonic()
+ok(read_one(ours).startswith("421"), "a message that does not come to its end: 421 after drain_timeout")
+ok(0.3 < time.monotonic() - start < 10 and p.wait(20) == 0 and not messages(directory), "and nothing is delivered"); ours.close()
+
+slow = write("slow", f"#!/bin/sh\ntouch {directory}/started; sleep 1; cat >{directory}/s.part && mv {directory}/s.part {directory}/s.msg\n")
+for name, data, count in (("one", b".\r\n", 1), ("with the next message behind it", b".\r\nMAIL FROM:<x@example.com>\r\nRCPT TO:<b@example.org>\r\n", 1)):
+    p, ours = begin({"deliver": slow})
+    in_data(ours); ours.sendall(data)
+    end = time.monotonic() + 10
+    while not os.path.exists(directory + "/started") and time.monotonic() < end: time.sleep(0.02)
+    for _ in range(3): p.terminate(); time.sleep(0.05)
+    ok(read_one(ours).startswith("250"), f"while the command runs ({name}): it is not cut, 250")
+    p.wait(20); equal(len(messages(directory)), count, f"and stored once ({name})"); ours.close()
+
+p = subprocess.Popen(arguments({"deliver": deliver, "log": "none"}), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+p.stdout.readline(); p.terminate()
+ok(p.stdout.readline().startswith(b"421 ") and p.wait(20) == 0, "on a pipe: 421 too"); p.stdin.close(); p.stdout.close()
+
+p, ours = begin({"log": "stderr"}, stderr=subprocess.PIPE)
+p.terminate(); read_one(ours); err = p.communicate(timeout=20)[1]
+ok(b"rule=shutdown" in err and b"end=shutdown" in err, "the log says why", err); ours.close()
+
+# Beside the message's end, a SIGTERM at any moment: never more than one copy, never a 250 without one.
+wrong = []
+for i in range(40):
+    p, ours = begin()
+    in_data(ours); ours.sendall(b"x\r\n.\r\n"); time.sleep(i * 0.0004); p.terminate()
+    said = read_all(ours).decode(); p.wait(20); ours.close()
+    if (said.startswith("250"), len(messages(directory))) not in ((True, 1), (False, 0)): wrong.append((i, said, messages(directory)))
+equal(wrong, [], "SIGTERM around the end of a message: 250 where it is stored, once")
+
+# What the manager sees.
+manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+manager.bind(TMP + "/notify"); manager.settimeout(10)
+env = {**os.environ, "NOTIFY_SOCKET": TMP + "/notify", "REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "4000"}
+p, ours = begin(env=env)
+ours.sendall(b"EHLO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<x@elsewhere.example>\r\nRCPT TO:<b@example.org>\r\n"); [read_one(ours) for _ in range(4)]
+equal(manager.recv(4096), b"STATUS=192.0.2.1 rcpt, commands 4, messages 0, refusals 1", "STATUS= of a client that keeps us waiting: who, how far, counts")
+ours.sendall(b"DATA\r\nx\r\n"); read_one(ours)
+equal(manager.recv(4096), b"STATUS=192.0.2.1 data, commands 5, messages 0, refusals 1", "in the middle of a message")
+ours.sendall(b".\r\n"); read_one(ours)
+said = [manager.recv(4096)]
+while b"delivering" not in said[-1] and len(said) < 5: said.append(manager.recv(4096))
+ok(b"192.0.2.1 delivering, commands 5, messages 0, refusals 1" in said[-1], "while the command runs", said)
+ours.close(); p.wait(20)
+manager.settimeout(0.3)
+try:
+    while True: manager.recv(4096)
+except TimeoutError: pass
+pipe(b"EHLO x\r\nQUIT\r\n", {"log": "none"}, env=env)
+try: said = manager.recv(4096)
+except TimeoutError: said = None
+equal(said, None, "a session that is over at once says nothing to the manager")
+for bad in ("", "x", "/nonexistent", "@", "/" + "x" * 200):
+    out, err, status = pipe(mail(), {"deliver": deliver, "log": "none"}, env={**os.environ, "NOTIFY_SOCKET": bad})
+    if not ok(final_reply(out).startswith("250") and status == 0, f"NOTIFY_SOCKET={bad[:20]}: no harm", (out, err)): break
+manager.close()
+done()
