@@ -29,14 +29,15 @@ struct arguments {
     const char *file;
     const char *override[OVERRIDES_MAX];
     size_t overrides;
-    bool check, explain;
+    bool check, explain, listen;
     const char *client; /* --client */
     const char *wrong;  /* an argument that is none */
     struct explain_question question;
 };
 
 static const char usage[] =
-    "usage: smtpin [-f FILE] [-o KEY=VALUE]... [--lmtp] [--check | --version | --help]\n"
+    "usage: smtpin [-f FILE] [-o KEY=VALUE]... [--lmtp] [--listen]\n"
+    "              [--check | --version | --help]\n"
     "       smtpin [-f FILE] [-o KEY=VALUE]... --explain [--client ADDRESS] [--helo NAME]\n"
     "              [--size OCTETS] [--json] [--sender ADDRESS] --recipient ADDRESS...\n"
     "Speaks SMTP on descriptors 0 and 1, for a super-server that has accepted a connection; given\n"
@@ -44,6 +45,7 @@ static const char usage[] =
     "  -f FILE       the configuration, instead of " SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf\n"
     "  -o KEY=VALUE  a setting over those of the file\n"
     "  --lmtp        speak LMTP: -o protocol=lmtp\n"
+    "  --listen      end, with 64, unless listening sockets were passed\n"
     "  --check       say what is wrong with the configuration; exit 0 or 78\n"
     "  --explain     say what would happen to a message, and by which rule; exit 0 or 1\n"
     "Manuals: smtpin(8), smtpin.conf(5), smtpin-delivery(7), smtpin-maildir(1)\n";
@@ -82,6 +84,8 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
             a->check = true;
         } else if (strcmp(argv[i], "--explain") == 0) {
             a->explain = true;
+        } else if (strcmp(argv[i], "--listen") == 0) {
+            a->listen = true;
         } else if (strcmp(argv[i], "--json") == 0) {
             a->question.json = true;
         } else if (i + 1 < argc && explain_option(a, argv[i], argv[i + 1])) {
@@ -234,6 +238,10 @@ static int run(const struct arguments *a, struct memory *m, char **argv)
         record_mistake(&log, "setup", 0, SPAN(""), s.wrong);
     if (s.listeners > 0)
         return listen_and_serve(a, m, &s, &log, argv);
+    if (a->listen) {
+        record_mistake(&log, "setup", 0, SPAN("--listen"), "no listening socket was passed");
+        return EXIT_USAGE;
+    }
     connection.in = s.in;
     connection.out = s.out;
     connection.stop = s.stop;

@@ -8,7 +8,8 @@ skip() { echo "ok - $1 # SKIP $2"; }
 ok $? "meson install" "$work/log"
 cd "$work/root" 2>/dev/null || exit 1
 for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-replay usr/lib/systemd/system/smtpin.socket \
-    usr/lib/systemd/system/smtpin@.service usr/lib/systemd/system/smtpin.slice usr/lib/sysusers.d/smtpin.conf \
+    usr/lib/systemd/system/smtpin@.service usr/lib/systemd/system/smtpin-lmtp@.service usr/lib/systemd/system/smtpin-lmtp.socket \
+    usr/lib/systemd/system/smtpin.service usr/lib/systemd/system/smtpin.slice usr/lib/sysusers.d/smtpin.conf \
     usr/lib/tmpfiles.d/smtpin.conf usr/lib/systemd/catalog/smtpin.catalog usr/share/doc/smtpin/smtpin.conf \
     usr/share/doc/smtpin/inetd.conf usr/share/man/man8/smtpin.8 usr/share/man/man5/smtpin.conf.5 \
     usr/share/man/man7/smtpin-delivery.7 usr/share/man/man1/smtpin-maildir.1; do
@@ -30,11 +31,20 @@ done >"$work/macros"
 if command -v systemd-analyze >/dev/null; then
     mkdir "$work/units"
     cp usr/lib/systemd/system/* "$work/units"
-    sed -i "s|^ExecStart=/usr|ExecStart=$work/root/usr|" "$work/units/smtpin@.service"
-    sed 's/^User=.*/User=daemon/' "$work/units/smtpin@.service" >"$work/units/smtpin@0.service"
-    systemd-analyze verify "$work/units/smtpin.socket" "$work/units/smtpin@0.service" "$work/units/smtpin.slice" 2>&1 |
+    sed -i "s|^ExecStart=/usr|ExecStart=$work/root/usr|; s/^User=.*/User=daemon/" "$work"/units/*.service
+    for u in smtpin smtpin-lmtp; do cp "$work/units/$u@.service" "$work/units/$u@0.service"; done
+    (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin@0.service ./smtpin-lmtp@0.service ./smtpin.service ./smtpin.slice) 2>&1 |
         grep -i smtpin | grep -v 'man smtpin' >"$work/verify"
-    [ ! -s "$work/verify" ]; ok $? "systemd-analyze verify" "$work/verify"
+    [ ! -s "$work/verify" ]; ok $? "systemd-analyze verify, every unit" "$work/verify"
+    # Each drop-in beside what it is for, listening too.
+    for d in listen-smtpin:smtpin.socket listen-smtpin-lmtp:smtpin-lmtp.socket virtual-mail:smtpin@.service network-program:smtpin.service system-users:smtpin@.service; do
+        mkdir -p "$work/units/${d#*:}.d" && cp "usr/share/doc/smtpin/drop-ins/${d%:*}.conf" "$work/units/${d#*:}.d/"
+    done
+    sed -i 's/^User=.*/User=daemon/' "$work"/units/*.d/virtual-mail.conf
+    (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin@0.service ./smtpin.service) 2>&1 |
+        grep -i smtpin | grep -v 'man smtpin' >"$work/verify"
+    [ ! -s "$work/verify" ]; ok $? "systemd-analyze verify, with the drop-ins" "$work/verify"
+    rm -rf "$work"/units/*.d
     score=$(systemd-analyze security --offline=true "$work/units/smtpin@0.service" 2>"$work/security.err" | sed -n 's/.*exposure level for .*: \([0-9.]*\) .*/\1/p')
     echo "# exposure $score"
     awk -v s="$score" 'BEGIN {exit !(s != "" && s <= 0.3)}'; ok $? "systemd-analyze security: $score" "$work/security.err"

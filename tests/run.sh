@@ -13,7 +13,8 @@ trap 'exit 143' TERM INT HUP
 
 packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev clang clang-tidy clang-format
  libclang-rt-14-dev musl-tools systemd procps swaks curl msmtp dovecot-core
- dovecot-lmtpd maildrop procmail mblaze fdm redis-server redis-tools haproxy python3 strace mandoc util-linux"
+ dovecot-lmtpd maildrop procmail mblaze fdm redis-server redis-tools haproxy python3 strace mandoc util-linux
+ socat s6 libevent-2.1-7 libtirpc3 libwrap0 libbsd0 jq"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     missing=
     for p in $packages; do
@@ -28,14 +29,16 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     fi
 fi
 
-# Programs of packages that would take the place of the machine's own mail server: unpacked beside it.
+# Programs of packages that would take the place of the machine's own mail server, or start a service:
+# unpacked beside it. unpack PACKAGE [PLACE]: PLACE is another one's, whose library it is.
 unpack() {
-    [ -d "$work/peers/$1" ] && return
-    mkdir -p "$work/peers/$1" "$work/debs" && (cd "$work/debs" && apt-get download "$1" >/dev/null 2>&1 && dpkg -x "$1"_*.deb "$work/peers/$1")
+    place=$work/peers/${2-$1}
+    mkdir -p "$place" "$work/debs" && (cd "$work/debs" && apt-get download "$1" >/dev/null 2>&1 && dpkg -x "$1"_*.deb "$place")
 }
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    for p in exim4-daemon-light nullmailer mailfront; do unpack $p; done
-    for p in libbg2 libcvm1; do (cd "$work/debs" && apt-get download $p >/dev/null 2>&1 && dpkg -x $p*.deb "$work/peers/mailfront"); done
+if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
+    for p in exim4-daemon-light nullmailer mailfront openbsd-inetd inetutils-inetd xinetd ucspi-tcp ipsvd ucspi-unix fail2ban; do unpack $p; done
+    for p in libbg2 libcvm1; do unpack $p mailfront; done
+    unpack python3-systemd fail2ban
     SMTPIN_PEERS=$work/peers; export SMTPIN_PEERS
 fi
 if ! command -v smtp-source >/dev/null && command -v dpkg >/dev/null && unpack postfix; then
@@ -105,7 +108,11 @@ else echo "ok - static build # SKIP no musl-gcc" | tee -a "$tap"; fi
 tests static sh "$source/tests/static.sh" "$source" "$work/gcc"
 tests install sh "$source/tests/install.sh" "$source" "$work"
 if BIND="$source $work" "$source/tests/systemd/box" true 2>"$work/box"; then
-    BIND="$source $work" tests "a real systemd" "$source/tests/systemd/box" sh "$source/tests/systemd/inside.sh" "$work/install/build"
+    BIND="$source $work"; export BIND
+    tests "a real systemd" "$source/tests/systemd/box" sh "$source/tests/systemd/inside.sh" "$work/install/build"
+    for t in units listening journal; do
+        tests "a real systemd, $t" "$source/tests/systemd/box" python3 -B "$source/tests/systemd/$t.py" "$work/install/build" "$source" "$work/peers"
+    done
 else echo "ok - a real systemd # SKIP $(head -n 1 "$work/box")" | tee -a "$tap"; fi
 
 passed=$(grep -c '^ok' "$tap"); failed=$(grep -c '^not ok' "$tap"); skipped=$(grep -c '^ok.*# SKIP' "$tap")

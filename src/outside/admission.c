@@ -1,43 +1,26 @@
 #include "outside/admission.h"
 
-#include <arpa/inet.h>
-#include <string.h>
+#include "outside/network.h"
 
-static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+#include <string.h>
 
 enum { IPV6_SOURCE = 8 }; /* octets of a /64 */
 
-static bool is_ipv4(const struct admission_guest *g)
-{
-    return memcmp(g->address, mapped, sizeof mapped) == 0;
-}
-
 void admission_place(struct admission_guest *g, const struct sockaddr_storage *a)
 {
-    g->local = a->ss_family != AF_INET && a->ss_family != AF_INET6;
-    memset(g->address, 0, sizeof g->address);
-    if (a->ss_family == AF_INET6)
-        memcpy(g->address, &((const struct sockaddr_in6 *)a)->sin6_addr, sizeof g->address);
-    if (a->ss_family == AF_INET) {
-        memcpy(g->address, mapped, sizeof mapped);
-        memcpy(g->address + sizeof mapped, &((const struct sockaddr_in *)a)->sin_addr, 4);
-    }
+    g->local = !network_of_socket(g->address, a);
 }
 
 struct span admission_address(const struct admission_guest *g, char *room, size_t n)
 {
-    if (g->local ||
-        inet_ntop(is_ipv4(g) ? AF_INET : AF_INET6, g->address + (is_ipv4(g) ? sizeof mapped : 0),
-                  room, (socklen_t)n) == NULL)
-        return SPAN("");
-    return span_of(room);
+    return g->local ? SPAN("") : network_address(g->address, room, n);
 }
 
 bool admission_same_source(const struct admission_guest *a, const struct admission_guest *b)
 {
-    const bool ipv4 = is_ipv4(a);
+    const bool ipv4 = network_is_ipv4(a->address);
 
-    return !a->local && !b->local && ipv4 == is_ipv4(b) &&
+    return !a->local && !b->local && ipv4 == network_is_ipv4(b->address) &&
            memcmp(a->address, b->address, ipv4 ? sizeof a->address : IPV6_SOURCE) == 0;
 }
 

@@ -120,11 +120,24 @@ static void add_body(struct text *out, const struct macro_run *run, const struct
                                                                           : "7BIT");
 }
 
+/* systemd's, and the administrator's: where LoadCredential= has put what only this unit may read.
+ */
+static void add_credentials_directory(struct text *out, const struct macro_run *run,
+                                      const struct smtp_recipient *r)
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+
+    (void)run;
+    (void)r;
+    text_adds(out, directory == NULL ? "" : directory);
+}
+
 struct macro {
     struct span name;
     struct span variable; /* in the environment; empty: none */
     bool per_recipient;
     add_fact *add;
+    bool optional; /* an empty one is no variable */
 };
 
 static const struct macro macros[] = {
@@ -143,6 +156,8 @@ static const struct macro macros[] = {
     {TEXT_OF("client_hostname"), TEXT_OF("CLIENT_HOSTNAME"), false, add_client_hostname},
     {TEXT_OF("client_helo"), TEXT_OF("CLIENT_HELO"), false, add_client_helo},
     {TEXT_OF("client_protocol"), TEXT_OF("CLIENT_PROTOCOL"), false, add_client_protocol},
+    {TEXT_OF("credentials_directory"), TEXT_OF("CREDENTIALS_DIRECTORY"), false,
+     add_credentials_directory, .optional = true},
 };
 
 enum { MACROS = sizeof macros / sizeof *macros };
@@ -301,12 +316,16 @@ char **macro_environment(const struct macro_run *run, struct arena *a)
         return NULL;
     for (size_t i = 0; i < MACROS; i++) {
         struct text t = begin(a);
+        size_t name;
 
         if (macros[i].variable.n == 0 || (macros[i].per_recipient && run->recipients != 1))
             continue;
         text_add(&t, macros[i].variable);
         text_addc(&t, '=');
+        name = t.n;
         macros[i].add(&t, run, run->recipient[0]);
+        if (t.n == name && macros[i].optional)
+            continue;
         if (!add_variable(environment, &n, &t, a))
             return NULL;
     }

@@ -8,9 +8,33 @@
 
 enum { MAPPED_PREFIX = 96 };
 
+static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+bool network_is_ipv4(const unsigned char address[16])
+{
+    return memcmp(address, mapped, sizeof mapped) == 0;
+}
+
+struct span network_address(const unsigned char address[16], char *room, size_t n)
+{
+    const bool ipv4 = network_is_ipv4(address);
+
+    return span_of(inet_ntop(ipv4 ? AF_INET : AF_INET6, address + (ipv4 ? sizeof mapped : 0), room,
+                             (socklen_t)n));
+}
+
+bool network_of_socket(unsigned char address[16], const struct sockaddr_storage *a)
+{
+    memcpy(address, mapped, sizeof mapped);
+    if (a->ss_family == AF_INET)
+        memcpy(address + sizeof mapped, &((const struct sockaddr_in *)a)->sin_addr, 4);
+    else if (a->ss_family == AF_INET6)
+        memcpy(address, &((const struct sockaddr_in6 *)a)->sin6_addr, 16);
+    return a->ss_family == AF_INET || a->ss_family == AF_INET6;
+}
+
 static bool parse_address(struct span text, unsigned char address[16], bool *is_ipv4)
 {
-    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
     char room[INET6_ADDRSTRLEN];
     struct text terminated = TEXT(room);
 

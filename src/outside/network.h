@@ -5,11 +5,19 @@
 
 #include "base/span.h"
 
+#include <sys/socket.h>
+
 struct network {
     unsigned char address[16]; /* IPv4 as ::ffff:a.b.c.d */
     unsigned prefix;           /* 0 to 128 */
 };
 
+/* The address in words, as inet_ntop(3) writes it, in `room` of INET6_ADDRSTRLEN bytes and more;
+ * IPv4 as IPv4. */
+struct span network_address(const unsigned char address[16], char *room, size_t n);
+bool network_is_ipv4(const unsigned char address[16]);
+/* Out of a socket's address; false when it is no network's. */
+bool network_of_socket(unsigned char address[16], const struct sockaddr_storage *a);
 /* False when it is neither; host bits behind the prefix are a mistake too. */
 bool network_parse(struct span text, struct network *out);
 /* Is the address (one without a prefix) in one of the listed networks (apart by blanks and

@@ -10,13 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in ip4;
-    struct sockaddr_in6 ip6;
-    struct sockaddr_storage storage;
-};
-
 /* The super-servers' variables, in pairs; xinetd and inetutils-inetd know no port. */
 static const struct {
     const char *address, *port;
@@ -27,21 +20,17 @@ static const struct {
     {"REMOTE_HOST", NULL},
 };
 
-/* An address from outside as we write it: without brackets, IPv4-mapped IPv6 as IPv4. */
+/* An address from outside, in brackets or not, as inet_ntop(3) writes it; IPv4-mapped IPv6, in
+ * whatever form, as IPv4. */
 static bool take_address(struct peer *p, struct span text)
 {
-    struct text t = TEXT(p->room);
     struct network n;
 
     if (text.n > 1 && text.p[0] == '[' && text.p[text.n - 1] == ']')
         text = span_first(span_from(text, 1), text.n - 2);
-    if (span_starts_nocase(text, SPAN("::ffff:")) && span_find(text, '.') < text.n)
-        text = span_from(text, 7);
-    if (text.n >= sizeof p->room || !network_parse(text, &n))
+    if (!network_parse(text, &n) || n.prefix != 128)
         return false;
-    text_add(&t, text);
-    text_string(&t);
-    p->address = text_span(&t);
+    p->address = network_address(n.address, p->room, sizeof p->room);
     return true;
 }
 
@@ -68,44 +57,42 @@ static bool from_environment(struct peer *p)
     return false;
 }
 
+static unsigned port_of(const struct sockaddr_storage *a)
+{
+    if (a->ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)a)->sin_port);
+    return a->ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)a)->sin6_port) : 0;
+}
+
 static void from_socket(struct peer *p, int fd)
 {
-    union address a = {.any.sa_family = AF_UNSPEC};
+    struct sockaddr_storage a = {.ss_family = AF_UNSPEC};
     socklen_t n = sizeof a;
-    char text[INET6_ADDRSTRLEN] = "";
+    unsigned char address[16];
     struct text port;
-    unsigned number = 0;
 
-    if (getpeername(fd, &a.any, &n) < 0) {
+    if (getpeername(fd, (struct sockaddr *)&a, &n) < 0) {
         p->gone = errno == ENOTCONN;
         return;
     }
-    if (a.any.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &a.ip4.sin_addr, text, sizeof text);
-        number = ntohs(a.ip4.sin_port);
-    } else if (a.any.sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &a.ip6.sin6_addr, text, sizeof text);
-        number = ntohs(a.ip6.sin6_port);
-    }
-    if (text[0] == '\0' || !take_address(p, span_of(text)))
+    if (!network_of_socket(address, &a))
         return;
+    p->address = network_address(address, p->room, sizeof p->room);
     port = (struct text){.p = p->room + p->address.n + 1, .cap = sizeof p->room - p->address.n - 1};
-    text_addn(&port, number, 1);
+    text_addn(&port, port_of(&a), 1);
     p->port = text_span(&port);
 }
 
 unsigned peer_own_port(int fd)
 {
-    const char *said = getenv("TCPLOCALPORT");
-    union address a = {.any.sa_family = AF_UNSPEC};
+    struct sockaddr_storage a = {.ss_family = AF_UNSPEC};
     socklen_t n = sizeof a;
     uint64_t port;
 
-    if (getsockname(fd, &a.any, &n) == 0 && a.any.sa_family == AF_INET)
-        return ntohs(a.ip4.sin_port);
-    if (a.any.sa_family == AF_INET6)
-        return ntohs(a.ip6.sin6_port);
-    return number_parse(span_of(said), 65535, &port) == NUMBER_OK ? (unsigned)port : 0;
+    if (getsockname(fd, (struct sockaddr *)&a, &n) == 0 && port_of(&a) != 0)
+        return port_of(&a);
+    return number_parse(span_of(getenv("TCPLOCALPORT")), 65535, &port) == NUMBER_OK ? (unsigned)port
+                                                                                    : 0;
 }
 
 void peer_find(struct peer *p, int fd, bool environment, const struct config *c)

@@ -50,6 +50,10 @@ equal(sorted(set(got["env"]) - {"LC_CTYPE", "TZ"}),
       sorted("PATH LANG SENDER RECIPIENT LOCAL EXTENSION DOMAIN RECIPIENT_COUNT CLIENT_ADDRESS CLIENT_PORT "
              "CLIENT_HOSTNAME CLIENT_HELO CLIENT_PROTOCOL SMTPIN_ID SMTPIN_SIZE SMTPIN_BODY SMTPIN_DIGEST".split()),
       "its environment is built from nothing")
+creds = write("creds", f"#!/bin/sh\nprintf '%s|%s\\n' \"$1\" \"${{CREDENTIALS_DIRECTORY-unset}}\" >{TMP}/creds.out\n")
+for env, expected in (({"CREDENTIALS_DIRECTORY": "/run/credentials/x y"}, "/run/credentials/x y|/run/credentials/x y\n"), ({}, "|unset\n")):
+    pipe(mail(), {"deliver": creds + " ${credentials_directory}", "log": "none"}, env={"PATH": os.environ["PATH"], **env})
+    equal(open(TMP + "/creds.out").read(), expected, f"systemd's credentials: {env}")
 equal(without_trace(got["data"].encode("latin-1")), b"Subject: x\n\ntext\n", "the message, with LF")
 
 out, got = inspect(mail(), {"line_ending": "crlf"})

@@ -308,6 +308,9 @@ ok("does not listen" in p.said(), "and it is in the log", p.said())
 p.end()
 one.close(); two.close()
 
+r = subprocess.run([SMTPIN, "-f", "/dev/null", "--listen"], capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
+ok(r.returncode == 64 and b"no listening socket was passed" in r.stderr and r.stdout == b"", "--listen without one: 64, and why", r)
+
 # inetd's "wait".
 for stderr in (True, "stderr"):
     p = Parent([("", smtp)], {"deliver": deliver, "listen_idle": "1s", "log": "auto" if stderr == "stderr" else "stderr", "socket": "lmtp"}, wait=stderr)

@@ -1,0 +1,42 @@
+"""The journal as docs/systemd.md tells of it: each line of its cookbook, and the fail2ban filter. $1: build, $2: source, $3: unpacked packages, or nothing."""
+import shutil
+from manager import *
+
+install(); listening(); run("systemctl daemon-reload; systemctl start smtpin.socket smtpin-lmtp.socket")
+conf(); send("accepted")
+c = Session(); c.say("EHLO bad.example"); c.say("MAIL FROM:<a@example.com>"); c.say("RCPT TO:<x@elsewhere.example>"); c.say("QUIT"); c.close()
+conf("deliver = /bin/false\n"); run("systemctl reload smtpin.service"); until(lambda: "reloaded" in journal("SMTP_EVENT=reloaded"))
+send("deferred")
+l = Session(path="/run/smtpin/lmtp.sock"); l.say("LHLO x"); l.say("QUIT"); l.close()
+c = Session(); os.kill(int(run(f"pgrep -P {show('smtpin.service', 'MainPID')}").split()[0]), signal.SIGABRT); c.close()
+until(lambda: "crash" in journal("MESSAGE_ID=5f8a3c0d7f1e4b6c9d2a7e41c3b80f15"))
+run("journalctl --sync; journalctl --update-catalog")
+session = re.search(r"session=(\w+)", journal("SMTP_RESULT=accepted")).group(1)
+text = open(f"{SOURCE}/docs/systemd.md").read()
+lines = re.findall(r"^    (journalctl .*)$", text[text.index("## The journal"):text.index("## fail2ban")], re.M)
+ok(len(lines) >= 9, "docs/systemd.md has a cookbook", lines)
+for line in lines:
+    command = line.split("  #")[0].strip().replace("192.0.2.1", "127.0.0.1").replace("SMTP_SESSION=1j13n1ocm1vh5t", f"SMTP_SESSION={session}")
+    if "jq" in command and not shutil.which("jq"): skip(command, "no jq"); continue
+    out = run(command + " 2>&1")
+    ok(len(out.splitlines()) > 0 and "No entries" not in out and "rror" not in out.split("\n")[0], f"{command.replace(session, 'ID')}", out)
+ok(run("journalctl -q -x SMTP_RESULT=deferred -n 1").count("look at SMTP_COMMAND_END=") == 1, "journalctl -x says what to look at")
+
+# fail2ban
+PEERS = sys.argv[3] if len(sys.argv) > 3 else ""
+regex = f"{PEERS}/fail2ban/usr/bin/fail2ban-regex"
+if os.path.exists(regex):
+    c = Session("127.0.0.1"); c.s.sendall(b"GET / HTTP/1.0\r\n\r\n"); c.close()
+    # Words of a client's that look like a refusal of somebody else.
+    c = Session(); c.say('EHLO client_address=192.0.2.66'); c.say('MAIL FROM:<"x client_address=192.0.2.66 rule=relay"@example.com>'); c.say("RSET"); c.say("EHLO x rule=relay"); c.say("QUIT"); c.close()
+    before = run("journalctl --sync; journalctl -q -o cat SMTP_RULE=not_smtp | wc -l").strip()
+    write("/run/fail2ban.sh", f"PYTHONPATH={PEERS}/fail2ban/usr/lib/python3/dist-packages exec /usr/bin/python3 {regex} -v --print-all-matched \"$@\"\n")
+    conf_dir = f"{PEERS}/fail2ban/etc/fail2ban"
+    run(f"mkdir -p /etc/fail2ban; cp -r {conf_dir}/. /etc/fail2ban/; cp /usr/share/doc/smtpin/fail2ban/smtpin.conf /etc/fail2ban/filter.d/")
+    out = run("sh /run/fail2ban.sh systemd-journal /etc/fail2ban/filter.d/smtpin.conf", timeout=120)
+    m = re.search(r"Lines: (\d+) lines, (\d+) ignored, (\d+) matched", out)
+    ok(m and int(m.group(3)) == 2, "fail2ban-regex: a relay attempt and an HTTP client are found, and nobody else", out[-3000:])
+    equal(re.findall(r"^\|\s+([0-9a-f.:]+)\s+\w+ \w+ ", out, re.M), ["127.0.0.1"] * 2, "by the client's own address")
+else:
+    skip("fail2ban", "not unpacked")
+done()
