@@ -162,7 +162,6 @@ static void reload(struct listening *l)
         l->now = fresh;
         l->available = l->given->available;
         log_open(l->given->log, l->now.config[0].log, l->given->setup->stderr_is_ours);
-        log_prepare(l->given->log);
     } else {
         forget(&fresh);
     }
@@ -410,7 +409,6 @@ bool listen_run(const struct listen_given *given, struct listen_accepted *out)
 
     l.available = load(&l, &l.now) && given->available;
     log_open(given->log, l.now.config[0].log, given->setup->stderr_is_ours);
-    log_prepare(given->log);
     l.available = setup_user(&l.now.config[0], &report) && l.available;
     if (!prepare(&l)) {
         record_mistake(given->log, "setup", 0, SPAN(""), strerror(errno));

@@ -1,9 +1,9 @@
 #include "outside/log.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -38,19 +38,9 @@ static bool stderr_is_journal(void)
     return span_eq(text_span(&t), span_of(stream));
 }
 
-/* libsystemd is a dozen libraries' worth of start-up: only who logs to the journal pays for it. */
-static bool load_journal(struct log *l)
-{
-    void *library = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
-
-    if (library != NULL)
-        *(void **)&l->send = dlsym(library, "sd_journal_sendv");
-    return l->send != NULL;
-}
-
 void log_open(struct log *l, uint64_t target, bool stderr_is_ours)
 {
-    *l = (struct log){.target = (enum config_log)target};
+    *l = (struct log){.target = (enum config_log)target, .journal = -1};
     if (target == CONFIG_LOG_NONE || target == CONFIG_LOG_SYSLOG)
         return;
     l->prefix = stderr_is_ours && stderr_is_journal();
@@ -61,12 +51,6 @@ void log_open(struct log *l, uint64_t target, bool stderr_is_ours)
     /* The client must not read our log, whatever was asked for. */
     if (l->target == CONFIG_LOG_STDERR && !stderr_is_ours)
         l->target = CONFIG_LOG_SYSLOG;
-}
-
-void log_prepare(struct log *l)
-{
-    if (l->target == CONFIG_LOG_JOURNAL && l->send == NULL)
-        load_journal(l);
 }
 
 void log_begin(struct log_record *r, enum log_kind kind, enum log_level level)
@@ -174,44 +158,45 @@ static void to_stderr(const struct log *l, const struct log_record *r, struct sp
     (void)ignored;
 }
 
-static void add_item(struct iovec *iov, int *n, struct text *all, size_t from)
+static void add_field(struct text *all, const char *prefix, const char *name, struct span value)
 {
-    iov[(*n)++] = (struct iovec){.iov_base = all->p + from, .iov_len = all->n - from};
+    const size_t before = all->n;
+
+    text_adds(all, prefix);
+    for (const char *c = name; *c != '\0'; c++)
+        text_addc(all, *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c);
+    text_addc(all, '=');
+    text_add_escaped(all, value, "\\");
+    text_addc(all, '\n');
+    if (all->cut) { /* a field is there whole, or not at all */
+        all->n = before;
+        all->cut = false;
+    }
 }
 
-static void to_journal(const struct log *l, const struct log_record *r, struct span line)
+/* The journal's own protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): a datagram of NAME=value lines.
+ * Values are escaped, so none holds a newline. libsystemd would do the same, after loading a dozen
+ * libraries into each session. False: nobody takes it. */
+static bool to_journal(struct log *l, const struct log_record *r, struct span line)
 {
+    static const struct sockaddr_un journal = {.sun_family = AF_UNIX,
+                                               .sun_path = "/run/systemd/journal/socket"};
     char room[JOURNAL_MAX_OCTETS];
     struct text all = TEXT(room);
-    struct iovec iov[LOG_FIELDS_MAX + 4];
-    int n = 0;
-    size_t from = 0;
 
-    text_adds(&all, "MESSAGE=");
-    text_add(&all, line);
-    add_item(iov, &n, &all, from);
-    from = all.n;
-    text_adds(&all, "MESSAGE_ID=");
+    if (l->journal < 0)
+        l->journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    text_adds(&all, "SYSLOG_IDENTIFIER=smtpin\nMESSAGE_ID=");
     text_adds(&all, kinds[r->kind].message_id);
-    add_item(iov, &n, &all, from);
-    from = all.n;
-    text_adds(&all, "SYSLOG_IDENTIFIER=smtpin");
-    add_item(iov, &n, &all, from);
-    from = all.n;
-    text_adds(&all, "PRIORITY=");
+    text_adds(&all, "\nPRIORITY=");
     text_addn(&all, r->level, 1);
-    add_item(iov, &n, &all, from);
-    for (size_t i = 0; i < r->n && !all.cut; i++) {
-        from = all.n;
-        text_adds(&all, "SMTP_");
-        for (const char *c = r->field[i].name; *c != '\0'; c++)
-            text_addc(&all, *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c);
-        text_addc(&all, '=');
-        text_add_escaped(&all, r->field[i].value, "\\");
-        if (!all.cut)
-            add_item(iov, &n, &all, from);
-    }
-    l->send(iov, n);
+    text_adds(&all, "\nMESSAGE=");
+    text_add(&all, line);
+    text_addc(&all, '\n');
+    for (size_t i = 0; i < r->n; i++)
+        add_field(&all, "SMTP_", r->field[i].name, r->field[i].value);
+    return sendto(l->journal, all.p, all.n, MSG_NOSIGNAL, (const struct sockaddr *)&journal,
+                  sizeof journal) == (ssize_t)all.n;
 }
 
 void log_end(struct log *l, const struct log_record *r)
@@ -225,9 +210,7 @@ void log_end(struct log *l, const struct log_record *r)
     line = make_line(r, &text);
     switch (l->target) {
     case CONFIG_LOG_JOURNAL:
-        if (l->send != NULL || load_journal(l))
-            to_journal(l, r, line);
-        else
+        if (!to_journal(l, r, line))
             to_stderr(l, r, line);
         break;
     case CONFIG_LOG_STDERR:

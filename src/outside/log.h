@@ -39,14 +39,12 @@ struct log_record {
 
 struct log {
     enum config_log target;
-    bool prefix;                         /* stderr is read by the journal: "<5>" sets the level */
-    int (*send)(const void *iov, int n); /* sd_journal_sendv */
+    bool prefix; /* stderr is read by the journal: "<5>" sets the level */
+    int journal; /* a socket, once a record was sent; -1: none yet */
 };
 
 /* `stderr_is_ours`: descriptor 2 is not the client's. */
 void log_open(struct log *l, uint64_t target, bool stderr_is_ours);
-/* What the first record would make it load, loaded now: for the children of this process. */
-void log_prepare(struct log *l);
 
 void log_begin(struct log_record *r, enum log_kind kind, enum log_level level);
 /* An empty value is left out; one field too many, too. Values are spans that live until log_end. */
