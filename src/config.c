@@ -36,12 +36,12 @@ static bool split_word(struct span *line, struct text *out)
 
 const char *config_split(struct span line, struct arena *a, struct config_words *out)
 {
-    struct span words[CONFIG_WORDS_MAX];
     /* All words, each with its terminator: never longer than the line and one more. */
     struct text all = {.p = arena_get(a, line.n + 2), .cap = line.n + 2};
+    struct span *words = arena_get(a, CONFIG_WORDS_MAX * sizeof *words);
     size_t n = 0;
 
-    if (all.p == NULL)
+    if (all.p == NULL || words == NULL)
         return "is too long";
     for (line = span_trim(line); line.n > 0; line = span_trim(line)) {
         const size_t start = all.n;
@@ -53,12 +53,8 @@ const char *config_split(struct span line, struct arena *a, struct config_words 
         words[n++] = (struct span){.p = all.p + start, .n = all.n - start};
         text_addc(&all, '\0');
     }
-    out->n = n;
-    out->word = arena_get(a, n * sizeof *words);
-    if (out->word == NULL)
-        return "is too long";
-    if (n > 0)
-        memcpy(out->word, words, n * sizeof *words);
+    arena_shrink(a, words, n * sizeof *words);
+    *out = (struct config_words){.word = words, .n = n};
     return NULL;
 }
 
@@ -189,7 +185,7 @@ static void read_settings(struct source *s, struct span text)
 /* The file's bytes in the arena, or .p NULL and errno. A missing default file is an empty one. */
 static struct span read_file(struct arena *a, const char *file, bool may_be_missing)
 {
-    const int fd = open(file, O_RDONLY | O_CLOEXEC);
+    const int fd = open(file, O_RDONLY); /* closed before there is another process */
     char *text = arena_get(a, CONFIG_FILE_MAX);
     ssize_t got = 1;
     size_t n = 0;
@@ -206,6 +202,8 @@ static struct span read_file(struct arena *a, const char *file, bool may_be_miss
             n += (size_t)got;
     }
     close(fd);
+    if (text != NULL)
+        arena_shrink(a, text, n);
     return (struct span){.p = text, .n = n};
 }
 

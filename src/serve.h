@@ -22,8 +22,8 @@ struct serve_memory {
     char delivery[SERVE_DELIVERY_MAX];
     char read[SERVE_READ_MAX];
     char spool[SERVE_SPOOL_MAX];
+    char reply[SMTP_REPLY_MAX]; /* with the start of send, a page */
     char send[2 * SMTP_REPLY_MAX];
-    char reply[SMTP_REPLY_MAX];
     char trace[4096];
 };
 

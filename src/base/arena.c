@@ -3,16 +3,23 @@
 #include <stdalign.h>
 #include <string.h>
 
-void *arena_get(struct arena *a, size_t n)
+/* Takes n of `room` octets and what is needed for the next piece to be aligned. */
+static size_t aligned(size_t n, size_t room)
 {
     const size_t unit = alignof(max_align_t);
+
+    n = (n + unit - 1) / unit * unit;
+    return n < room ? n : room;
+}
+
+void *arena_get(struct arena *a, size_t n)
+{
     const size_t room = a->cap - a->used;
     char *at = a->base + a->used;
 
     if (n > room)
         return NULL;
-    n = (n + unit - 1) / unit * unit;
-    a->used += n < room ? n : room;
+    a->used += aligned(n, room);
     return at;
 }
 
@@ -26,6 +33,13 @@ struct span arena_copy(struct arena *a, struct span s)
         memcpy(at, s.p, s.n);
     at[s.n] = '\0';
     return (struct span){.p = at, .n = s.n};
+}
+
+void arena_shrink(struct arena *a, const void *last, size_t n)
+{
+    const size_t before = (size_t)((const char *)last - a->base);
+
+    a->used = before + aligned(n, a->cap - before);
 }
 
 void arena_reset(struct arena *a)

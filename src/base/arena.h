@@ -16,6 +16,8 @@ void *arena_get(struct arena *a, size_t n);
 /* A copy of s, terminated (the terminator is not counted in its length). On a full arena .p is
  * NULL. */
 struct span arena_copy(struct arena *a, struct span s);
+/* The piece that was handed out last, cut to its first n bytes. */
+void arena_shrink(struct arena *a, const void *last, size_t n);
 void arena_reset(struct arena *a);
 
 #endif

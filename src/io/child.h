@@ -55,6 +55,7 @@ struct child_process {
     struct child_result result; /* once it has */
     pid_t pid;
     int pidfd;       /* -1: this kernel has none */
+    bool looked;     /* its pipes are attended to */
     unsigned killed; /* signals that it was sent */
     uint64_t deadline;
     struct child_outlet outlet[CHILD_OUTLETS];

@@ -39,6 +39,7 @@ bool spool_open(struct spool *s, uint64_t expected)
     s->in_file = false;
     s->filled = 0;
     s->size = 0;
+    s->whole = false;
     if (expected <= s->memory)
         return true;
     s->fd = open_file(s->dir);
@@ -69,7 +70,7 @@ static bool leave_memory(struct spool *s, uint64_t written)
 
     if (file < 0)
         return false;
-    if (!append_all(file, s->fd, written)) {
+    if (!append_all(file, s->fd, written) || lseek(file, 0, SEEK_SET) != 0) {
         const int why = errno;
 
         close(file);
@@ -84,24 +85,27 @@ static bool leave_memory(struct spool *s, uint64_t written)
 
 static bool write_out(struct spool *s)
 {
+    const uint64_t before = s->size - s->filled;
     size_t done = 0;
 
     if (s->fd < 0) {
         s->in_file = s->size > s->memory;
         s->fd = s->in_file ? open_file(s->dir) : memfd_create("smtpin message", MFD_CLOEXEC);
-    } else if (!s->in_file && s->size > s->memory && !leave_memory(s, s->size - s->filled)) {
+    } else if (!s->in_file && s->size > s->memory && !leave_memory(s, before)) {
         return false;
     }
     if (s->fd < 0)
         return false;
     while (done < s->filled) {
-        const ssize_t n = write(s->fd, s->buffer + done, s->filled - done);
+        /* At its place: the offset stays at 0, where the command begins to read. */
+        const ssize_t n = pwrite(s->fd, s->buffer + done, s->filled - done, (off_t)(before + done));
 
         if (n > 0)
             done += (size_t)n;
         else if (n == 0 || errno != EINTR)
             return false;
     }
+    s->whole = before == 0;
     s->filled = 0;
     return true;
 }
@@ -139,9 +143,17 @@ bool spool_write(struct spool *s, struct span bytes)
 
 int spool_finish(struct spool *s)
 {
-    if (!write_out(s) || lseek(s->fd, 0, SEEK_SET) != 0)
-        return -1;
-    return s->fd;
+    return write_out(s) ? s->fd : -1;
+}
+
+struct span spool_start(const struct spool *s, size_t from, char *room, size_t n)
+{
+    ssize_t got;
+
+    if (s->whole)
+        return span_first(span_from((struct span){.p = s->buffer, .n = s->size}, from), n);
+    got = pread(s->fd, room, n, (off_t)from);
+    return (struct span){.p = room, .n = got > 0 ? (size_t)got : 0};
 }
 
 static bool write_whole(int fd, struct span bytes)

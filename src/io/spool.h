@@ -17,6 +17,7 @@ struct spool {
 
     int fd;        /* -1: all in the buffer yet */
     bool in_file;  /* fd is a file below dir, not memory */
+    bool whole;    /* finished, and still all in the buffer too */
     size_t filled; /* of the buffer */
     uint64_t size; /* octets in all */
 };
@@ -31,6 +32,8 @@ bool spool_write(struct spool *s, struct span bytes);
 /* Everything written out; returns the descriptor at offset 0 (close-on-exec, owned by the spool),
  * or -1. */
 int spool_finish(struct spool *s);
+/* After spool_finish: up to n octets from `from` on, of the buffer or read into `room`. */
+struct span spool_start(const struct spool *s, size_t from, char *room, size_t n);
 /* After spool_finish: a descriptor of its own (the caller's, close-on-exec) on the same message
  * with `head` before it, at offset 0; -1 and errno when that can't be made. */
 int spool_copy(const struct spool *s, struct span head);

@@ -39,19 +39,39 @@ static enum wire_result wait_for(int fd, short events, int stop, uint64_t deadli
     }
 }
 
+/* A connection usually takes a reply at once, so it is not asked before. What is no socket may
+ * block in write, and is. */
+static ssize_t write_some(struct wire *w, struct span left, enum wire_result *waited,
+                          uint64_t deadline)
+{
+    ssize_t n = -1;
+
+    *waited = WIRE_OK;
+    if (!w->no_socket) {
+        n = send(w->out, left.p, left.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        w->no_socket = n < 0 && errno == ENOTSOCK;
+    }
+    if (n < 0 && (w->no_socket || errno == EAGAIN)) {
+        *waited = wait_for(w->out, POLLOUT, -1, deadline);
+        errno = EAGAIN;
+        if (*waited == WIRE_OK && w->no_socket)
+            n = write(w->out, left.p, left.n);
+    }
+    return n;
+}
+
 static enum wire_result write_all(struct wire *w, uint64_t deadline)
 {
-    size_t done = 0;
+    struct span left = text_span(&w->send);
 
-    while (done < w->send.n) {
-        enum wire_result result = wait_for(w->out, POLLOUT, -1, deadline);
-        ssize_t n;
+    while (left.n > 0) {
+        enum wire_result waited;
+        const ssize_t n = write_some(w, left, &waited, deadline);
 
-        if (result != WIRE_OK)
-            return result;
-        n = write(w->out, w->send.p + done, w->send.n - done);
+        if (waited != WIRE_OK)
+            return waited;
         if (n >= 0)
-            done += (size_t)n;
+            left = span_from(left, (size_t)n);
         else if (errno != EINTR && errno != EAGAIN)
             return WIRE_ERROR;
     }

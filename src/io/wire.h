@@ -21,7 +21,8 @@ struct wire {
     struct text send; /* replies on their way out */
     char *buffer;     /* what was read: */
     size_t start, end, cap;
-    bool broken; /* replies could not be written: nothing more is */
+    bool no_socket; /* out is a pipe, a file, a terminal */
+    bool broken;    /* replies could not be written: nothing more is */
 };
 
 /* The bytes that were read and not yet used. */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -108,13 +109,23 @@ static void not_started(struct run *r, int error)
                                         .result = {.end = CHILD_NOT_STARTED, .status = error}};
 }
 
+/* A path is tried by being executed: nobody looks twice. */
+static const char *program_of(const char *name, struct arena *a)
+{
+    struct text room = {.cap = PATH_MAX};
+
+    if (strchr(name, '/') != NULL)
+        return name;
+    errno = ENOMEM;
+    room.p = arena_get(a, room.cap);
+    return room.p == NULL ? NULL : deliver_program(span_of(name), &room);
+}
+
 /* Starts it with the message on `message`. */
 static void start(const struct deliver *d, struct run *r, int message)
 {
     const struct config *config = d->facts.config;
     const bool qmail = config->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE;
-    char path[PATH_MAX];
-    struct text program = TEXT(path);
     struct child c = {.timeout = config->deliver_timeout};
 
     c.argv = macro_argv(&r->facts, &config->deliver, &r->arena);
@@ -123,7 +134,7 @@ static void start(const struct deliver *d, struct run *r, int message)
         not_started(r, ENOMEM);
         return;
     }
-    c.program = deliver_program(span_of(c.argv[0]), &program);
+    c.program = program_of(c.argv[0], &r->arena);
     if (c.program == NULL || (qmail && (r->envelope = qmail_envelope(&r->facts)) < 0)) {
         not_started(r, errno);
         return;
@@ -283,11 +294,11 @@ static void deliver_together(const struct deliver *d, struct smtp_recipient **re
     const bool each = d->facts.config->deliver_replies == 1;
     const size_t said = each ? n * SMTP_REPLY_LINE_MAX + SAID_MAX : SAID_MAX;
     struct run r = {.facts = facts_of(d, recipient, n), .message = -1, .envelope = -1};
-    const size_t share = (d->arena->cap - d->arena->used) / 2;
+    const size_t share = (d->arena->cap - d->arena->used) / 2, mark = d->arena->used;
 
+    r.arena = (struct arena){.base = arena_get(d->arena, share), .cap = share};
     r.said = (struct text){.p = arena_get(d->arena, said), .cap = said};
     r.complained = TEXT(r.complained_room);
-    r.arena = (struct arena){.base = arena_get(d->arena, share), .cap = share};
     if (r.said.p == NULL || r.arena.base == NULL) {
         r.said.cap = 0;
         not_started(&r, ENOMEM);
@@ -296,6 +307,7 @@ static void deliver_together(const struct deliver *d, struct smtp_recipient **re
     }
     while (!r.process.ended)
         child_attend(&r.process, 1);
+    d->arena->used = mark; /* words and environment have served; what was said lies behind them */
     settle(d, &r, recipient, &kept[0], report);
 }
 
@@ -390,9 +402,8 @@ static bool was_here(struct span header, struct span address)
 static struct span read_header(const struct deliver *d)
 {
     char *room = arena_get(d->arena, HEADER_MAX);
-    const ssize_t n = room == NULL ? 0 : pread(d->spool->fd, room, HEADER_MAX, (off_t)d->head);
 
-    return (struct span){.p = room, .n = n > 0 ? (size_t)n : 0};
+    return room == NULL ? SPAN("") : spool_start(d->spool, d->head, room, HEADER_MAX);
 }
 
 uint64_t deliver_common_fields(const struct config *c)

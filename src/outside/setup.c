@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,7 +35,7 @@ static size_t passed_sockets(void)
 {
     uint64_t n;
 
-    if (!number_is(getenv("LISTEN_PID"), (uint64_t)getpid()) ||
+    if (getenv("LISTEN_PID") == NULL || !number_is(getenv("LISTEN_PID"), (uint64_t)getpid()) ||
         number_parse(span_of(getenv("LISTEN_FDS")), INT_MAX / 2, &n) != NUMBER_OK)
         return 0;
     return n;
@@ -48,37 +49,51 @@ static bool listens(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &answer, &n) == 0 && answer != 0;
 }
 
-static bool same_file(int a, int b)
-{
-    struct stat sa, sb;
-
-    return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
-           sa.st_ino == sb.st_ino;
-}
-
-/* Whatever was ignored, blocked or about to ring: SIGCHLD ignored would take commands' exit status
- * from us, SIGTERM blocked would keep us. A connection that is gone is EPIPE, a file-size limit
- * EFBIG, not a death. SIGTERM is asked for where it may end us (the descriptor returned, or -1): a
- * delivery is never cut. */
+/* Whatever was ignored, blocked or about to ring. Signals that are ignored would be so in commands
+ * too; SIGCHLD ignored would take their exit status from us. Instead of being ignored or handled,
+ * those that could end us in the middle of something are blocked: a connection that is gone is
+ * EPIPE then, a file-size limit EFBIG, an alarm set by somebody else nothing; and SIGTERM is asked
+ * for where it may end us (the descriptor returned, or -1): a delivery is never cut. */
 static int reset_signals(void)
 {
-    static const int usual[] = {SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGTERM, SIGCHLD};
-    static const int ignored[] = {SIGPIPE, SIGXFSZ};
-    sigset_t term;
+    static const int usual[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE,
+                                SIGALRM, SIGTERM, SIGCHLD, SIGXFSZ};
+    sigset_t term, blocked;
     int stop;
 
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         sigaction(usual[i], &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-        sigaction(ignored[i], &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
-    alarm(0);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGPIPE);
+    sigaddset(&blocked, SIGALRM);
+    sigaddset(&blocked, SIGXFSZ);
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     stop = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (stop < 0) /* ended at once rather than never */
-        sigemptyset(&term);
-    sigprocmask(SIG_SETMASK, &term, NULL);
+    if (stop >= 0) /* else: ended at once rather than never */
+        sigaddset(&blocked, SIGTERM);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
     return stop;
+}
+
+/* Descriptors 0 to 2, those that are closed made /dev/null: so that no file of ours becomes a
+ * standard one. */
+static void look_at_standard(struct stat st[3])
+{
+    bool all = true;
+
+    for (int fd = 0; fd < 3; fd++) {
+        st[fd] = (struct stat){0};
+        all = fstat(fd, &st[fd]) == 0 && all;
+    }
+    /* The lowest free one is taken. */
+    for (int spare = all ? 3 : 0; spare >= 0 && spare < 3;)
+        spare = open("/dev/null", O_RDWR);
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
 /* Of the sockets from 3 on, those that listen; a single one that does not is the connection. */
@@ -125,22 +140,21 @@ static void take_standard_listener(struct setup *s)
 void setup_process(struct setup *s)
 {
     const size_t passed = passed_sockets();
-    int spare = open("/dev/null", O_RDWR);
+    struct stat st[3], connection = {0};
 
     *s = (struct setup){.in = 0, .out = 1};
-    /* The lowest free one is taken: fill up to 2, so that no file of ours becomes a standard one.
-     */
-    while (spare >= 0 && spare <= 2)
-        spare = open("/dev/null", O_RDWR);
-    /* Leaked listeners, and the far end of our own socket pair: never ours. (spare is above what
-     * was passed, since that was open.) */
+    look_at_standard(st);
+    /* Leaked listeners, and the far end of our own socket pair: never ours. */
     syscall(SYS_close_range, LISTEN_FDS_START + (unsigned)passed, ~0U, 0);
-    if (passed > 0)
+    if (passed > 0) {
         take_passed(s, passed);
-    s->stderr_is_ours =
-        passed > 0 ? s->in < 0 || !same_file(2, s->in) : !same_file(2, 0) && !same_file(2, 1);
-    if (passed == 0 && listens(0))
-        take_standard_listener(s);
+        s->stderr_is_ours =
+            s->in < 0 || fstat(s->in, &connection) < 0 || !is_same(&st[2], &connection);
+    } else {
+        s->stderr_is_ours = !is_same(&st[2], &st[0]) && !is_same(&st[2], &st[1]);
+        if (S_ISSOCK(st[0].st_mode) && listens(0))
+            take_standard_listener(s);
+    }
     if (!s->stderr_is_ours) {
         const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
@@ -185,7 +199,8 @@ bool setup_user(const struct config *c, const struct config_report *report)
     uid_t uid;
     gid_t gid;
 
-    if (geteuid() != 0)
+    /* As it was at the start: nothing has changed it yet. */
+    if (getauxval(AT_EUID) != 0)
         return true;
     if (c->user.n == 0) {
         complain(report, "user", stays_root);

@@ -19,8 +19,9 @@ struct setup {
 
 /* Descriptors 0 to 2 exist, 2 is not the client's, and no other is open but the stop, and the
  * connection or the listeners where those came as sd_listen_fds(3) has them, or as a descriptor 0
- * that listens (inetd's "wait"). Signals have their usual actions and are not blocked, but for
- * SIGTERM, which makes `stop` readable; SIGPIPE and SIGXFSZ are ignored. The umask is 077. */
+ * that listens (inetd's "wait"). Signals have their usual actions; those are blocked that must not
+ * end this process by themselves, SIGTERM among them, which makes `stop` readable. The umask is
+ * 077. */
 void setup_process(struct setup *s);
 /* `user =`: drops root for good. False, and reported, when that can't be done. */
 bool setup_user(const struct config *c, const struct config_report *report);

@@ -104,6 +104,23 @@ Test(text, escapes_what_would_break_a_line)
                    "escaped");
 }
 
+Test(arena, shrink)
+{
+    char room[256];
+    struct arena a = {.base = room, .cap = sizeof room};
+    char *first = arena_get(&a, 100), *second;
+
+    arena_shrink(&a, first, 3);
+    second = arena_get(&a, 8);
+    cr_expect_eq((size_t)second % 16, (size_t)first % 16, "aligned");
+    cr_expect_eq(second - first, 16);
+    cr_expect_null(arena_get(&a, 256));
+    first = arena_get(&a, 220);
+    cr_expect_not_null(first);
+    arena_shrink(&a, first, 220);
+    cr_expect_leq(a.used, a.cap);
+}
+
 Test(arena, is_capped_and_aligned)
 {
     char room[100];
