@@ -19,7 +19,8 @@
 
 enum {
     REPORT_INTERVAL = 1000, /* milliseconds between two lines of the same kind, or of status */
-    PAUSE = 100,            /* milliseconds, when nothing can be accepted */
+    COMPLAINT_INTERVAL = 60000,
+    PAUSE = 100, /* milliseconds, when nothing can be accepted */
 };
 
 /* Each listener's configuration, as it was read at one time. */
@@ -41,13 +42,14 @@ struct listening {
     const struct listen_given *given;
     struct generation now;
     bool available;
+    bool dropped; /* root has been, for now.config[0].user */
     struct admission guests;
     struct refusals refused[REFUSED_KINDS];
     struct notify notify;
     int events; /* SIGCHLD, SIGHUP */
     bool stopping;
     bool news; /* since the last status */
-    uint64_t next_status, paused_until, idle_since;
+    uint64_t next_status, next_complaint, paused_until, idle_since;
     uint64_t accepted, rejected;
 };
 
@@ -90,8 +92,28 @@ static bool load(const struct listening *l, struct generation *g)
         source.socket = l->given->setup->name[i];
         /* It is one file: its mistakes are said once. */
         good = config_load(&g->config[i], &arena, &source, good ? &report : &silent) && good;
+        if (good && !span_eq(g->config[i].user, g->config[0].user)) {
+            record_mistake(l->given->log, "setup", 0, SPAN("user"), "one process has one user");
+            good = false;
+        }
     }
     return good;
+}
+
+/* `user =` of a new configuration: root is dropped once, and then for good. */
+static bool take_user(struct listening *l, const struct generation *fresh)
+{
+    const struct config_report report = {.say = record_mistake, .context = l->given->log};
+    const bool root = geteuid() == 0;
+
+    if (l->dropped && !span_eq(fresh->config[0].user, l->now.config[0].user)) {
+        record_mistake(l->given->log, "setup", 0, SPAN("user"), "another user takes a restart");
+        return false;
+    }
+    if (!setup_user(&fresh->config[0], &report))
+        return false;
+    l->dropped = l->dropped || (root && geteuid() != 0);
+    return true;
 }
 
 static void say_event(const struct listening *l, const char *event)
@@ -149,11 +171,12 @@ static void reload(struct listening *l)
     bool good;
 
     text_adds(&t, "RELOADING=1\nMONOTONIC_USEC=");
-    text_addn(&t, clock_now() * 1000, 1);
+    text_addn(&t, clock_micros(), 1);
     notify_send(&l->notify, text_span(&t));
     good = load(l, &fresh);
     for (size_t i = 0; good && i < l->given->setup->listeners; i++)
         good = setup_check(&fresh.config[i], &report);
+    good = good && take_user(l, &fresh);
     if (good) {
         /* What waits to be said speaks of the old one. */
         for (size_t i = 0; i < REFUSED_KINDS; i++)
@@ -266,6 +289,15 @@ static bool serve_in_child(struct listening *l, int fd, size_t listener,
     return false;
 }
 
+static void pause_accepting(struct listening *l, int error)
+{
+    l->paused_until = clock_now() + PAUSE;
+    if (clock_left(l->next_complaint) > 0)
+        return;
+    record_mistake(l->given->log, "accept", 0, SPAN(""), strerror(error));
+    l->next_complaint = clock_now() + COMPLAINT_INTERVAL;
+}
+
 /* One connection of a listener's. True in the child that serves it. */
 static bool accept_one(struct listening *l, size_t listener, struct listen_accepted *out)
 {
@@ -277,10 +309,11 @@ static bool accept_one(struct listening *l, size_t listener, struct listen_accep
 
     fd = accept4(l->given->setup->listener[listener], (struct sockaddr *)&from, &n, SOCK_CLOEXEC);
     if (fd < 0) {
-        /* Out of descriptors or memory: it stays in the queue. Anything else is one client's end,
-         * who is out of the queue. */
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            l->paused_until = clock_now() + PAUSE;
+        /* One client's end, who is out of the queue (accept(2) has more of the network's); or out
+         * of descriptors or memory, or no socket any more: the queue will not be shorter at once.
+         */
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED && errno != EPERM)
+            pause_accepting(l, errno);
         return false;
     }
     admission_place(&guest, &from);
@@ -389,6 +422,9 @@ static bool prepare(struct listening *l)
     const struct setup *s = l->given->setup;
     sigset_t signals;
 
+    /* Without it, SIGTERM would end the parent alone. */
+    if (s->stop < 0)
+        return false;
     l->guests.cap = CONFIG_CONNECTIONS_MAX;
     l->guests.seat = mmap(NULL, l->guests.cap * sizeof *l->guests.seat, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -402,24 +438,27 @@ static bool prepare(struct listening *l)
     return l->guests.seat != MAP_FAILED && l->events >= 0;
 }
 
-bool listen_run(const struct listen_given *given, struct listen_accepted *out)
+enum listen_result listen_run(const struct listen_given *given, struct listen_accepted *out)
 {
-    const struct config_report report = {.say = record_mistake, .context = given->log};
     struct listening l = {.given = given, .notify = {.fd = -1}, .idle_since = clock_now()};
+    const bool good = load(&l, &l.now);
 
-    l.available = load(&l, &l.now) && given->available;
+    if (l.now.room == NULL)
+        return LISTEN_FAILED;
     log_open(given->log, l.now.config[0].log, given->setup->stderr_is_ours);
-    l.available = setup_user(&l.now.config[0], &report) && l.available;
+    l.available = take_user(&l, &l.now) && good && given->available;
     if (!prepare(&l)) {
         record_mistake(given->log, "setup", 0, SPAN(""), strerror(errno));
-        return false;
+        return LISTEN_FAILED;
     }
     notify_open(&l.notify);
     say_event(&l, "listening");
     tell_status(&l, "READY=1\n");
     while (!(l.stopping && l.guests.n == 0) && !is_idle(&l))
         if (turn(&l, out))
-            return true;
+            return LISTEN_ACCEPTED;
+    for (size_t i = 0; i < REFUSED_KINDS; i++)
+        say_refusals(&l, (enum refusal)i);
     say_event(&l, l.stopping ? "stopped" : "idle");
-    return false;
+    return LISTEN_ENDED;
 }

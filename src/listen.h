@@ -21,9 +21,13 @@ struct listen_given {
     struct log *log;
 };
 
-/* Returns true in each child, with its connection in *out. In the parent, when it has ended: after
- * SIGTERM and the end of the last session, or after listen_idle without any; false. SIGHUP reads
- * the configuration anew. */
-bool listen_run(const struct listen_given *given, struct listen_accepted *out);
+enum listen_result {
+    LISTEN_ACCEPTED, /* in each child: its connection is in *out */
+    LISTEN_ENDED,    /* after SIGTERM and the last session, or listen_idle without any */
+    LISTEN_FAILED,   /* no memory or no descriptors to begin with: in the log */
+};
+
+/* SIGTERM asks all sessions to end, SIGHUP reads the configuration anew. */
+enum listen_result listen_run(const struct listen_given *given, struct listen_accepted *out);
 
 #endif

@@ -17,7 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OVERRIDES_MAX = 256, EXIT_USAGE = 64, EXIT_CONFIG = 78 };
+enum {
+    OVERRIDES_MAX = 256,
+    EXIT_USAGE = 64,
+    EXIT_NO_SOCKET = 69,
+    EXIT_SYSTEM = 71,
+    EXIT_CONFIG = 78,
+};
 
 /* All memory of the program, in one mapping: pages that are not used are never there. */
 struct memory {
@@ -45,7 +51,7 @@ static const char usage[] =
     "  -f FILE       the configuration, instead of " SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf\n"
     "  -o KEY=VALUE  a setting over those of the file\n"
     "  --lmtp        speak LMTP: -o protocol=lmtp\n"
-    "  --listen      end, with 64, unless listening sockets were passed\n"
+    "  --listen      end, with 69, unless listening sockets were passed\n"
     "  --check       say what is wrong with the configuration; exit 0 or 78\n"
     "  --explain     say what would happen to a message, and by which rule; exit 0 or 1\n"
     "Manuals: smtpin(8), smtpin.conf(5), smtpin-delivery(7), smtpin-maildir(1)\n";
@@ -208,8 +214,16 @@ static int listen_and_serve(const struct arguments *a, struct memory *m, const s
     struct peer peer;
 
     title_open(&title, argv, &arena);
-    if (!listen_run(&given, &accepted))
+    switch (listen_run(&given, &accepted)) {
+    case LISTEN_ENDED:
         return 0;
+    case LISTEN_FAILED:
+        return EXIT_SYSTEM;
+    case LISTEN_ACCEPTED:
+        break;
+    }
+    /* A section may have its own. */
+    log_open(log, accepted.config.log, s->stderr_is_ours);
     connection.in = connection.out = accepted.fd;
     connection.available = accepted.available;
     connection.title = &title;
@@ -227,7 +241,7 @@ static int run(const struct arguments *a, struct memory *m, char **argv)
     const struct config_source from = source(a);
     struct config c;
     struct setup s;
-    struct log log;
+    struct log log = LOG_CLOSED;
     struct peer peer;
 
     setup_process(&s);
@@ -238,9 +252,9 @@ static int run(const struct arguments *a, struct memory *m, char **argv)
         record_mistake(&log, "setup", 0, SPAN(""), s.wrong);
     if (s.listeners > 0)
         return listen_and_serve(a, m, &s, &log, argv);
-    if (a->listen) {
+    if (a->listen || s.in < 0) {
         record_mistake(&log, "setup", 0, SPAN("--listen"), "no listening socket was passed");
-        return EXIT_USAGE;
+        return EXIT_NO_SOCKET;
     }
     connection.in = s.in;
     connection.out = s.out;
@@ -278,7 +292,7 @@ int main(int argc, char **argv)
     }
     m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (m == MAP_FAILED)
-        return 71; /* EX_OSERR: no memory to say more */
+        return EXIT_SYSTEM; /* no memory to say more */
     if (a.explain)
         return explain_message(&a, m);
     return a.check ? check(&a, m) : run(&a, m, argv);

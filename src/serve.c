@@ -68,17 +68,29 @@ static void begin_to_stop(struct serve *s)
     s->session_deadline = earlier(s->session_deadline, clock_now() + s->config->drain_timeout);
 }
 
+/* A reply has command_timeout, and however late it is, a moment: it may be a 250. */
+static uint64_t reply_deadline(const struct serve *s)
+{
+    const uint64_t last = clock_now() + LINGER_TIME;
+    const uint64_t session = s->session_deadline > last ? s->session_deadline : last;
+
+    return earlier(clock_now() + s->config->command_timeout, session);
+}
+
 /* Waits for the client. One that keeps us waiting is worth a line to the service manager. */
 static enum wire_result fill(struct serve *s, uint64_t deadline, const char *doing)
 {
-    enum wire_result filled = WIRE_TIMEOUT;
+    enum wire_result filled = wire_flush(&s->wire, reply_deadline(s));
 
+    if (filled != WIRE_OK)
+        return filled;
     if (s->status.notify.fd >= 0) {
         filled = wire_fill(&s->wire, earlier(deadline, clock_now() + STATUS_INTERVAL));
-        if (filled == WIRE_TIMEOUT)
-            status_tell(&s->status, doing);
+        if (filled != WIRE_TIMEOUT)
+            return filled;
+        status_tell(&s->status, doing);
     }
-    return filled == WIRE_TIMEOUT ? wire_fill(&s->wire, deadline) : filled;
+    return wire_fill(&s->wire, deadline);
 }
 
 /* Waits for more of a command. RFC 5321 3.8: who shuts down between commands says 421. */
@@ -97,6 +109,11 @@ static enum smtp_want next_line(struct serve *s)
     const uint64_t deadline =
         earlier(clock_now() + s->config->command_timeout, s->session_deadline);
 
+    /* Commands that wait in the buffer, each with a message perhaps, are no way round the stop. */
+    if (wire_unread(&s->wire).n > 0 && s->session.phase < SMTP_MAIL && wire_stopped(&s->wire))
+        begin_to_stop(s);
+    if (s->stopping && s->session.phase < SMTP_MAIL)
+        return give_up(s, WIRE_STOP, SMTP_REPLY_TIMEOUT);
     for (;;) {
         enum wire_result filled;
         enum smtp_line_result found;
@@ -282,10 +299,7 @@ static enum smtp_want more(struct serve *s)
 
 static bool flush(struct serve *s)
 {
-    const uint64_t deadline =
-        earlier(clock_now() + s->config->command_timeout, s->session_deadline);
-
-    return wire_flush(&s->wire, deadline) == WIRE_OK;
+    return wire_flush(&s->wire, reply_deadline(s)) == WIRE_OK;
 }
 
 /* What the step has said, to where it goes. There is room: see serve. */
@@ -311,6 +325,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
         .wire = {.in = connection->in,
                  .out = connection->out,
                  .stop = connection->stop,
+                 .drain = c->drain_timeout,
                  .send = {.p = memory->send, .cap = sizeof memory->send},
                  .buffer = memory->read,
                  .cap = sizeof memory->read},

@@ -37,7 +37,7 @@ if command -v systemd-analyze >/dev/null; then
         grep -i smtpin | grep -v 'man smtpin' >"$work/verify"
     [ ! -s "$work/verify" ]; ok $? "systemd-analyze verify, every unit" "$work/verify"
     # Each drop-in beside what it is for, listening too.
-    for d in listen-smtpin:smtpin.socket listen-smtpin-lmtp:smtpin-lmtp.socket virtual-mail:smtpin@.service network-program:smtpin.service system-users:smtpin@.service; do
+    for d in listen-smtpin:smtpin.socket listen-smtpin-lmtp:smtpin-lmtp.socket serve-smtpin-lmtp:smtpin.service virtual-mail:smtpin@.service network-program:smtpin.service system-users:smtpin@.service; do
         mkdir -p "$work/units/${d#*:}.d" && cp "usr/share/doc/smtpin/drop-ins/${d%:*}.conf" "$work/units/${d#*:}.d/"
     done
     sed -i 's/^User=.*/User=daemon/' "$work"/units/*.d/virtual-mail.conf

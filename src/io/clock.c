@@ -3,12 +3,17 @@
 #include <limits.h>
 #include <time.h>
 
-uint64_t clock_now(void)
+uint64_t clock_micros(void)
 {
     struct timespec t = {0};
 
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t clock_now(void)
+{
+    return clock_micros() / 1000;
 }
 
 int clock_left(uint64_t deadline)

@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 uint64_t clock_now(void);
+/* The same clock in microseconds: for systemd. */
+uint64_t clock_micros(void);
 /* The time left for poll(2), 0 to INT_MAX. */
 int clock_left(uint64_t deadline);
 

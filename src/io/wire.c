@@ -41,7 +41,7 @@ static enum wire_result wait_for(int fd, short events, int stop, uint64_t deadli
 
 /* A connection usually takes a reply at once, so it is not asked before. What is no socket may
  * block in write, and is. */
-static ssize_t write_some(struct wire *w, struct span left, enum wire_result *waited,
+static ssize_t write_some(struct wire *w, struct span left, enum wire_result *waited, int stop,
                           uint64_t deadline)
 {
     ssize_t n = -1;
@@ -52,7 +52,7 @@ static ssize_t write_some(struct wire *w, struct span left, enum wire_result *wa
         w->no_socket = n < 0 && errno == ENOTSOCK;
     }
     if (n < 0 && (w->no_socket || errno == EAGAIN)) {
-        *waited = wait_for(w->out, POLLOUT, -1, deadline);
+        *waited = wait_for(w->out, POLLOUT, stop, deadline);
         errno = EAGAIN;
         if (*waited == WIRE_OK && w->no_socket)
             n = write(w->out, left.p, left.n);
@@ -63,19 +63,33 @@ static ssize_t write_some(struct wire *w, struct span left, enum wire_result *wa
 static enum wire_result write_all(struct wire *w, uint64_t deadline)
 {
     struct span left = text_span(&w->send);
+    int stop = w->stop;
 
     while (left.n > 0) {
         enum wire_result waited;
-        const ssize_t n = write_some(w, left, &waited, deadline);
+        const ssize_t n = write_some(w, left, &waited, stop, deadline);
 
-        if (waited != WIRE_OK)
+        if (waited == WIRE_STOP) {
+            /* A client that does not read its replies does not keep us for its whole time. */
+            stop = -1;
+            if (clock_left(deadline) > (int)w->drain)
+                deadline = clock_now() + w->drain;
+        } else if (waited != WIRE_OK) {
             return waited;
-        if (n >= 0)
+        } else if (n >= 0) {
             left = span_from(left, (size_t)n);
-        else if (errno != EINTR && errno != EAGAIN)
+        } else if (errno != EINTR && errno != EAGAIN) {
             return WIRE_ERROR;
+        }
     }
     return WIRE_OK;
+}
+
+bool wire_stopped(const struct wire *w)
+{
+    struct pollfd p = {.fd = w->stop, .events = POLLIN};
+
+    return w->stop >= 0 && poll(&p, 1, 0) == 1;
 }
 
 enum wire_result wire_flush(struct wire *w, uint64_t deadline)

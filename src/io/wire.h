@@ -18,6 +18,7 @@ enum wire_result {
 struct wire {
     int in, out;      /* not closed here */
     int stop;         /* readable: do not wait for the client any longer; -1: none */
+    uint64_t drain;   /* milliseconds that a reply may still take once `stop` is readable */
     struct text send; /* replies on their way out */
     char *buffer;     /* what was read: */
     size_t start, end, cap;
@@ -28,6 +29,8 @@ struct wire {
 /* The bytes that were read and not yet used. */
 struct span wire_unread(const struct wire *w);
 void wire_used(struct wire *w, size_t n);
+/* Is `stop` readable? */
+bool wire_stopped(const struct wire *w);
 /* Flushes, then waits for at least one byte more. There must be room: unread < cap. `deadline` is
  * on the clock of clock_now. */
 enum wire_result wire_fill(struct wire *w, uint64_t deadline);

@@ -40,7 +40,8 @@ static bool stderr_is_journal(void)
 
 void log_open(struct log *l, uint64_t target, bool stderr_is_ours)
 {
-    *l = (struct log){.target = (enum config_log)target, .journal = -1};
+    l->target = (enum config_log)target;
+    l->prefix = false;
     if (target == CONFIG_LOG_NONE || target == CONFIG_LOG_SYSLOG)
         return;
     l->prefix = stderr_is_ours && stderr_is_journal();

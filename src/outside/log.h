@@ -43,7 +43,10 @@ struct log {
     int journal; /* a socket, once a record was sent; -1: none yet */
 };
 
-/* `stderr_is_ours`: descriptor 2 is not the client's. */
+/* Before the first log_open. */
+#define LOG_CLOSED ((struct log){.target = CONFIG_LOG_NONE, .journal = -1})
+
+/* Where records go from now on. `stderr_is_ours`: descriptor 2 is not the client's. */
 void log_open(struct log *l, uint64_t target, bool stderr_is_ours);
 
 void log_begin(struct log_record *r, enum log_kind kind, enum log_level level);

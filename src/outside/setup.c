@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -38,7 +37,7 @@ static size_t passed_sockets(void)
     if (getenv("LISTEN_PID") == NULL || !number_is(getenv("LISTEN_PID"), (uint64_t)getpid()) ||
         number_parse(span_of(getenv("LISTEN_FDS")), INT_MAX / 2, &n) != NUMBER_OK)
         return 0;
-    return n;
+    return n <= SETUP_LISTENERS_MAX ? n : SETUP_LISTENERS_MAX + 1; /* one too many */
 }
 
 static bool listens(int fd)
@@ -54,7 +53,7 @@ static bool listens(int fd)
  * those that could end us in the middle of something are blocked: a connection that is gone is
  * EPIPE then, a file-size limit EFBIG, an alarm set by somebody else nothing; and SIGTERM is asked
  * for where it may end us (the descriptor returned, or -1): a delivery is never cut. */
-static int reset_signals(void)
+static int reset_signals(bool will_listen)
 {
     static const int usual[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE,
                                 SIGALRM, SIGTERM, SIGCHLD, SIGXFSZ};
@@ -67,6 +66,10 @@ static int reset_signals(void)
     sigaddset(&blocked, SIGPIPE);
     sigaddset(&blocked, SIGALRM);
     sigaddset(&blocked, SIGXFSZ);
+    if (will_listen) { /* see listen.c; a SIGHUP may come before it is there */
+        sigaddset(&blocked, SIGHUP);
+        sigaddset(&blocked, SIGCHLD);
+    }
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     stop = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -128,13 +131,13 @@ static void take_standard_listener(struct setup *s)
 {
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+    s->in = s->out = -1;
     s->listener[0] = fcntl(0, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
-    s->listeners = s->listener[0] >= 0;
-    dup2(null, 0);
-    dup2(null, 1);
+    s->listeners = s->listener[0] >= 0 && null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0;
+    if (s->listeners == 0)
+        s->wrong = "no descriptor, or no /dev/null";
     if (null > 2)
         close(null);
-    s->in = s->out = -1;
 }
 
 void setup_process(struct setup *s)
@@ -162,7 +165,7 @@ void setup_process(struct setup *s)
         if (null > 2)
             close(null);
     }
-    s->stop = reset_signals();
+    s->stop = reset_signals(s->listeners > 0);
     umask(077);
 }
 
@@ -199,8 +202,7 @@ bool setup_user(const struct config *c, const struct config_report *report)
     uid_t uid;
     gid_t gid;
 
-    /* As it was at the start: nothing has changed it yet. */
-    if (getauxval(AT_EUID) != 0)
+    if (geteuid() != 0)
         return true;
     if (c->user.n == 0) {
         complain(report, "user", stays_root);

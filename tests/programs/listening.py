@@ -1,5 +1,5 @@
 """Listening mode: sockets passed as sd_listen_fds(3) has them or as inetd's "wait", a process for each connection."""
-import contextlib, fcntl, smtplib, struct, threading
+import contextlib, fcntl, resource, smtplib, struct, threading
 from harness import *
 
 directory, deliver = taker()
@@ -309,7 +309,63 @@ p.end()
 one.close(); two.close()
 
 r = subprocess.run([SMTPIN, "-f", "/dev/null", "--listen"], capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
-ok(r.returncode == 64 and b"no listening socket was passed" in r.stderr and r.stdout == b"", "--listen without one: 64, and why", r)
+ok(r.returncode == 69 and b"no listening socket was passed" in r.stderr and r.stdout == b"", "--listen without one: 69, and why", r)
+
+def given(fds, environment, wait=20, limit=None):
+    """Started with these descriptors from 3 on: (exit status or None, CPU seconds, what it said)."""
+    log = open(os.path.join(TMP, "given.log"), "w+b")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 200) for fd in fds]
+            for i, fd in enumerate(high): os.dup2(fd, 3 + i, inheritable=True)
+            null = os.open("/dev/null", os.O_RDWR); os.dup2(null, 0); os.dup2(null, 1); os.dup2(log.fileno(), 2)
+            os.closerange(3 + len(high), 300)
+            if limit: resource.setrlimit(*limit)
+            os.execve(SMTPIN, [SMTPIN, "-f", "/dev/null", "-o", "log=stderr", "-o", "command_timeout=2s"], {**{k: v for k, v in os.environ.items() if "SAN" in k}, "LISTEN_PID": str(os.getpid()), **environment})
+        finally: os._exit(127)
+    end = time.monotonic() + wait
+    while time.monotonic() < end:
+        p, status, usage = os.wait4(pid, os.WNOHANG)
+        if p: return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, open(log.name, "rb").read()
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL); _, _, usage = os.wait4(pid, 0)
+    return None, usage.ru_utime + usage.ru_stime, open(log.name, "rb").read()
+
+
+datagram = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+status, cpu, said = given([datagram.fileno()] * 2, {"LISTEN_FDS": "2"})
+ok(status == 69 and b"does not listen" in said, "sockets of which none listens: 69, and why", (status, said))
+status, cpu, said = given([smtp.fileno()], {"LISTEN_FDS": "1073741823"}, wait=1.5)
+ok(status is None and cpu < 1 + SANITIZED and b"event=listening" in said, "an absurd LISTEN_FDS: what is there is served", (status, cpu, said))
+if not SANITIZED:
+    status, cpu, said = given([smtp.fileno()], {"LISTEN_FDS": "1"}, limit=(resource.RLIMIT_AS, (16 << 20, 16 << 20)))
+    equal(status, 71, "no memory for the configuration: 71, not a service that can serve nobody")
+status, cpu, said = given([smtp.fileno()], {"LISTEN_FDS": "1"}, limit=(resource.RLIMIT_NOFILE, (5, 5)))
+equal(status, 71, "no descriptors: 71")
+dead = tcp(); holder = dead.dup(); dead.shutdown(socket.SHUT_RDWR)
+p = Parent([("smtp", dead), ("submission", other)], {"deliver": deliver}); time.sleep(1)
+usage = sum(int(n) for n in open(f"/proc/{p.pid}/stat").read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+ok(usage < 0.5 and p.said().count("file=accept") <= 1, "a socket that can't accept any more: no spin", (usage, p.said()))
+ok(hello(other)[1].startswith("220"), "and the other one is served"); p.end(); dead.close(); holder.close()
+
+# What waits in the buffer, and who does not read, is no way round SIGTERM.
+steady = write("steady", "#!/bin/sh\nsleep 0.3\n")
+p = Parent([("smtp", smtp)], {"deliver": steady}, "drain_timeout = 500ms\n")
+c, _ = hello(smtp)
+c.sendall(b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nx\r\n.\r\n" * 20)
+[read_one(c) for _ in range(5)]
+start = time.monotonic()
+equal(p.end(), 0, "SIGTERM with twenty messages in the buffer: the parent ends")
+ok(time.monotonic() - start < 3, "after the one that is being delivered", time.monotonic() - start); c.close()
+p = Parent([("smtp", smtp)], {"deliver": deliver, "max_commands": "1000000"}, "drain_timeout = 500ms\ncommand_timeout = 20s\n")
+c, _ = hello(smtp); c.setblocking(False)
+end = time.monotonic() + 1
+while time.monotonic() < end:
+    try: c.send(b"HELP\r\n" * 1000)
+    except BlockingIOError: time.sleep(0.05)
+start = time.monotonic()
+equal(p.end(), 0, "SIGTERM with a client that does not read"); ok(time.monotonic() - start < 6, "it is not waited for", time.monotonic() - start); c.close()
 
 # inetd's "wait".
 for stderr in (True, "stderr"):
@@ -326,8 +382,26 @@ if ROOT:
     equal(open(directory + "/uid").read().strip(), "65534", "user =, in listening mode")
     ok("\nUid:\t65534\t65534\t65534" in open(f"/proc/{p.pid}/status").read(), "the parent too has dropped root")
     p.end()
+    for first in ("user = no-such-user\n", "", "nonsense\n"):
+        p = Parent([("smtp", smtp)], {"deliver": who}, first)
+        greeting = hello(smtp)[1]
+        p.configure("user = nobody\n"); p.hup(); p.wait_said("event=reloaded")
+        clear(directory); c, said = hello(smtp)
+        if said.startswith("220"): in_data(c); c.sendall(b".\r\n"); read_one(c)
+        c.close()
+        ok(os.path.exists(directory + "/uid") and open(directory + "/uid").read().strip() == "65534" and "\nUid:\t65534" in open(f"/proc/{p.pid}/status").read(),
+           f"started with {first.strip() or 'no user'!r}, SIGHUP with a user: root is dropped then", (greeting, said, p.said()))
+        before = p.said().count("event=kept"); p.configure("user = daemon\n"); p.hup()
+        ok(p.wait_said("event=kept", times=before + 1) and "another user takes a restart" in p.said(), "and another user is not taken for done", p.said())
+        p.end()
+    p = Parent([("smtp", smtp), ("submission", other)], {"deliver": who}, "[submission]\nuser = nobody\n")
+    ok(hello(smtp)[1].startswith("421") and "one process has one user" in p.said(), "a user of one section alone: a mistake", p.said()); p.end()
 else:
     skip("user =, in listening mode", "needs root")
+p = Parent([("smtp", smtp), ("submission", other)], {"deliver": deliver, "max_connections": "1"}, "")
+held = hello(smtp); [hello(smtp)[0].close() for _ in range(5)]; p.end()
+counted = sum(int(l.split("count=")[1].split()[0]) for l in p.said().splitlines() if "rule=max_connections" in l)
+equal(counted, 5, "refusals are all counted in the log at the end"); held[0].close()
 
 # Many at once.
 p = Parent([("smtp", smtp)], {"deliver": deliver, "max_connections_per_source": "0"})

@@ -61,7 +61,7 @@ wrong = []
 for i in range(40):
     p, ours = begin()
     in_data(ours); ours.sendall(b"x\r\n.\r\n"); time.sleep(i * 0.0004); p.terminate()
-    said = read_all(ours).decode(); p.wait(20); ours.close()
+    said = read_all(ours).decode(); ours.close(); p.wait(20)
     if (said.startswith("250"), len(messages(directory))) not in ((True, 1), (False, 0)): wrong.append((i, said, messages(directory)))
 equal(wrong, [], "SIGTERM around the end of a message: 250 where it is stored, once")
 
@@ -87,6 +87,12 @@ pipe(b"EHLO x\r\nQUIT\r\n", {"log": "none"}, env=env)
 try: said = manager.recv(4096)
 except TimeoutError: said = None
 equal(said, None, "a session that is over at once says nothing to the manager")
+ours, theirs = socket.socketpair(); theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+p = subprocess.Popen(arguments({"log": "none"}), stdin=theirs, stdout=theirs, env=env); theirs.close(); ours.settimeout(20)
+ours.sendall(b"HELP\r\n" * 400 + b"QUIT\r\n")
+time.sleep(2.5)
+said = read_all(ours); ours.close(); p.wait(20)
+equal((said.count(b"\r\n214 "), said.count(b"221 ")), (400, 1), "a client that reads nothing for two seconds loses no reply for the manager's sake")
 for bad in ("", "x", "/nonexistent", "@", "/" + "x" * 200):
     out, err, status = pipe(mail(), {"deliver": deliver, "log": "none"}, env={**os.environ, "NOTIFY_SOCKET": bad})
     if not ok(final_reply(out).startswith("250") and status == 0, f"NOTIFY_SOCKET={bad[:20]}: no harm", (out, err)): break

@@ -40,6 +40,13 @@ equal(show("smtpin.service", "ActiveState"), "active", "and the service goes on"
 ok("see that `smtpin --check`" in run("journalctl --update-catalog; journalctl -q -x SMTP_EVENT=kept"), "journalctl -x says what to do")
 conf()
 
+descriptors = lambda: len(os.listdir(f"/proc/{show('smtpin.service', 'MainPID')}/fd"))
+conf(); run("systemctl reload smtpin.service"); time.sleep(0.3)
+before = descriptors()
+for _ in range(30): run("systemctl reload smtpin.service")
+time.sleep(0.3)
+equal(descriptors(), before, "thirty reloads cost no descriptor")
+
 # Crashes.
 c = Session(); child = run(f"pgrep -P {show('smtpin.service', 'MainPID')}").split()[0]
 os.kill(int(child), signal.SIGSEGV)
@@ -117,6 +124,21 @@ through("an upgrade of the program", "systemctl restart smtpin.service", prepare
 equal(show("smtpin.service", "ActiveState"), "active", "and the new one runs")
 exe = os.readlink(f"/proc/{show('smtpin.service', 'MainPID')}/exe")
 ok(not exe.endswith("(deleted)"), "from the new file", exe)
+
+# Another socket, as docs/systemd.md has it, with a section of its own; and out of the way again.
+text = open(f"{SOURCE}/docs/systemd.md").read()
+for path, body in re.findall(r"    # (/etc/systemd/\S+)\n((?:    [^#\n].*\n|\n(?=    [^#]))+)", text): write(path, "".join(l[4:] + "\n" for l in body.splitlines()))
+ok(os.path.exists(f"{UNITS}/smtpin-submission.socket") and os.path.exists(f"{UNITS}/smtpin.service.d/submission.conf"), "docs/systemd.md has a socket for submission")
+conf("[submission]\nhelo_required = yes\n")
+run("systemctl stop smtpin.socket smtpin-lmtp.socket smtpin.service; systemctl daemon-reload; systemctl start smtpin.socket smtpin-lmtp.socket smtpin-submission.socket")
+s = socket.create_connection(("127.0.0.1", 587), timeout=20); f = s.makefile("rb"); f.readline(); s.sendall(b"MAIL FROM:<>\r\n")
+ok(f.readline().startswith(b"503"), "it is served, with its section"); s.close()
+c = Session(); ok(c.say("MAIL FROM:<>").startswith("250"), "and so is port 25, with none"); c.close()
+run("systemctl stop smtpin-submission.socket")
+try: socket.create_connection(("127.0.0.1", 587), timeout=5); closed = False
+except ConnectionRefusedError: closed = True
+ok(closed, "stopped, nobody listens there"); equal(send("still"), "sent", "and port 25 goes on")
+run(f"rm -f {UNITS}/smtpin-submission.socket {UNITS}/smtpin.service.d/submission.conf; systemctl daemon-reload")
 
 # The slice ends everything.
 write("/usr/local/bin/slow", f"#!/bin/sh\ntouch {MAIL}/started\nsleep 2\ncat >{MAIL}/slow.part && mv {MAIL}/slow.part {MAIL}/slow.done\n", 0o755)

@@ -84,6 +84,7 @@ def without_drop_ins():
 def listening():
     drop_in("smtpin.socket", "listen-smtpin.conf", "listen.conf")
     drop_in("smtpin-lmtp.socket", "listen-smtpin-lmtp.conf", "listen.conf")
+    drop_in("smtpin.service", "serve-smtpin-lmtp.conf", "lmtp.conf")
 
 
 def count(): return len(glob.glob(f"{MAIL}/*/*/new/*"))
