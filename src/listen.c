@@ -167,7 +167,7 @@ static void reload(struct listening *l)
     const struct config_report report = {.say = record_mistake, .context = l->given->log};
     char room[64];
     struct text t = TEXT(room);
-    struct generation fresh;
+    struct generation fresh = {.room = NULL};
     bool good;
 
     text_adds(&t, "RELOADING=1\nMONOTONIC_USEC=");

@@ -52,7 +52,7 @@ static int start(const struct child *c, int said, int complained, pid_t *pid)
     const pid_t started = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
 
     if (started == 0)
-        become(c, said, complained, &error);
+        become(c, said, complained, &error); /* NOLINT(clang-analyzer-unix.Vfork) */
     if (started < 0)
         return errno;
     if (error != 0) {

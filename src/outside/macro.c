@@ -140,24 +140,27 @@ struct macro {
     bool optional; /* an empty one is no variable */
 };
 
+#define FACT(macro, in_environment, function)                                                      \
+    .name = TEXT_OF(macro), .variable = TEXT_OF(in_environment), .add = (function)
+
 static const struct macro macros[] = {
-    {TEXT_OF("sender"), TEXT_OF("SENDER"), false, add_sender},
-    {TEXT_OF("recipient"), TEXT_OF("RECIPIENT"), true, add_recipient},
-    {TEXT_OF("mailbox"), TEXT_OF("LOCAL"), true, add_mailbox},
-    {TEXT_OF("user"), TEXT_OF(""), true, add_user},
-    {TEXT_OF("extension"), TEXT_OF("EXTENSION"), true, add_extension},
-    {TEXT_OF("domain"), TEXT_OF("DOMAIN"), true, add_domain},
-    {TEXT_OF("size"), TEXT_OF("SMTPIN_SIZE"), false, add_size},
-    {TEXT_OF("queue_id"), TEXT_OF("SMTPIN_ID"), false, add_id},
-    {TEXT_OF("digest"), TEXT_OF("SMTPIN_DIGEST"), false, add_digest},
-    {TEXT_OF("body"), TEXT_OF("SMTPIN_BODY"), false, add_body},
-    {TEXT_OF("client_address"), TEXT_OF("CLIENT_ADDRESS"), false, add_client_address},
-    {TEXT_OF("client_port"), TEXT_OF("CLIENT_PORT"), false, add_client_port},
-    {TEXT_OF("client_hostname"), TEXT_OF("CLIENT_HOSTNAME"), false, add_client_hostname},
-    {TEXT_OF("client_helo"), TEXT_OF("CLIENT_HELO"), false, add_client_helo},
-    {TEXT_OF("client_protocol"), TEXT_OF("CLIENT_PROTOCOL"), false, add_client_protocol},
-    {TEXT_OF("credentials_directory"), TEXT_OF("CREDENTIALS_DIRECTORY"), false,
-     add_credentials_directory, .optional = true},
+    {FACT("sender", "SENDER", add_sender)},
+    {FACT("recipient", "RECIPIENT", add_recipient), .per_recipient = true},
+    {FACT("mailbox", "LOCAL", add_mailbox), .per_recipient = true},
+    {FACT("user", "", add_user), .per_recipient = true},
+    {FACT("extension", "EXTENSION", add_extension), .per_recipient = true},
+    {FACT("domain", "DOMAIN", add_domain), .per_recipient = true},
+    {FACT("size", "SMTPIN_SIZE", add_size)},
+    {FACT("queue_id", "SMTPIN_ID", add_id)},
+    {FACT("digest", "SMTPIN_DIGEST", add_digest)},
+    {FACT("body", "SMTPIN_BODY", add_body)},
+    {FACT("client_address", "CLIENT_ADDRESS", add_client_address)},
+    {FACT("client_port", "CLIENT_PORT", add_client_port)},
+    {FACT("client_hostname", "CLIENT_HOSTNAME", add_client_hostname)},
+    {FACT("client_helo", "CLIENT_HELO", add_client_helo)},
+    {FACT("client_protocol", "CLIENT_PROTOCOL", add_client_protocol)},
+    {FACT("credentials_directory", "CREDENTIALS_DIRECTORY", add_credentials_directory),
+     .optional = true},
 };
 
 enum { MACROS = sizeof macros / sizeof *macros };
