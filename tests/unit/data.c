@@ -11,13 +11,14 @@ struct decoded {
 };
 
 /* Decodes in pieces of `step` with `room` octets of output at a time. */
-static void decode(struct decoded *d, const char *bytes, size_t n, size_t step, size_t room,
-                   struct smtp_data start)
+static void decode_from(struct decoded *d, const char *bytes, size_t n, size_t step, size_t room,
+                        struct smtp_data start, bool guard)
 {
     *d = (struct decoded){.data = start};
     while (d->used < n && !smtp_data_is_over(&d->data)) {
         const size_t piece = n - d->used < step ? n - d->used : step;
-        struct span in = guarded(bytes + d->used, piece);
+        struct span in = guard ? guarded(bytes + d->used, piece)
+                               : (struct span){.p = bytes + d->used, .n = piece};
 
         while (in.n > 0 && !smtp_data_is_over(&d->data)) {
             const size_t before = in.n;
@@ -29,7 +30,60 @@ static void decode(struct decoded *d, const char *bytes, size_t n, size_t step, 
     }
 }
 
+static void decode(struct decoded *d, const char *bytes, size_t n, size_t step, size_t room,
+                   struct smtp_data start)
+{
+    decode_from(d, bytes, n, step, room, start, true);
+}
+
 static const struct smtp_data usual = {.max_size = 10000, .max_line = 1000, .max_received = 3};
+
+/* Octet by octet only the plain machine works; whole, the vector one does most. They must agree on
+ * everything, whatever the text, the limits and the places where it is cut. */
+Test(data, vector_and_plain_machine_agree, .timeout = 120)
+{
+    static const char *const alphabets[] = {"x\r\n", "x.\r\n", ".\r\n", "xxxxxxxx\r\n.", "x"};
+    static struct decoded whole, single;
+    static char text[700];
+    uint64_t seed = 88172645463325252U;
+
+    for (int round = 0; round < 60000; round++) {
+        const char *alphabet = alphabets[round % 5];
+        struct smtp_data start = usual;
+        size_t n = 0;
+
+        text[n++] = '\r';
+        text[n++] = '\n';
+        while (n < sizeof text - 8 && n < (size_t)(40 + round % 600)) {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            text[n] = alphabet[seed % strlen(alphabet)];
+            /* Mostly whole line ends, or there would be no message of any length. */
+            if (text[n] == '\n' && text[n - 1] != '\r' && (seed >> 32) % 64 != 0)
+                text[n] = 'y';
+            if (text[n] == '\r' && (seed >> 40) % 64 != 0)
+                text[++n] = '\n';
+            n++;
+        }
+        start.crlf = (round / 5) % 2 == 0;
+        start.max_line = round % 7 == 0 && round % 11 != 0 ? 40 : 1000; /* one limit at a time */
+        start.max_size = round % 11 == 0 ? n / 2 : 10000;
+        decode_from(&whole, text, n, round % 3 == 0 ? 37 : n, 100 + (size_t)round % 50, start,
+                    round % 100 == 1);
+        decode_from(&single, text, n, 1, 2, start, false);
+        /* What was put out of a message that is refused is nobody's. */
+        if (single.data.fault == SMTP_DATA_FINE)
+            cr_assert(whole.n == single.n && memcmp(whole.bytes, single.bytes, whole.n) == 0, "%d",
+                      round);
+        cr_assert(whole.used == single.used && whole.data.fault == single.data.fault &&
+                      whole.data.ended == single.data.ended &&
+                      whole.data.size == single.data.size && whole.data.line == single.data.line &&
+                      whole.data.lines == single.data.lines &&
+                      whole.data.state == single.data.state,
+                  "%d", round);
+    }
+}
 
 struct data_case {
     const char *in;
