@@ -423,6 +423,7 @@ static bool prepare(struct listening *l)
     sigset_t signals;
 
     /* Without it, SIGTERM would end the parent alone. */
+    errno = EMFILE;
     if (s->stop < 0)
         return false;
     l->guests.cap = CONFIG_CONNECTIONS_MAX;

@@ -276,12 +276,26 @@ static bool is_connection(int fd)
     return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+/* The arrays are left as they are: pages of the stack that nobody needs. */
+static void no_arguments(struct arguments *a)
+{
+    a->file = a->client = a->wrong = NULL;
+    a->check = a->explain = a->listen = false;
+    a->overrides = 0;
+    a->question.helo = a->question.sender = NULL;
+    a->question.recipients = 0;
+    a->question.size = 0;
+    a->question.json = false;
+}
+
 int main(int argc, char **argv)
 {
-    struct arguments a = {0};
-    const int status = parse_arguments(&a, argc, argv);
+    struct arguments a;
+    int status;
     struct memory *m;
 
+    no_arguments(&a);
+    status = parse_arguments(&a, argc, argv);
     /* Descriptor 2 may be the client's, who has no use for our usage: 421, and the log has it. */
     if (status == EXIT_USAGE && is_connection(0)) {
         a.check = a.explain = false;

@@ -3,40 +3,38 @@
 #include "io/clock.h"
 
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { RECIPIENTS_LOGGED = 30, FAILURES_LOGGED = 10 };
 
 /* Microseconds and the process id: no two sessions of a host share them. Messages are counted on
  * from there. */
-static void make_session_id(struct record *r, const struct timespec *now)
+static void make_session_id(struct record *r, uint64_t now)
 {
     if (r->config->fixed_id.n > 0) {
         text_add(&r->session_id, r->config->fixed_id);
         return;
     }
-    text_add32(&r->session_id, (uint64_t)now->tv_sec * 1000000 + (uint64_t)now->tv_nsec / 1000);
+    text_add32(&r->session_id, now);
     text_add32(&r->session_id, (uint64_t)getpid());
 }
 
-static void set_time(struct record *r, struct timespec *now)
+static uint64_t set_time(struct record *r)
 {
-    clock_gettime(CLOCK_REALTIME, now);
-    r->time = r->config->fixed_time != 0 ? r->config->fixed_time : (uint64_t)now->tv_sec;
+    const uint64_t now = clock_wall_micros();
+
+    r->time = r->config->fixed_time != 0 ? r->config->fixed_time : now / 1000000;
+    return now;
 }
 
 void record_open(struct record *r, const struct config *c, const struct peer *peer,
                  const struct smtp_session *session, struct log *log)
 {
-    struct timespec now = {0};
-
     *r = (struct record){
         .config = c, .peer = peer, .session = session, .log = log, .started = clock_now()};
     r->id = TEXT(r->id_room);
     r->session_id = TEXT(r->session_room);
-    set_time(r, &now);
-    make_session_id(r, &now);
+    make_session_id(r, set_time(r));
 }
 
 struct span record_id(const struct record *r)
@@ -56,9 +54,7 @@ uint64_t record_time(const struct record *r)
 
 void record_message(struct record *r)
 {
-    struct timespec now = {0};
-
-    set_time(r, &now);
+    set_time(r);
     r->id.n = 0;
     text_add(&r->id, text_span(&r->session_id));
     text_addc(&r->id, '-');

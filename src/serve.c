@@ -282,7 +282,7 @@ static enum smtp_want deliver(struct serve *s)
     };
 
     status_tell(&s->status, "delivering");
-    arena_reset(&s->delivery);
+    s->delivery = arena_behind(&s->arena, SERVE_ARENA_MAX + SERVE_DELIVERY_MAX);
     d.digest = digest_close(&s->digest, t, &s->delivery);
     s->record.digest = d.digest;
     deliver_all(&d, &s->record.delivery);
@@ -320,8 +320,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
     struct serve s = {
         .config = c,
         .peer = connection->peer,
-        .arena = {.base = memory->arena, .cap = sizeof memory->arena},
-        .delivery = {.base = memory->delivery, .cap = sizeof memory->delivery},
+        .arena = {.base = memory->arena, .cap = SERVE_ARENA_MAX},
         .wire = {.in = connection->in,
                  .out = connection->out,
                  .stop = connection->stop,

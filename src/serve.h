@@ -18,8 +18,8 @@ enum {
 
 /* Memory that a session works in; touched only as far as it is used. */
 struct serve_memory {
-    char arena[SERVE_ARENA_MAX];
-    char delivery[SERVE_DELIVERY_MAX];
+    /* Of the transaction; what lies behind that is the delivery's, while there is one. */
+    char arena[SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];
     char read[SERVE_READ_MAX];
     char spool[SERVE_SPOOL_MAX];
     char reply[SMTP_REPLY_MAX]; /* with the start of send, a page */

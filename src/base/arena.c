@@ -42,6 +42,13 @@ void arena_shrink(struct arena *a, const void *last, size_t n)
     a->used = before + aligned(n, a->cap - before);
 }
 
+struct arena arena_behind(const struct arena *a, size_t size)
+{
+    const size_t used = aligned(a->used, size);
+
+    return (struct arena){.base = a->base + used, .cap = size - used};
+}
+
 void arena_reset(struct arena *a)
 {
     a->used = 0;

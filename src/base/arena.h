@@ -18,6 +18,9 @@ void *arena_get(struct arena *a, size_t n);
 struct span arena_copy(struct arena *a, struct span s);
 /* The piece that was handed out last, cut to its first n bytes. */
 void arena_shrink(struct arena *a, const void *last, size_t n);
+/* An arena of what `a` has not handed out of the `size` octets at its base, of which `a` itself may
+ * use the first part only. It is for the time that `a` is left alone. */
+struct arena arena_behind(const struct arena *a, size_t size);
 void arena_reset(struct arena *a);
 
 #endif

@@ -22,7 +22,7 @@ enum {
 /* What the new process does before it is the command. It runs in our memory while we stand still,
  * so it only makes system calls, and leaves why it could not become the command in *error. Signals
  * have their usual actions already (setup.c): none is ignored that would be inherited. */
-static _Noreturn void become(const struct child *c, int said, int complained, int *error)
+static _Noreturn void become(const struct child *c, int said, int complained, volatile int *error)
 {
     sigset_t none;
 
@@ -48,7 +48,7 @@ static _Noreturn void become(const struct child *c, int said, int complained, in
  * failed exec, no memory and no round through all signals: a third of a delivery's price. */
 static int start(const struct child *c, int said, int complained, pid_t *pid)
 {
-    int error = 0;
+    volatile int error = 0; /* written by the other process, which a compiler need not know of */
     const pid_t started = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
 
     if (started == 0)
@@ -72,7 +72,7 @@ static bool drain(struct child_outlet *o)
 
     if (n > 0)
         text_add(o->text, (struct span){.p = chunk, .n = (size_t)n});
-    return n > 0 || (n < 0 && errno == EINTR);
+    return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
 static void close_outlet(struct child_outlet *o)
@@ -109,6 +109,9 @@ static void open_outlet(struct child_outlet *o, int *write_end, bool *failed)
         *failed = true;
         return;
     }
+    /* Our end does not block: a process left behind may hold the other one open for ever, and the
+     * command may read from it itself, between our poll and our read. */
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
     o->fd = ends[0];
     *write_end = ends[1];
 }

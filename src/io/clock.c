@@ -3,12 +3,22 @@
 #include <limits.h>
 #include <time.h>
 
-uint64_t clock_micros(void)
+static uint64_t micros(clockid_t clock)
 {
     struct timespec t = {0};
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t clock_micros(void)
+{
+    return micros(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_wall_micros(void)
+{
+    return micros(CLOCK_REALTIME);
 }
 
 uint64_t clock_now(void)

@@ -307,7 +307,10 @@ static void deliver_together(const struct deliver *d, struct smtp_recipient **re
     }
     while (!r.process.ended)
         child_attend(&r.process, 1);
-    d->arena->used = mark; /* words and environment have served; what was said lies behind them */
+    /* Words and environment have served. What was said lies behind them, far enough not to be
+     * reached by what is kept of it. */
+    if (share >= 2 * said)
+        d->arena->used = mark;
     settle(d, &r, recipient, &kept[0], report);
 }
 

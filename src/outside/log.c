@@ -1,8 +1,10 @@
 #include "outside/log.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -175,10 +177,21 @@ static void add_field(struct text *all, const char *prefix, const char *name, st
     }
 }
 
+enum journal_result { JOURNAL_TAKEN, JOURNAL_NOBODY, JOURNAL_STUCK };
+
+/* A journald that takes nothing for a second costs the record, not the session. */
+static void open_journal(struct log *l)
+{
+    const struct timeval patience = {.tv_sec = 1};
+
+    l->journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    setsockopt(l->journal, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
 /* The journal's own protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): a datagram of NAME=value lines.
  * Values are escaped, so none holds a newline. libsystemd would do the same, after loading a dozen
- * libraries into each session. False: nobody takes it. */
-static bool to_journal(struct log *l, const struct log_record *r, struct span line)
+ * libraries into each session. */
+static enum journal_result to_journal(struct log *l, const struct log_record *r, struct span line)
 {
     static const struct sockaddr_un journal = {.sun_family = AF_UNIX,
                                                .sun_path = "/run/systemd/journal/socket"};
@@ -186,7 +199,7 @@ static bool to_journal(struct log *l, const struct log_record *r, struct span li
     struct text all = TEXT(room);
 
     if (l->journal < 0)
-        l->journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        open_journal(l);
     text_adds(&all, "SYSLOG_IDENTIFIER=smtpin\nMESSAGE_ID=");
     text_adds(&all, kinds[r->kind].message_id);
     text_adds(&all, "\nPRIORITY=");
@@ -196,8 +209,10 @@ static bool to_journal(struct log *l, const struct log_record *r, struct span li
     text_addc(&all, '\n');
     for (size_t i = 0; i < r->n; i++)
         add_field(&all, "SMTP_", r->field[i].name, r->field[i].value);
-    return sendto(l->journal, all.p, all.n, MSG_NOSIGNAL, (const struct sockaddr *)&journal,
-                  sizeof journal) == (ssize_t)all.n;
+    if (sendto(l->journal, all.p, all.n, MSG_NOSIGNAL, (const struct sockaddr *)&journal,
+               sizeof journal) == (ssize_t)all.n)
+        return JOURNAL_TAKEN;
+    return errno == EAGAIN ? JOURNAL_STUCK : JOURNAL_NOBODY;
 }
 
 /* A frame of its own: who writes no log does not touch that much stack. */
@@ -209,7 +224,8 @@ __attribute__((noinline)) static void put_out(struct log *l, const struct log_re
 
     switch (l->target) {
     case CONFIG_LOG_JOURNAL:
-        if (!to_journal(l, r, line))
+        /* Descriptor 2 is the journal's too: where it is stuck, that would wait without an end. */
+        if (to_journal(l, r, line) == JOURNAL_NOBODY)
             to_stderr(l, r, line);
         break;
     case CONFIG_LOG_STDERR:

@@ -55,8 +55,9 @@ static bool listens(int fd)
  * for where it may end us (the descriptor returned, or -1): a delivery is never cut. */
 static int reset_signals(bool will_listen)
 {
-    static const int usual[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE,
-                                SIGALRM, SIGTERM, SIGCHLD, SIGXFSZ};
+    /* Those that super-servers, shells and daemons ignore. */
+    static const int usual[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD,
+                                SIGXFSZ, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
     sigset_t term, blocked;
     int stop;
 

@@ -50,6 +50,17 @@ equal(sorted(set(got["env"]) - {"LC_CTYPE", "TZ"}),
       sorted("PATH LANG SENDER RECIPIENT LOCAL EXTENSION DOMAIN RECIPIENT_COUNT CLIENT_ADDRESS CLIENT_PORT "
              "CLIENT_HOSTNAME CLIENT_HELO CLIENT_PROTOCOL SMTPIN_ID SMTPIN_SIZE SMTPIN_BODY SMTPIN_DIGEST".split()),
       "its environment is built from nothing")
+for program, error in (("/nonexistent/program", "No such file"), ("/etc/passwd", "Permission denied"), ("/tmp", "Permission denied")):
+    for row in ("", "127:250", "127:554"):
+        out, err, status = pipe(mail(), {"deliver": program, "log": "stderr", **({"exit_map": row} if row else {})})
+        ok(final_reply(out).startswith("451") and b"command_end=not_started" in err and error.encode() in err, f"{program} can't be executed: 451, and why, exit_map {row!r}", (out, err))
+probe = write("signals", f"#!/bin/sh\ngrep -E '^Sig(Ign|Blk)' /proc/self/status >{TMP}/signals.out; umask >>{TMP}/signals.out\n")
+def ignore_all():
+    for n in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGALRM, signal.SIGTERM, signal.SIGCHLD, signal.SIGXFSZ,
+              signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU): signal.signal(n, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))
+pipe(mail(), {"deliver": probe, "log": "none"}, preexec_fn=ignore_all)
+equal(open(TMP + "/signals.out").read().split(), ["SigBlk:", "0" * 16, "SigIgn:", "0" * 16, "0077"], "the command inherits no signal that is ignored or blocked")
 creds = write("creds", f"#!/bin/sh\nprintf '%s|%s\\n' \"$1\" \"${{CREDENTIALS_DIRECTORY-unset}}\" >{TMP}/creds.out\n")
 for env, expected in (({"CREDENTIALS_DIRECTORY": "/run/credentials/x y"}, "/run/credentials/x y|/run/credentials/x y\n"), ({}, "|unset\n")):
     pipe(mail(), {"deliver": creds + " ${credentials_directory}", "log": "none"}, env={"PATH": os.environ["PATH"], **env})
