@@ -6,39 +6,18 @@ SMTPIN = os.path.join(BUILD, "smtpin")
 MAILDIR = os.path.join(BUILD, "smtpin-maildir")
 REPLAY = os.path.join(BUILD, "smtpin-replay")
 SOURCE = os.environ["SMTPIN_SOURCE"]
+sys.path.insert(0, os.path.join(SOURCE, "tests"))
+from tap import equal, finish, ok, skip
+
 SANITIZED = os.environ.get("SMTPIN_SANITIZED") == "1"
 TMP = tempfile.mkdtemp(prefix="smtpin-test.")
 os.chmod(TMP, 0o755)
 
-_count = 0
-_failed = 0
-
-
-def ok(condition, name, detail=""):
-    global _count, _failed
-    _count += 1
-    if not condition:
-        _failed += 1
-        for line in str(detail).splitlines():
-            print("# " + line)
-    print(f"{'ok' if condition else 'not ok'} {_count} - {name}", flush=True)
-    return condition
-
-
-def equal(got, expected, name):
-    return ok(got == expected, name, f"expected {expected!r}\ngot      {got!r}")
-
-
-def skip(name, why):
-    global _count
-    _count += 1
-    print(f"ok {_count} - {name} # SKIP {why}", flush=True)
 
 
 def done():
     shutil.rmtree(TMP, ignore_errors=True)
-    print(f"1..{_count}")
-    sys.exit(1 if _failed else 0)
+    finish()
 
 
 def have(program):

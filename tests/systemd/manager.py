@@ -2,35 +2,12 @@
 import glob, os, re, signal, smtplib, socket, subprocess, sys, time
 
 BUILD, SOURCE = sys.argv[1], sys.argv[2]
+sys.path.insert(0, os.path.join(SOURCE, "tests"))
+from tap import equal, finish as done, ok, skip
+
 UNITS = "/etc/systemd/system"
 DROP_INS = "/usr/share/doc/smtpin/drop-ins"
 MAIL = "/var/mail/smtpin"
-_count = _failed = 0
-
-
-def ok(condition, name, detail=""):
-    global _count, _failed
-    _count += 1
-    if not condition:
-        _failed += 1
-        for line in str(detail).splitlines()[:40]: print("# " + line)
-    print(f"{'ok' if condition else 'not ok'} {_count} - {name}", flush=True)
-    return bool(condition)
-
-
-def equal(got, expected, name):
-    return ok(got == expected, name, f"expected {expected!r}\ngot      {got!r}")
-
-
-def skip(name, why):
-    global _count
-    _count += 1
-    print(f"ok {_count} - {name} # SKIP {why}", flush=True)
-
-
-def done():
-    print(f"1..{_count}")
-    sys.exit(1 if _failed else 0)
 
 
 def run(*command, timeout=60):

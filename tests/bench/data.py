@@ -1,0 +1,162 @@
+"""data.py WORK PICTURES: bytes, messages, recipients and clients at once, for the two builds in WORK, beside `cat` and the floor. For run.sh."""
+import os, signal, socket, statistics, subprocess, sys, threading, time
+
+WORK, PICTURES = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
+BUILDS = ("static", "default")
+COLUMN = b"The quick brown fox jumps over the lazy dog, and the dog does not mind it..\r\n"
+SHAPES = (("76 columns", COLUMN), ("one octet", b"x\r\n"), ("dots alone", b"." * 40 + b"\r\n"))
+median = statistics.median
+
+
+def run(command, feed):
+    """CPU seconds of the whole tree, wall seconds, what feed returned."""
+    ours, theirs = socket.socketpair()
+    start = time.monotonic()
+    p = subprocess.Popen(command, stdin=theirs, stdout=theirs, close_fds=False)  # by vfork: no copy of us is in the figures
+    theirs.close()
+    result = feed(ours, p.pid)
+    _, status, usage = os.wait4(p.pid, 0); p.returncode = status
+    ours.close()
+    if status: raise SystemExit(f"{command}: {status}")
+    return usage.ru_utime + usage.ru_stime, time.monotonic() - start, result
+
+
+def smtpin(build, *more): return [f"{WORK}/{build}/smtpin", "-f", f"{WORK}/conf", *more]
+
+
+def reply(s, n=1):
+    data = b""
+    while n:
+        piece = s.recv(65536)
+        if not piece: raise SystemExit("gone")
+        data += piece
+        lines = data.split(b"\n"); data = lines[-1]
+        for l in lines[:-1]:
+            if l[:1] in b"45": raise SystemExit(l)
+            n -= l[3:4] == b" "
+
+
+def say(s, line): s.sendall(line + b"\r\n"); reply(s)
+
+
+def message(shape, size):
+    block = shape * (65536 // len(shape))
+    def feed(s, pid):
+        reply(s); say(s, b"EHLO x"); say(s, b"MAIL FROM:<a@example.com>"); say(s, b"RCPT TO:<b@example.org>"); say(s, b"DATA"); s.sendall(b"Subject: x\r\n\r\n")
+        sent = 0
+        while sent < size: s.sendall(block[:size - sent] if size - sent >= len(block) else shape * max(1, (size - sent) // len(shape))); sent += len(block)
+        s.sendall(b".\r\n"); reply(s)
+        peak = next(int(l.split()[1]) for l in open(f"/proc/{pid}/status") if l.startswith("VmHWM"))
+        say(s, b"QUIT")
+        return peak
+    return feed
+
+
+def bytes_alone(shape, size):
+    block = shape * (65536 // len(shape))
+    def feed(s, pid):
+        sent = 0
+        while sent < size: s.sendall(block); sent += len(block)
+        s.shutdown(socket.SHUT_WR)
+    return feed
+
+
+def cat(shape, size): return run(["/bin/sh", "-c", f"exec cat >{WORK}/taken"], bytes_alone(shape, size))
+
+
+def many(messages, recipients):
+    def feed(s, pid=0):
+        reply(s); say(s, b"EHLO x")
+        for _ in range(messages):
+            say(s, b"MAIL FROM:<a@example.com>")
+            for i in range(recipients): s.sendall(b"RCPT TO:<b%d@example.org>\r\n" % i)
+            reply(s, recipients); say(s, b"DATA"); s.sendall(b"x\r\n.\r\n"); reply(s)
+        say(s, b"QUIT")
+    return feed
+
+
+M = 1 << 20
+print("\n## DATA: CPU seconds a GiB, and as a multiple of `cat >file`\n\n| lines | size | cat | static | | default | |\n|---|---|---|---|---|---|---|")
+for name, shape in SHAPES:
+    for size in (M, 64 * M) + ((1024 * M,) if name == "76 columns" else ()):
+        rounds = 7 if size == M else 5 if size < 1024 * M else 3
+        base, got = [], {b: [] for b in BUILDS}
+        for _ in range(rounds):
+            base.append(cat(shape, size)[0] * 1024 * M / size)
+            for b in BUILDS: got[b].append(run(smtpin(b), message(shape, size))[0] * 1024 * M / size)
+        print(f"| {name} | {size // M} MiB | {median(base):.2f} | " + " | ".join(f"{median(got[b]):.2f} | {median(x / y for x, y in zip(got[b], base)):.1f}" for b in BUILDS) + " |", flush=True)
+print("\n## Memory: KiB at the most, with a message of\n\n| build | 1 MiB | 64 MiB | 1 GiB |\n|---|---|---|---|")
+for b in BUILDS: print(f"| {b} | " + " | ".join(str(run(smtpin(b), message(COLUMN, n * M))[2]) for n in (1, 64, 1024)) + " |", flush=True)
+print("\n## CPU us a message and a recipient\n\n| build | messages in a session: 1 | 10 | 100 | 1000 | recipients of a message: 1 | 10 | 100 | 1000 |\n|---|---|---|---|---|---|---|---|---|")
+for b in BUILDS:
+    start = median(run(smtpin(b), many(0, 0))[0] for _ in range(21)) * 1e6
+    a = [(median(run(smtpin(b), many(n, 1))[0] for _ in range(5)) * 1e6 - start) / n for n in (1, 10, 100, 1000)]
+    r = [(median(run(smtpin(b, "-o", "digest=never"), many(1, n))[0] for _ in range(5)) * 1e6 - start) / n for n in (1, 10, 100, 1000)]
+    print(f"| {b} | " + " | ".join(f"{v:.0f}" for v in a + r) + " |", flush=True)
+print("\n## From exec to greeting, us, wall\n\n| floor | static | default |\n|---|---|---|")
+
+
+def greeting(command):
+    ours, theirs = socket.socketpair()
+    p = subprocess.Popen(command, stdin=theirs, stdout=theirs, close_fds=False); theirs.close()
+    start = time.monotonic()  # Popen returns once the program has been executed
+    ours.recv(100); took = time.monotonic() - start
+    ours.close(); p.wait()
+    return took * 1e6
+
+
+rows = [[greeting(c) for c in ([WORK + "/floor", "play"], smtpin("static"), smtpin("default"))] for _ in range(101)]
+print("| " + " | ".join(f"{median(c):.0f}" for c in zip(*rows)) + " |")
+
+
+def at_once(build, n, sessions=400):
+    """CPU us a session of a listening smtpin with n clients at once."""
+    s = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(s.fileno(), 3); os.set_inheritable(3, True)
+        os.execve(smtpin(build)[0], smtpin(build), {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())})
+    def client():
+        for _ in range(sessions // n):
+            with socket.create_connection(s.getsockname()) as c: many(1, 1)(c)
+    threads = [threading.Thread(target=client) for _ in range(n)]
+    start = time.monotonic()
+    for t in threads: t.start()
+    for t in threads: t.join()
+    took = time.monotonic() - start
+    os.kill(pid, signal.SIGTERM)
+    usage = os.wait4(pid, 0)[2]; s.close()
+    return (usage.ru_utime + usage.ru_stime) * 1e6 / sessions, sessions / took
+
+
+CLIENTS = (1, 2, 4, 8, 16, 32, 64)
+print("\n## Listening: CPU us a session, by clients at once\n\n| build | " + " | ".join(map(str, CLIENTS)) + " |\n|---" * 1 + "|---" * len(CLIENTS) + "|")
+lines = {}
+for b in BUILDS:
+    lines[b] = [median(at_once(b, n)[0] for _ in range(3)) for n in CLIENTS]
+    print(f"| {b} | " + " | ".join(f"{v:.0f}" for v in lines[b]) + " |", flush=True)
+
+
+def picture(path, title, xs, names, series, unit, ys):
+    """A chart with a logarithmic x axis, and a y axis with marks at ys: logarithmic too, unless they begin at 0."""
+    import math
+    w, h, left, bottom = 640, 360, 70, 40
+    scale = (lambda v: math.log(v)) if ys[0] > 0 else (lambda v: v)
+    x = lambda v: left + (w - left - 20) * (math.log(v) - math.log(xs[0])) / (math.log(xs[-1]) - math.log(xs[0]))
+    y = lambda v: h - bottom - (h - bottom - 60) * (scale(v) - scale(ys[0])) / (scale(ys[-1]) - scale(ys[0]))
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" font-family="sans-serif" font-size="12"><rect width="{w}" height="{h}" fill="white"/><text x="{left}" y="20" font-size="14">{title}</text>']
+    for v in ys: out.append(f'<line x1="{left}" x2="{w - 20}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="#ddd"/><text x="{left - 8}" y="{y(v) + 4:.1f}" text-anchor="end">{v:g}</text>')
+    for v, n in zip(xs, names): out.append(f'<text x="{x(v):.1f}" y="{h - bottom + 18}" text-anchor="middle">{n}</text>')
+    for i, ((name, v), colour) in enumerate(zip(series.items(), ("#c33", "#36c", "#393"))):
+        out.append('<polyline fill="none" stroke-width="2" stroke="%s" points="%s"/>' % (colour, " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in zip(xs, v))))
+        out.append(f'<text x="{left + 120 * i}" y="42" fill="{colour}">{name}</text>')
+    out.append(f'<text x="14" y="{h / 2}" transform="rotate(-90 14 {h / 2})" text-anchor="middle">{unit}</text></svg>\n')
+    with open(path, "w") as f: f.write("\n".join(out))
+
+
+if PICTURES:
+    sizes = [1 << k for k in range(10, 29, 2)]
+    by_size = {"cat": [median(cat(COLUMN, n)[0] for _ in range(5)) * 1e3 for n in sizes]}
+    for b in BUILDS: by_size[b] = [median(run(smtpin(b), message(COLUMN, n))[0] for _ in range(5)) * 1e3 for n in sizes]
+    picture(f"{PICTURES}/performance-size.svg", "CPU of a session with one message, by its size, beside cat >file", sizes, ["1K", "4K", "16K", "64K", "256K", "1M", "4M", "16M", "64M", "256M"], by_size, "ms", [0.1, 1, 10, 100, 1000])
+    picture(f"{PICTURES}/performance-clients.svg", "CPU of a session with one message, listening, by clients at once", list(CLIENTS), list(CLIENTS), {b: [v / 1e3 for v in lines[b]] for b in BUILDS}, "ms", [0, 0.2, 0.4, 0.6, 0.8, 1])

@@ -1,0 +1,268 @@
+/* session [-r ROUNDS] [-n SESSIONS] [-p] NAME [VARIABLE=value...] COMMAND... [:: NAME ...]...
+ * One SMTP session (EHLO, MAIL, RCPT, DATA with 2 KiB, QUIT) after the other with each command as
+ * its server, started for each on a socket pair; with a name that begins with "listen" started
+ * once, with a listening socket (sd_listen_fds). In rounds, so that a noisy machine is noisy for
+ * all. Prints the medians of CPU (user and system, the whole process tree), their ratios to the
+ * first command, wall time and page faults. -p: MAIL, RCPT and DATA in one write. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { COMMANDS = 24, ROUNDS = 101 };
+
+struct figures {
+    double cpu, wall, faults;
+};
+
+struct command {
+    const char *name;
+    char **argv;
+    char *environment[16]; /* NAME=value words before the program, nothing else but PATH */
+    struct figures round[ROUNDS];
+};
+
+static bool pipelined;
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+/* Reads n whole replies; false when the server is gone or refuses. */
+static bool replies(int fd, int n)
+{
+    static char held[65536];
+    static size_t filled;
+    char *line = held, *end;
+
+    if (n == 0)
+        return (filled = 0) == 0;
+    for (;;) {
+        ssize_t got;
+
+        while ((end = memchr(line, '\n', filled - (size_t)(line - held))) != NULL) {
+            const bool last = line[3] != '-';
+
+            if (line[0] == '4' || line[0] == '5') {
+                fprintf(stderr, "%.*s\n", (int)(end - line), line);
+                return false;
+            }
+            line = end + 1;
+            if (last && --n == 0) {
+                filled -= (size_t)(line - held);
+                memmove(held, line, filled);
+                return true;
+            }
+        }
+        got = read(fd, held + filled, sizeof held - filled);
+        if (got <= 0)
+            return false;
+        filled += (size_t)got;
+    }
+}
+
+static bool turn(int fd, const char *text, int n)
+{
+    const size_t length = strlen(text);
+
+    return write(fd, text, length) == (ssize_t)length && replies(fd, n);
+}
+
+static void play(int fd, const char *name)
+{
+    static char message[2200];
+    bool fine;
+
+    if (message[0] == '\0') {
+        strcpy(message, "Subject: a test\r\n\r\n");
+        for (int i = 0; i < 26; i++)
+            strcat(
+                message,
+                "The quick brown fox jumps over the lazy dog, and the dog does not mind it..\r\n");
+        strcat(message, ".\r\n");
+    }
+    replies(fd, 0);
+    fine = replies(fd, 1) && turn(fd, "EHLO client.example.com\r\n", 1);
+    if (pipelined)
+        fine =
+            fine && turn(fd, "MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n", 3);
+    else
+        fine = fine && turn(fd, "MAIL FROM:<a@example.com>\r\n", 1) &&
+               turn(fd, "RCPT TO:<b@example.org>\r\n", 1) && turn(fd, "DATA\r\n", 1);
+    fine = fine && turn(fd, message, 1) && turn(fd, "QUIT\r\n", 1);
+    if (!fine) {
+        fprintf(stderr, "%s: the session failed\n", name);
+        exit(1);
+    }
+}
+
+static double cpu_of(const struct rusage *r)
+{
+    return (double)(r->ru_utime.tv_sec + r->ru_stime.tv_sec) * 1e6 +
+           (double)(r->ru_utime.tv_usec + r->ru_stime.tv_usec);
+}
+
+static void finish(pid_t pid, struct figures *f)
+{
+    struct rusage r;
+    int status;
+
+    if (wait4(pid, &status, 0, &r) != pid)
+        die("wait4");
+    f->cpu += cpu_of(&r);
+    f->faults += (double)r.ru_minflt;
+}
+
+static void one_each(const struct command *c, int n, struct figures *f)
+{
+    const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    for (int i = 0; i < n; i++) {
+        const double start = now();
+        int ends[2];
+        pid_t pid;
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+            die("socketpair");
+        pid = vfork();
+        if (pid == 0) {
+            dup2(ends[1], 0);
+            dup2(ends[1], 1);
+            dup2(null, 2);
+            execve(c->argv[0], c->argv, c->environment);
+            _exit(127);
+        }
+        close(ends[1]);
+        play(ends[0], c->name);
+        close(ends[0]);
+        finish(pid, f);
+        f->wall += now() - start;
+    }
+    close(null);
+}
+
+static void listening(const struct command *c, int n, struct figures *f)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof a;
+    const int s = socket(AF_INET, SOCK_STREAM, 0);
+    double start;
+    pid_t pid;
+
+    if (bind(s, (struct sockaddr *)&a, sizeof a) < 0 || listen(s, 100) < 0 ||
+        getsockname(s, (struct sockaddr *)&a, &length) < 0)
+        die("listen");
+    pid = fork();
+    if (pid == 0) {
+        char pid_is[40];
+        char *environment[] = {"PATH=/bin:/usr/bin", "LISTEN_FDS=1", pid_is, NULL};
+
+        snprintf(pid_is, sizeof pid_is, "LISTEN_PID=%ld", (long)getpid());
+        if (s == 3)
+            fcntl(s, F_SETFD, 0);
+        else
+            dup2(s, 3);
+        execve(c->argv[0], c->argv, environment);
+        _exit(127);
+    }
+    start = now();
+    for (int i = 0; i < n; i++) {
+        const int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+        if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0)
+            die("connect");
+        play(fd, c->name);
+        close(fd);
+    }
+    f->wall += now() - start;
+    close(s);
+    kill(pid, SIGTERM);
+    finish(pid, f);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, compare);
+    return v[n / 2];
+}
+
+int main(int argc, char **argv)
+{
+    static struct command command[COMMANDS];
+    int rounds = 11, sessions = 100, commands = 0, option;
+
+    while ((option = getopt(argc, argv, "+r:n:p")) != -1) {
+        if (option == 'r')
+            rounds = atoi(optarg);
+        else if (option == 'n')
+            sessions = atoi(optarg);
+        else if (option == 'p')
+            pipelined = true;
+        else
+            return 64;
+    }
+    for (int i = optind; i + 1 < argc && commands < COMMANDS; i++) {
+        struct command *c = &command[commands++];
+        int n = 0;
+
+        c->name = argv[i++];
+        c->environment[n++] = "PATH=/bin:/usr/bin";
+        while (i + 1 < argc && strchr(argv[i], '=') != NULL && n < 15)
+            c->environment[n++] = argv[i++];
+        c->argv = argv + i;
+        while (i < argc && strcmp(argv[i], "::") != 0)
+            i++;
+        if (i < argc)
+            argv[i] = NULL;
+    }
+    if (commands == 0 || rounds < 1 || rounds > ROUNDS)
+        return 64;
+    for (int r = 0; r < rounds; r++)
+        for (int i = 0; i < commands; i++)
+            (strncmp(command[i].name, "listen", 6) == 0 ? listening : one_each)(
+                &command[i], sessions, &command[i].round[r]);
+    printf(
+        "| server | CPU us a session | ratio | wall us | page faults |\n|---|---|---|---|---|\n");
+    for (int i = 0; i < commands; i++) {
+        double cpu[ROUNDS], ratio[ROUNDS], wall[ROUNDS], faults[ROUNDS];
+
+        for (int r = 0; r < rounds; r++) {
+            const struct figures *f = &command[i].round[r];
+
+            cpu[r] = f->cpu / sessions;
+            ratio[r] = f->cpu / command[0].round[r].cpu;
+            wall[r] = f->wall / sessions;
+            faults[r] = f->faults / sessions;
+        }
+        printf("| %s | %.0f | %.2f | %.0f | %.0f |\n", command[i].name, median(cpu, rounds),
+               median(ratio, rounds), median(wall, rounds), median(faults, rounds));
+    }
+    return 0;
+}

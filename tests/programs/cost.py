@@ -1,0 +1,61 @@
+"""A guard on what a connection costs that does not depend on time: tests/programs/ceilings."""
+from harness import *
+
+if SANITIZED:
+    done()
+KIND = "static" if os.environ.get("SMTPIN_STATIC") else "default"
+CEILINGS = os.path.join(SOURCE, "tests", "programs", "ceilings")
+nothing = write("nothing.c", "int main(void) { return 0; }\n", 0o644)
+command = os.path.join(TMP, "nothing")
+if not (have("cc") and have("strace") and have("valgrind")) or subprocess.run(["cc", "-O2", "-static", "-o", command, nothing], capture_output=True).returncode != 0:
+    skip("what a connection costs", "no C compiler, strace or valgrind")
+    done()
+CONF = write("cost.conf", f"hostname = mx.example.org\ndomains = example.org\ndeliver = {command}\nlog = none\nspool_dir = {TMP}\n", 0o644)
+MAIL = [b"MAIL FROM:<a@example.com>\r\n", b"RCPT TO:<b@example.org>\r\n", b"DATA\r\n", b"Subject: x\r\n\r\n" + (b"y" * 74 + b"\r\n") * 26 + b".\r\n"]
+SESSIONS = {"quit": [b"EHLO c.example.com\r\n", b"QUIT\r\n"], "message": [b"EHLO c.example.com\r\n", *MAIL, b"QUIT\r\n"],
+            "ten": [b"EHLO c.example.com\r\n", *MAIL * 10, b"QUIT\r\n"]}
+
+
+def play(prefix, turns):
+    """One session: what was said on stderr, and the page faults."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(60)
+    p = subprocess.Popen([*prefix, SMTPIN, "-f", CONF], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"]})
+    theirs.close()
+    read_reply(ours)
+    for t in turns: ours.sendall(t); last = read_reply(ours)
+    if not last.startswith(b"221"): raise SystemExit(last)
+    err = p.stderr.read().decode()
+    _, _, usage = os.wait4(p.pid, 0); p.returncode = 0
+    ours.close()
+    return err, usage.ru_minflt
+
+
+def calls(path):
+    """Lines of strace -f but those of the command itself: what a process does after its second execve."""
+    n, executed, first = 0, set(), None
+    for l in open(path):
+        pid, rest = l.split(None, 1)
+        first = first or pid
+        if rest.startswith(("---", "+++", "<...")): continue
+        if pid in executed: continue
+        n += 1
+        if rest.startswith("execve(") and pid != first: executed.add(pid)
+    return n
+
+
+ceilings = {tuple(l.split()[:2]): [int(v) for v in l.split()[2:]] for l in open(CEILINGS) if l.strip() and l[0] != "#"}
+trace = os.path.join(TMP, "trace")
+for name, turns in SESSIONS.items():
+    got = []
+    for _ in range(3):  # a slow moment costs a poll more: the least counts
+        play(["strace", "-f", "-o", trace], turns)
+        n = calls(trace)
+        faults = play([], turns)[1]
+        got.append((n, faults))
+    instructions = int(play(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"], turns)[0].split("Collected :")[1].split()[0]) // 1000
+    least = [min(g[i] for g in got) for i in range(2)] + [instructions]
+    most = ceilings.get((KIND, name))
+    print(f"# {KIND} {name}: {least[0]} calls, {least[1]} faults, {instructions} thousand instructions")
+    ok(most and all(l <= m for l, m in zip(least, most)), f"{KIND} build, session '{name}': no more than {most} calls, faults, thousand instructions", least)
+done()
