@@ -31,8 +31,8 @@ struct serve_connection {
     int in, out;
     int stop; /* readable once this process is asked to end; -1: never */
     const struct peer *peer;
-    const struct title *title; /* the process's, where this session may write it; else NULL */
-    bool available;            /* false: 421, for a configuration that can't be trusted */
+    struct title *title; /* the process's, where this session may write it; else NULL */
+    bool available;      /* false: 421, for a configuration that can't be trusted */
 };
 
 /* Speaks SMTP until the session is over. Descriptors stay open. */

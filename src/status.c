@@ -2,7 +2,7 @@
 
 #include "io/clock.h"
 
-void status_open(struct status *s, const struct record *r, const struct title *title)
+void status_open(struct status *s, const struct record *r, struct title *title)
 {
     *s = (struct status){
         .record = r, .title = title, .notify = {.fd = -1}, .next = clock_now() + STATUS_INTERVAL};

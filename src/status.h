@@ -9,7 +9,7 @@
 
 struct status {
     const struct record *record;
-    const struct title *title; /* NULL: not this process's to change */
+    struct title *title; /* NULL: not this process's to change */
     struct notify notify;
     uint64_t next; /* clock_now from when on the manager hears of news */
 };
@@ -17,7 +17,7 @@ struct status {
 /* A session that goes by in less than a second costs the manager nothing. */
 enum { STATUS_INTERVAL = 1000 };
 
-void status_open(struct status *s, const struct record *r, const struct title *title);
+void status_open(struct status *s, const struct record *r, struct title *title);
 /* After each step. `doing`: NULL, or what the session is about that is no phase of the protocol. */
 void status_show(struct status *s, const char *doing);
 /* The same, to the manager too: for what may last. */

@@ -37,10 +37,11 @@ void title_open(struct title *t, char **argv, struct arena *a)
     for (size_t i = 1; argv[i] == last + 1; i++)
         last = argv[i] + strlen(argv[i]);
     if (move_environment(a, &last))
-        *t = (struct title){.p = argv[0], .cap = (size_t)(last - argv[0])};
+        *t = (struct title){
+            .p = argv[0], .cap = (size_t)(last - argv[0]), .used = (size_t)(last - argv[0])};
 }
 
-void title_show(const struct title *t, struct span text)
+void title_show(struct title *t, struct span text)
 {
     const size_t n = text.n < t->cap ? text.n : t->cap;
 
@@ -48,5 +49,7 @@ void title_show(const struct title *t, struct span text)
         return;
     memcpy(t->p, text.p, n);
     /* The kernel reads on past the words where their last byte is not NUL (proc(5), cmdline). */
-    memset(t->p + n, 0, t->cap - n);
+    if (t->used > n)
+        memset(t->p + n, 0, t->used - n);
+    t->used = n;
 }

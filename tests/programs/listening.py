@@ -338,6 +338,8 @@ status, cpu, said = given([datagram.fileno()] * 2, {"LISTEN_FDS": "2"})
 ok(status == 69 and b"does not listen" in said, "sockets of which none listens: 69, and why", (status, said))
 status, cpu, said = given([smtp.fileno()], {"LISTEN_FDS": "1073741823"}, wait=1.5)
 ok(status is None and cpu < 1 + SANITIZED and b"event=listening" in said, "an absurd LISTEN_FDS: what is there is served", (status, cpu, said))
+status, cpu, said = given([smtp.fileno()] * 17, {"LISTEN_FDS": "17"}, wait=1)
+ok(status is None and b"one too many" in said and b"event=listening sockets=16" in said, "seventeen sockets: sixteen are served, and the log says so", (status, said))
 if not SANITIZED:
     status, cpu, said = given([smtp.fileno()], {"LISTEN_FDS": "1"}, limit=(resource.RLIMIT_AS, (16 << 20, 16 << 20)))
     equal(status, 71, "no memory for the configuration: 71, not a service that can serve nobody")

@@ -214,6 +214,10 @@ Test(config, mistakes_in_sections)
         {"[a\n", 1},
         {"\n[a]x\n", 2},
         {"socket = smtp\n", 1},
+        {"[1]\n[2]\n[3]\n[4]\n[5]\n[6]\n[7]\n[8]\n[9]\n[10]\n[11]\n[12]\n[13]\n[14]\n[15]\n[16]\n["
+         "17]\n",
+         17},
+        {"[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n", 1},
     };
     struct config c;
     struct heard h;
