@@ -317,9 +317,10 @@ def given(fds, environment, wait=20, limit=None):
     pid = os.fork()
     if pid == 0:
         try:
+            err = fcntl.fcntl(log.fileno(), fcntl.F_DUPFD, 200)
             high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 200) for fd in fds]
             for i, fd in enumerate(high): os.dup2(fd, 3 + i, inheritable=True)
-            null = os.open("/dev/null", os.O_RDWR); os.dup2(null, 0); os.dup2(null, 1); os.dup2(log.fileno(), 2)
+            os.dup2(err, 2); null = os.open("/dev/null", os.O_RDWR); os.dup2(null, 0); os.dup2(null, 1)
             os.closerange(3 + len(high), 300)
             if limit: resource.setrlimit(*limit)
             os.execve(SMTPIN, [SMTPIN, "-f", "/dev/null", "-o", "log=stderr", "-o", "command_timeout=2s"], {**{k: v for k, v in os.environ.items() if "SAN" in k}, "LISTEN_PID": str(os.getpid()), **environment})
