@@ -103,6 +103,8 @@ bool recorder_open(struct recorder *r, const struct config *c, const struct peer
     r->total = r->boundary = 0;
     r->in_line = r->masked = false;
     r->deliveries = 0;
+    if (config_is_socket_name(c->socket))
+        puts_line(r, "socket = ", c->socket);
     puts_line(r, "hostname = ", c->smtp.hostname);
     if (peer->address.n > 0)
         puts_line(r, "client_address = ", peer->address);

@@ -108,6 +108,10 @@ def record(data, settings=None):
     return files[0], open(files[0]).read(), out
 
 
+f, text, _ = record(b"LHLO x\r\nQUIT\r\n", {"socket": "lmtp"})
+status, out = replay("-f", conf, "-o", f"deliver={deliver}", f)
+ok("socket = lmtp\n" in text and status == 0, "a recording names its socket, and replays with its section", (text, out))
+
 for what, data in (("bare LF", ENVELOPE + b"a\nb\r\n.\r\n"), ("bare CR", ENVELOPE + b"a\r\na\rb"), ("end of file in a message", ENVELOPE + b"abc\r\nde"),
                    ("end of file in a command", b"EHLO x\r\nMAIL FR"), ("a long line", b"NOOP " + b"x" * 5000 + b"\r\nQUIT\r\n"), ("odd bytes", b"NOOP \xff\x80\\ \xc3\xa9\t\r\nNO\x00\r\nQUIT\r\n"),
                    ("too many hops", ENVELOPE + b"Received: x\r\n" * 200 + b".\r\nQUIT\r\n"), ("a long text line", ENVELOPE + b"x" * 70000 + b"\r\n.\r\nQUIT\r\n"),
