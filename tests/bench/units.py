@@ -79,4 +79,4 @@ median = statistics.median
 print("| unit, program | CPU ms a connection, one by one | 16 at once | connections a second, 16 at once | private dirty KiB of an idle session |\n|---|---|---|---|---|")
 for name, r in results.items():
     print(f"| {name} | {median(r['serial']) / 1000:.2f} | {median(r['conc']) / 1000:.2f} | {median(r['rate']):.0f} | {median(r['mem']):.0f} |")
-print(f"\nMedians of {ROUNDS} rounds; the client's own CPU (about the same for each row) is in them.")
+print(f"\nMedians of {ROUNDS} rounds; the client's own CPU (about the same for each row) is in them. The memory of an instance has the program's own pages in it, which lie on a tmpfs here.")
