@@ -109,7 +109,7 @@ tests static sh "$source/tests/static.sh" "$source" "$work/gcc"
 tests install sh "$source/tests/install.sh" "$source" "$work"
 if BIND="$source $work" "$source/tests/systemd/box" true 2>"$work/box"; then
     BIND="$source $work"; export BIND
-    tests "a real systemd" "$source/tests/systemd/box" sh "$source/tests/systemd/inside.sh" "$work/install/build"
+    tests "a real systemd" "$source/tests/systemd/box" sh "$source/tests/systemd/inside.sh" "$work/install/build" "$source"
     for t in units listening journal; do
         tests "a real systemd, $t" "$source/tests/systemd/box" python3 -B "$source/tests/systemd/$t.py" "$work/install/build" "$source" "$work/peers"
     done
