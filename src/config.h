@@ -71,9 +71,9 @@ struct config {
     struct span socket; /* the name of the one that the connection came in on; empty: none */
     struct span section[CONFIG_SECTIONS_MAX]; /* names in the file, in its order */
     size_t sections;
-    uint64_t max_connections,
-        max_connections_per_source; /* while listening; the latter 0: no limit */
-    uint64_t listen_idle;           /* 0: never */
+    uint64_t max_connections;            /* while listening, as the next two */
+    uint64_t max_connections_per_source; /* 0: no limit */
+    uint64_t listen_idle;                /* 0: never */
     uint64_t drain_timeout;
     uint64_t log; /* enum config_log */
     struct span client_address, client_name;

@@ -417,39 +417,43 @@ static bool turn(struct listening *l, struct listen_accepted *out)
     return false;
 }
 
-static bool prepare(struct listening *l)
+/* NULL, or why there can be no listening. SIGCHLD and SIGHUP are blocked since setup_process. */
+static const char *prepare(struct listening *l)
 {
     const struct setup *s = l->given->setup;
     sigset_t signals;
 
-    /* Without it, SIGTERM would end the parent alone. */
-    errno = EMFILE;
     if (s->stop < 0)
-        return false;
+        return "SIGTERM can't be watched: it would end the parent alone";
     l->guests.cap = CONFIG_CONNECTIONS_MAX;
     l->guests.seat = mmap(NULL, l->guests.cap * sizeof *l->guests.seat, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (l->guests.seat == MAP_FAILED)
+        return strerror(errno);
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGHUP);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
     l->events = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (l->events < 0)
+        return strerror(errno);
     for (size_t i = 0; i < s->listeners; i++)
         fcntl(s->listener[i], F_SETFL, O_NONBLOCK);
-    return l->guests.seat != MAP_FAILED && l->events >= 0;
+    return NULL;
 }
 
 enum listen_result listen_run(const struct listen_given *given, struct listen_accepted *out)
 {
     struct listening l = {.given = given, .notify = {.fd = -1}, .idle_since = clock_now()};
     const bool good = load(&l, &l.now);
+    const char *wrong;
 
     if (l.now.room == NULL)
         return LISTEN_FAILED;
     log_open(given->log, l.now.config[0].log, given->setup->stderr_is_ours);
     l.available = take_user(&l, &l.now) && good && given->available;
-    if (!prepare(&l)) {
-        record_mistake(given->log, "setup", 0, SPAN(""), strerror(errno));
+    wrong = prepare(&l);
+    if (wrong != NULL) {
+        record_mistake(given->log, "setup", 0, SPAN(""), wrong);
         return LISTEN_FAILED;
     }
     notify_open(&l.notify);

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 enum {
-    GRACE = 2000,    /* milliseconds from SIGTERM to SIGKILL */
-    LAST_READS = 64, /* reads of what is left in a pipe after the end */
+    GRACE = 2000, /* milliseconds from SIGTERM to SIGKILL */
+    /* Reads of what is left in a pipe after the end: all that the largest one holds (1 MiB:
+     * pipe(7), F_SETPIPE_SZ), and a little more. */
+    LAST_READS = 320,
     /* Most commands say little and end soon: for so many milliseconds only the end is waited for,
      * one wake-up instead of one for each pipe that is closed on the way there. */
     FIRST_LOOK = 5,
@@ -45,7 +47,7 @@ static _Noreturn void become(const struct child *c, int said, int complained, vo
 }
 
 /* 0 or errno. vfork(2) copies no page tables, and unlike posix_spawn(3) needs no pipe to hear of a
- * failed exec, no memory and no round through all signals: a third of a delivery's price. */
+ * failed exec, no memory and no round through all signals. */
 static int start(const struct child *c, int said, int complained, pid_t *pid)
 {
     volatile int error = 0; /* written by the other process, which a compiler need not know of */

@@ -39,8 +39,8 @@ static enum wire_result wait_for(int fd, short events, int stop, uint64_t deadli
     }
 }
 
-/* A connection usually takes a reply at once, so it is not asked before. What is no socket may
- * block in write, and is. */
+/* A connection usually takes a reply at once, so it is not asked before. What is no socket is,
+ * since its write may block. */
 static ssize_t write_some(struct wire *w, struct span left, enum wire_result *waited, int stop,
                           uint64_t deadline)
 {

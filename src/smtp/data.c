@@ -233,6 +233,7 @@ size_t smtp_data_decode(struct smtp_data *d, struct span *in, char *out, size_t 
 
     while (in->n > 0 && room - n >= 2 && !smtp_data_is_over(d)) {
 #if defined(__SSE2__)
+        /* It leaves a block's worth of both, for the machine. */
         if (in->n >= 2 * BLOCK && room - n >= 2 * BLOCK && is_plain(d))
             n += decode_blocks(d, in, out + n, room - n);
 #endif
