@@ -25,12 +25,6 @@ enum {
     EXIT_CONFIG = 78,
 };
 
-/* All memory of the program, in one mapping: pages that are not used are never there. */
-struct memory {
-    char config[CONFIG_ARENA_MAX];
-    struct serve_memory serve;
-};
-
 struct arguments {
     const char *file;
     const char *override[OVERRIDES_MAX];
@@ -147,9 +141,9 @@ static bool check_sections(const struct arguments *a, const struct config *c,
     return good;
 }
 
-static int check(const struct arguments *a, struct memory *m)
+static int check(const struct arguments *a, struct serve_memory *m)
 {
-    struct arena arena = {.base = m->config, .cap = sizeof m->config};
+    struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
     const struct config_report report = {.say = print_mistake};
     const struct config_source from = source(a);
     struct config c;
@@ -162,9 +156,9 @@ static int check(const struct arguments *a, struct memory *m)
     return good ? 0 : EXIT_CONFIG;
 }
 
-static int explain_message(struct arguments *a, struct memory *m)
+static int explain_message(struct arguments *a, struct serve_memory *m)
 {
-    struct arena arena = {.base = m->config, .cap = sizeof m->config};
+    struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
     const struct config_report report = {.say = complain_mistake};
     const struct config_source from = source(a);
     struct network client;
@@ -190,7 +184,8 @@ static int explain_message(struct arguments *a, struct memory *m)
 
 /* A session, from the moment that its connection and its configuration are there. */
 static void serve_one(const struct config *c, struct serve_connection *connection,
-                      const struct peer *peer, struct log *log, struct memory *m)
+                      const struct peer *peer, struct log *log, struct serve_memory *m,
+                      const struct arena *taken)
 {
     if (c->smtp.lmtp && peer_own_port(connection->in) == 25) {
         record_mistake(log, "setup", 0, SPAN("protocol"),
@@ -198,16 +193,16 @@ static void serve_one(const struct config *c, struct serve_connection *connectio
         connection->available = false;
     }
     connection->peer = peer;
-    serve(c, connection, log, &m->serve);
+    serve(c, connection, log, m, taken);
 }
 
 /* Of a listening process, only the children come back from listen_run with something to do. */
-static int listen_and_serve(const struct arguments *a, struct memory *m, const struct setup *s,
-                            struct log *log, char **argv)
+static int listen_and_serve(const struct arguments *a, struct serve_memory *m,
+                            const struct setup *s, struct log *log, char **argv)
 {
     const struct listen_given given = {
         .setup = s, .source = source(a), .available = a->wrong == NULL, .log = log};
-    struct arena arena = {.base = m->config, .cap = sizeof m->config};
+    struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
     struct serve_connection connection = {.stop = s->stop};
     struct listen_accepted accepted;
     struct title title;
@@ -229,13 +224,13 @@ static int listen_and_serve(const struct arguments *a, struct memory *m, const s
     connection.title = &title;
     peer_find(&peer, accepted.fd, false, &accepted.config);
     if (!peer.gone)
-        serve_one(&accepted.config, &connection, &peer, log, m);
+        serve_one(&accepted.config, &connection, &peer, log, m, &arena);
     return 0;
 }
 
-static int run(const struct arguments *a, struct memory *m, char **argv)
+static int run(const struct arguments *a, struct serve_memory *m, char **argv)
 {
-    struct arena arena = {.base = m->config, .cap = sizeof m->config};
+    struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
     struct serve_connection connection = {.available = true};
     struct config_report report = {.say = record_mistake};
     const struct config_source from = source(a);
@@ -265,7 +260,7 @@ static int run(const struct arguments *a, struct memory *m, char **argv)
     if (peer.gone)
         return 0;
     connection.available = setup_user(&c, &report) && connection.available;
-    serve_one(&c, &connection, &peer, &log, m);
+    serve_one(&c, &connection, &peer, &log, m, &arena);
     return 0;
 }
 
@@ -292,7 +287,7 @@ int main(int argc, char **argv)
 {
     struct arguments a;
     int status;
-    struct memory *m;
+    struct serve_memory *m;
 
     no_arguments(&a);
     status = parse_arguments(&a, argc, argv);

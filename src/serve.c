@@ -27,9 +27,9 @@ struct serve {
     struct wire wire;
     struct spool spool;
     struct digest digest;
-    size_t head;       /* octets of ours before the message */
-    uint64_t credit;   /* milliseconds times min_data_rate that came in pieces too small to count */
-    struct text reply; /* what the last step said */
+    size_t head;     /* octets of ours before the message */
+    uint64_t credit; /* milliseconds times min_data_rate that came in pieces too small to count */
+    size_t spoken;   /* octets of wire.send that were there before this step */
     struct record record;
     struct recorder recorder;
     struct status status;
@@ -82,6 +82,7 @@ static enum wire_result fill(struct serve *s, uint64_t deadline, const char *doi
 {
     enum wire_result filled = wire_flush(&s->wire, reply_deadline(s));
 
+    s->spoken = 0;
     if (filled != WIRE_OK)
         return filled;
     if (s->status.notify.fd >= 0) {
@@ -299,19 +300,19 @@ static enum smtp_want more(struct serve *s)
 
 static bool flush(struct serve *s)
 {
+    s->spoken = 0;
     return wire_flush(&s->wire, reply_deadline(s)) == WIRE_OK;
 }
 
-/* What the step has said, to where it goes. There is room: see serve. */
+/* What the step has said, into the recording too. */
 static void say(struct serve *s)
 {
-    recorder_replies(&s->recorder, text_span(&s->reply));
-    text_add(&s->wire.send, text_span(&s->reply));
-    s->reply.n = 0;
+    recorder_replies(&s->recorder, span_from(text_span(&s->wire.send), s->spoken));
+    s->spoken = s->wire.send.n;
 }
 
 void serve(const struct config *c, const struct serve_connection *connection, struct log *log,
-           struct serve_memory *memory)
+           struct serve_memory *memory, const struct arena *taken)
 {
     static enum smtp_want (*const acts[])(struct serve *) = {
         [SMTP_NEXT_LINE] = next_line,   [SMTP_NEXT_DECISION] = decide, [SMTP_NEXT_DATA] = collect,
@@ -320,7 +321,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
     struct serve s = {
         .config = c,
         .peer = connection->peer,
-        .arena = {.base = memory->arena, .cap = SERVE_ARENA_MAX},
+        .arena = arena_behind(taken, taken->used + SERVE_ARENA_MAX),
         .wire = {.in = connection->in,
                  .out = connection->out,
                  .stop = connection->stop,
@@ -333,7 +334,6 @@ void serve(const struct config *c, const struct serve_connection *connection, st
                   .cap = sizeof memory->spool,
                   .memory = c->spool_memory,
                   .dir = c->spool_dir.p},
-        .reply = TEXT(memory->reply),
         .recorder = {.out = TEXT(memory->trace)},
         .session_deadline = clock_now() + c->session_timeout,
     };
@@ -345,7 +345,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
                        record_time(&s.record)))
         record_trace_error(&s.record, errno);
     record_before(&s.record);
-    want = smtp_session_open(&s.session, &c->smtp, &s.reply, &s.arena, connection->available);
+    want = smtp_session_open(&s.session, &c->smtp, &s.wire.send, &s.arena, connection->available);
     for (;;) {
         say(&s);
         /* Room for the next reply; a client that does not read its replies is shown out. */

@@ -16,15 +16,16 @@ enum {
     SERVE_DELIVERY_MAX = 4 * 1024 * 1024,
 };
 
-/* Memory that a session works in; touched only as far as it is used. */
+/* Memory of a process that serves, in one mapping; touched only as far as it is used, so what is
+ * used first lies together. */
 struct serve_memory {
-    /* Of the transaction; what lies behind that is the delivery's, while there is one. */
-    char arena[SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];
+    char send[2 * SMTP_REPLY_MAX];
     char read[SERVE_READ_MAX];
     char spool[SERVE_SPOOL_MAX];
-    char reply[SMTP_REPLY_MAX]; /* with the start of send, a page */
-    char send[2 * SMTP_REPLY_MAX];
     char trace[4096];
+    /* The configuration's to begin with; then the transaction's; what lies behind that is the
+     * delivery's, while there is one. */
+    char arena[CONFIG_ARENA_MAX + SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];
 };
 
 struct serve_connection {
@@ -35,8 +36,9 @@ struct serve_connection {
     bool available;      /* false: 421, for a configuration that can't be trusted */
 };
 
-/* Speaks SMTP until the session is over. Descriptors stay open. */
+/* Speaks SMTP until the session is over. Descriptors stay open. `taken` is an arena
+ * of at most CONFIG_ARENA_MAX at the start of memory->arena: the session's own begins behind it. */
 void serve(const struct config *c, const struct serve_connection *connection, struct log *log,
-           struct serve_memory *memory);
+           struct serve_memory *memory, const struct arena *taken);
 
 #endif

@@ -34,18 +34,6 @@ size_t span_find(struct span s, char c)
     return at == NULL ? s.n : (size_t)(at - s.p);
 }
 
-struct span span_from(struct span s, size_t from)
-{
-    if (from > s.n)
-        from = s.n;
-    return (struct span){.p = from == 0 ? s.p : s.p + from, .n = s.n - from};
-}
-
-struct span span_first(struct span s, size_t n)
-{
-    return (struct span){.p = s.p, .n = n < s.n ? n : s.n};
-}
-
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';
@@ -72,31 +60,6 @@ bool span_word(struct span *s, const char *separators, struct span *word)
     *word = span_first(*s, n);
     *s = span_from(*s, n);
     return n > 0;
-}
-
-bool byte_is_alpha(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool byte_is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-bool byte_is_control(char c)
-{
-    return (unsigned char)c < 0x20 || (unsigned char)c == 0x7f;
-}
-
-bool byte_is_high(char c)
-{
-    return (unsigned char)c >= 0x80;
-}
-
-char byte_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 int byte_hex(char c)

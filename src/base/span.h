@@ -23,20 +23,12 @@ bool span_eq_nocase(struct span a, struct span b);
 bool span_starts_nocase(struct span s, struct span prefix);
 /* The first place of c in s, or s.n when there is none. */
 size_t span_find(struct span s, char c);
-/* s from byte `from` on; its first n bytes. Both stay within s. */
-struct span span_from(struct span s, size_t from);
-struct span span_first(struct span s, size_t n);
 /* s without spaces and tabs at its ends. */
 struct span span_trim(struct span s);
 /* Takes the next word off *s: runs of bytes that are not in `separators`.
  * False when none is left. */
 bool span_word(struct span *s, const char *separators, struct span *word);
 
-bool byte_is_alpha(char c);
-bool byte_is_digit(char c);
-bool byte_is_control(char c); /* 0-31 and 127 */
-bool byte_is_high(char c);    /* 128-255 */
-char byte_lower(char c);
 /* The value of a hexadecimal digit, or -1. */
 int byte_hex(char c);
 
@@ -44,5 +36,47 @@ int byte_hex(char c);
  * 0 when there is none: overlong forms, surrogates and values past U+10FFFF are none. */
 size_t utf8_length(struct span s);
 bool utf8_valid(struct span s);
+
+/* Here, where a compiler sees them: each is less than its call. */
+
+/* s from byte `from` on; its first n bytes. Both stay within s. */
+static inline struct span span_from(struct span s, size_t from)
+{
+    if (from > s.n)
+        from = s.n;
+    return (struct span){.p = from == 0 ? s.p : s.p + from, .n = s.n - from};
+}
+
+static inline struct span span_first(struct span s, size_t n)
+{
+    return (struct span){.p = s.p, .n = n < s.n ? n : s.n};
+}
+
+static inline bool byte_is_alpha(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static inline bool byte_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* 0-31 and 127 */
+static inline bool byte_is_control(char c)
+{
+    return (unsigned char)c < 0x20 || (unsigned char)c == 0x7f;
+}
+
+/* 128-255 */
+static inline bool byte_is_high(char c)
+{
+    return (unsigned char)c >= 0x80;
+}
+
+static inline char byte_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
 
 #endif

@@ -20,11 +20,6 @@ void text_adds(struct text *t, const char *terminated)
     text_add(t, span_of(terminated));
 }
 
-void text_addc(struct text *t, char c)
-{
-    text_add(t, (struct span){.p = &c, .n = 1});
-}
-
 static void add_digits(struct text *t, uint64_t number, unsigned width, unsigned base)
 {
     char digits[64];
@@ -80,11 +75,6 @@ void text_add_escaped(struct text *t, struct span s, const char *also)
             s = span_from(s, n);
         }
     }
-}
-
-struct span text_span(const struct text *t)
-{
-    return (struct span){.p = t->p, .n = t->n};
 }
 
 const char *text_string(struct text *t)

@@ -18,7 +18,6 @@ struct text {
 
 void text_add(struct text *t, struct span s);
 void text_adds(struct text *t, const char *terminated);
-void text_addc(struct text *t, char c);
 /* Decimal, padded with zeros to `width`. */
 void text_addn(struct text *t, uint64_t number, unsigned width);
 /* Base 32 (0-9, a-v), most significant digit first. */
@@ -26,8 +25,20 @@ void text_add32(struct text *t, uint64_t number);
 /* Client bytes for people to read: a control byte, a byte that is no UTF-8, marks that deceive the
  * eye and a byte in `also` becomes \xNN; well-formed UTF-8 is kept. */
 void text_add_escaped(struct text *t, struct span s, const char *also);
-struct span text_span(const struct text *t);
 /* The text, terminated: for system calls. The last byte goes when there is no room. */
 const char *text_string(struct text *t);
+
+static inline struct span text_span(const struct text *t)
+{
+    return (struct span){.p = t->p, .n = t->n};
+}
+
+static inline void text_addc(struct text *t, char c)
+{
+    if (t->n < t->cap)
+        t->p[t->n++] = c;
+    else
+        t->cut = true;
+}
 
 #endif

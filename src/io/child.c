@@ -16,7 +16,7 @@ enum {
      * pipe(7), F_SETPIPE_SZ), and a little more. */
     LAST_READS = 320,
     /* Most commands say little and end soon: for so many milliseconds only the end is waited for,
-     * one wake-up instead of one for each pipe that is closed on the way there. */
+     * by its signal: no descriptor, and no wake-up for each pipe that is closed on the way. */
     FIRST_LOOK = 5,
     TICK = 20, /* milliseconds between looks, on a kernel without pidfd_open */
 };
@@ -148,8 +148,6 @@ void child_start(struct child_process *p, const struct child *c, struct text *sa
             close(ends[i]);
     if (error != 0)
         finish(p, (struct child_result){.end = CHILD_NOT_STARTED, .status = error});
-    else
-        p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
 }
 
 /* Has it ended? Left unreaped, its process id, and so its group's, stays its own. */
@@ -161,24 +159,26 @@ static bool has_ended(pid_t pid)
                                                                             : info.si_pid == pid;
 }
 
-static struct child_result reap(const struct child_process *p)
+/* False: it still runs. */
+static bool reap(struct child_process *p)
 {
+    struct child_result result = {.end = CHILD_LOST};
     int status;
     pid_t got;
 
-    /* Its children too, where its time was over: the group lives on without its leader. */
-    if (p->killed > 0)
-        kill(-p->pid, SIGKILL);
     do
         got = waitpid(p->pid, &status, WNOHANG);
     while (got < 0 && errno == EINTR);
+    if (got == 0)
+        return false;
     if (p->killed > 0)
-        return (struct child_result){.end = CHILD_TIMED_OUT};
-    if (got != p->pid)
-        return (struct child_result){.end = CHILD_LOST};
-    if (WIFEXITED(status))
-        return (struct child_result){.end = CHILD_EXITED, .status = WEXITSTATUS(status)};
-    return (struct child_result){.end = CHILD_SIGNALLED, .status = WTERMSIG(status)};
+        result.end = CHILD_TIMED_OUT;
+    else if (got == p->pid && WIFEXITED(status))
+        result = (struct child_result){.end = CHILD_EXITED, .status = WEXITSTATUS(status)};
+    else if (got == p->pid)
+        result = (struct child_result){.end = CHILD_SIGNALLED, .status = WTERMSIG(status)};
+    finish(p, result);
+    return true;
 }
 
 /* Its time is over: asked to end, then made to, then left alone. */
@@ -227,10 +227,52 @@ static void see_to(struct child_process *p, const struct polled *polled)
         if (events != 0 && ((events & POLLIN) == 0 || !drain(&p->outlet[i])))
             close_outlet(&p->outlet[i]);
     }
-    if (p->pidfd >= 0 ? ready(polled, p->pidfd) != 0 : has_ended(p->pid))
-        finish(p, reap(p));
-    else if (clock_left(p->deadline) == 0)
+    if (p->pidfd >= 0 ? ready(polled, p->pidfd) != 0 : has_ended(p->pid)) {
+        /* Its children too, where its time was over: the group lives on without its leader. */
+        if (p->killed > 0)
+            kill(-p->pid, SIGKILL);
+        reap(p);
+    } else if (clock_left(p->deadline) == 0) {
         press(p);
+    }
+}
+
+/* Those that have just been started: is that all, or does one run for longer? */
+static bool are_new(const struct child_process *p, size_t n)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!p[i].ended && p[i].looked)
+            return false;
+        any = any || !p[i].ended;
+    }
+    return any;
+}
+
+/* SIGCHLD is blocked (setup.c), so that one which came before this waits here. It tells nothing of
+ * whose end it was, and may be an earlier one's. */
+static void look_first(struct child_process *p, size_t n)
+{
+    const uint64_t deadline = clock_now() + FIRST_LOOK;
+    bool ended = false;
+    sigset_t child;
+
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    while (!ended && clock_left(deadline) > 0) {
+        sigtimedwait(&child, NULL, &(struct timespec){.tv_nsec = FIRST_LOOK * 1000000});
+        for (size_t i = 0; i < n; i++)
+            ended = (!p[i].ended && reap(&p[i])) || ended;
+    }
+}
+
+/* From the first look on, the process is waited for among other things. */
+static void look(struct child_process *p)
+{
+    if (!p->looked)
+        p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+    p->looked = true;
 }
 
 void child_attend(struct child_process *p, size_t n)
@@ -238,21 +280,24 @@ void child_attend(struct child_process *p, size_t n)
     struct polled polled = {.n = 0};
     int left = -1;
 
+    if (are_new(p, n)) {
+        look_first(p, n);
+        for (size_t i = 0; i < n; i++)
+            if (!p[i].ended)
+                look(&p[i]);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         int until;
 
         if (p[i].ended)
             continue;
+        look(&p[i]);
         until = clock_left(p[i].deadline);
         if (p[i].pidfd < 0 && until > TICK)
             until = TICK;
-        if (p[i].pidfd < 0 || p[i].looked) {
-            for (size_t k = 0; k < CHILD_OUTLETS; k++)
-                ask(&polled, p[i].outlet[k].fd);
-        } else {
-            p[i].looked = true;
-            until = until < FIRST_LOOK ? until : FIRST_LOOK;
-        }
+        for (size_t k = 0; k < CHILD_OUTLETS; k++)
+            ask(&polled, p[i].outlet[k].fd);
         ask(&polled, p[i].pidfd);
         if (left < 0 || until < left)
             left = until;

@@ -1,5 +1,6 @@
 /* Running commands: started without a copy of this process, ended with their whole process group
- * when their time is over, their output kept up to a bound and read to the end. Knows no mail. */
+ * when their time is over, their output kept up to a bound and read to the end. SIGCHLD must be
+ * blocked. Knows no mail. */
 #ifndef SMTPIN_IO_CHILD_H
 #define SMTPIN_IO_CHILD_H
 
@@ -55,7 +56,7 @@ struct child_process {
     struct child_result result; /* once it has */
     pid_t pid;
     int pidfd;       /* -1: this kernel has none */
-    bool looked;     /* its pipes are attended to */
+    bool looked;     /* it runs for longer: its pipes are attended to */
     unsigned killed; /* signals that it was sent */
     uint64_t deadline;
     struct child_outlet outlet[CHILD_OUTLETS];

@@ -67,10 +67,9 @@ static int reset_signals(bool will_listen)
     sigaddset(&blocked, SIGPIPE);
     sigaddset(&blocked, SIGALRM);
     sigaddset(&blocked, SIGXFSZ);
-    if (will_listen) { /* see listen.c; a SIGHUP may come before it is there */
+    sigaddset(&blocked, SIGCHLD); /* waited for: child.c, listen.c */
+    if (will_listen)              /* see listen.c; one may come before it is there */
         sigaddset(&blocked, SIGHUP);
-        sigaddset(&blocked, SIGCHLD);
-    }
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     stop = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -112,8 +112,12 @@ const struct smtp_reply *smtp_reply(enum smtp_reply_id id)
 
 static void add_clean(struct text *line, struct span s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        text_addc(line, byte_is_control(s.p[i]) ? ' ' : s.p[i]);
+    const size_t start = line->n;
+
+    text_add(line, s);
+    for (size_t i = start; i < line->n; i++)
+        if (byte_is_control(line->p[i]))
+            line->p[i] = ' ';
 }
 
 void smtp_reply_line(struct text *out, const struct smtp_reply *r, bool last, bool enhanced,

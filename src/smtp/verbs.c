@@ -385,19 +385,19 @@ static enum smtp_reply_id out_of_order(const struct smtp_session *s, const struc
 
 enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
 {
-    struct span name, argument;
+    struct span command = line, name, argument;
     const struct verb *v;
 
-    if (is_foreign(line))
+    /* RFC 5321 4.1.1: white space before the CRLF is tolerated, nowhere else. */
+    while (command.n > 0 && (command.p[command.n - 1] == ' ' || command.p[command.n - 1] == '\t'))
+        command.n--;
+    name = span_first(command, span_find(command, ' '));
+    argument = span_from(command, name.n + 1);
+    v = find_verb(s, name);
+    if (v == NULL && is_foreign(line))
         return smtp_say(s, SMTP_REPLY_FOREIGN, s->options->hostname);
     if (has_control(line))
         return smtp_say(s, SMTP_REPLY_BAD_BYTES, SPAN(""));
-    /* RFC 5321 4.1.1: white space before the CRLF is tolerated, nowhere else. */
-    while (line.n > 0 && (line.p[line.n - 1] == ' ' || line.p[line.n - 1] == '\t'))
-        line.n--;
-    name = span_first(line, span_find(line, ' '));
-    argument = span_from(line, name.n + 1);
-    v = find_verb(s, name);
     if (v == NULL)
         return smtp_say(s, SMTP_REPLY_UNKNOWN_COMMAND, SPAN(""));
     if (!fits(v, &argument))
