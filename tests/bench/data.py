@@ -109,32 +109,69 @@ rows = [[greeting(c) for c in ([WORK + "/floor", "play"], smtpin("static"), smtp
 print("| " + " | ".join(f"{median(c):.0f}" for c in zip(*rows)) + " |")
 
 
-def at_once(build, n, sessions=400):
-    """CPU us a session of a listening smtpin with n clients at once."""
+TCPSERVER = f"{WORK}/ucspi-tcp/usr/bin/tcpserver"
+NOBODY = [f"{WORK}/floor", "deliver", f"{WORK}/floor"]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s: return str(s.getsockname()[1])
+
+
+def listening(command):
+    """A process that accepts by itself, given its socket."""
     s = socket.create_server(("127.0.0.1", 0), backlog=1024)
     pid = os.fork()
     if pid == 0:
         os.dup2(s.fileno(), 3); os.set_inheritable(3, True)
-        os.execve(smtpin(build)[0], smtpin(build), {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())})
+        os.execve(command[0], command, {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())})
+    port = s.getsockname()[1]; s.close()
+    return pid, port
+
+
+def under(server):
+    def start(command):
+        port = free_port()
+        pid = subprocess.Popen([w.replace("PORT", port) for w in server] + command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, close_fds=False).pid
+        for _ in range(500):
+            try: socket.create_connection(("127.0.0.1", int(port))).close(); break
+            except OSError: time.sleep(0.01)
+        return pid, int(port)
+    return start
+
+
+def at_once(start, command, n, sessions=384):
+    """CPU us a session with n clients at once, and sessions a second."""
+    pid, port = start(command)
     def client():
         for _ in range(sessions // n):
-            with socket.create_connection(s.getsockname()) as c: many(1, 1)(c)
+            with socket.create_connection(("127.0.0.1", port)) as c: turns(c)
     threads = [threading.Thread(target=client) for _ in range(n)]
-    start = time.monotonic()
+    began = time.monotonic()
     for t in threads: t.start()
     for t in threads: t.join()
-    took = time.monotonic() - start
+    took = time.monotonic() - began
+    time.sleep(0.1)  # the last ones are waited for by their parent
     os.kill(pid, signal.SIGTERM)
-    usage = os.wait4(pid, 0)[2]; s.close()
+    usage = os.wait4(pid, 0)[2]
     return (usage.ru_utime + usage.ru_stime) * 1e6 / sessions, sessions / took
 
 
-CLIENTS = (1, 2, 4, 8, 16, 32, 64)
-print("\n## Listening: CPU us a session, by clients at once\n\n| build | " + " | ".join(map(str, CLIENTS)) + " |\n|---" * 1 + "|---" * len(CLIENTS) + "|")
+def turns(s):
+    """The turns that the floor knows."""
+    reply(s); say(s, b"EHLO x"); say(s, b"MAIL FROM:<a@example.com>"); say(s, b"RCPT TO:<b@example.org>"); say(s, b"DATA"); s.sendall(b"x\r\n" * 700 + b".\r\n"); reply(s); say(s, b"QUIT")
+
+
+CLIENTS = (1, 8, 64)
+SERVERS = [("listening", listening)]
+if os.access(TCPSERVER, os.X_OK): SERVERS.append(("tcpserver", under([TCPSERVER, "-R", "-H", "-l", "0", "-c", "100", "127.0.0.1", "PORT"])))
+SERVERS.append(("systemd-socket-activate", under(["systemd-socket-activate", "--inetd", "-a", "-l", "127.0.0.1:PORT"])))
+print("\n## By super-server and clients at once: CPU us a session, sessions a second\n\n| server | program | " + " | ".join(f"{n} at once | /s" for n in CLIENTS) + " |\n|---|---" + "|---" * 2 * len(CLIENTS) + "|")
 lines = {}
-for b in BUILDS:
-    lines[b] = [median(at_once(b, n)[0] for _ in range(3)) for n in CLIENTS]
-    print(f"| {b} | " + " | ".join(f"{v:.0f}" for v in lines[b]) + " |", flush=True)
+for name, start in SERVERS:
+    for program, command in [("floor", NOBODY)] * (name != "listening") + [(b, smtpin(b)) for b in BUILDS]:
+        got = [[at_once(start, command, n) for _ in range(3)] for n in CLIENTS]
+        lines[f"{name}, {program}"] = [median(g[0] for g in rounds) for rounds in got]
+        print(f"| {name} | {program} | " + " | ".join(f"{median(g[0] for g in r):.0f} | {median(g[1] for g in r):.0f}" for r in got) + " |", flush=True)
 
 
 def picture(path, title, xs, names, series, unit, ys):
@@ -149,7 +186,7 @@ def picture(path, title, xs, names, series, unit, ys):
     for v, n in zip(xs, names): out.append(f'<text x="{x(v):.1f}" y="{h - bottom + 18}" text-anchor="middle">{n}</text>')
     for i, ((name, v), colour) in enumerate(zip(series.items(), ("#c33", "#36c", "#393"))):
         out.append('<polyline fill="none" stroke-width="2" stroke="%s" points="%s"/>' % (colour, " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in zip(xs, v))))
-        out.append(f'<text x="{left + 120 * i}" y="42" fill="{colour}">{name}</text>')
+        out.append(f'<text x="{left + 180 * i}" y="42" fill="{colour}">{name}</text>')
     out.append(f'<text x="14" y="{h / 2}" transform="rotate(-90 14 {h / 2})" text-anchor="middle">{unit}</text></svg>\n')
     with open(path, "w") as f: f.write("\n".join(out))
 
@@ -159,4 +196,5 @@ if PICTURES:
     by_size = {"cat": [median(cat(COLUMN, n)[0] for _ in range(5)) * 1e3 for n in sizes]}
     for b in BUILDS: by_size[b] = [median(run(smtpin(b), message(COLUMN, n))[0] for _ in range(5)) * 1e3 for n in sizes]
     picture(f"{PICTURES}/performance-size.svg", "CPU of a session with one message, by its size, beside cat >file", sizes, ["1K", "4K", "16K", "64K", "256K", "1M", "4M", "16M", "64M", "256M"], by_size, "ms", [0.1, 1, 10, 100, 1000])
-    picture(f"{PICTURES}/performance-clients.svg", "CPU of a session with one message, listening, by clients at once", list(CLIENTS), list(CLIENTS), {b: [v / 1e3 for v in lines[b]] for b in BUILDS}, "ms", [0, 0.2, 0.4, 0.6, 0.8, 1])
+    shown = {k: [v / 1e3 for v in lines[k]] for k in lines if "default" not in k and "socket-activate" not in k}
+    picture(f"{PICTURES}/performance-clients.svg", "CPU of a session with one message, by clients at once", list(CLIENTS), list(CLIENTS), shown, "ms", [0, 0.2, 0.4, 0.6, 0.8, 1])

@@ -23,19 +23,74 @@ listen_idle = 0
 max_connections_per_source = 0
 max_message_size = 4G
 CONF
+# Peers whose programs want users of their own run in a mount namespace with another /etc/passwd.
 mkdir "$work/debs"
 unpack() { mkdir -p "$work/$2"; (cd "$work/debs" && apt-get download "$1" >/dev/null 2>&1 && dpkg -x "$1"_*.deb "$work/$2") || echo "# $1 is not to be had" >&2; }
 for p in mailfront libbg2 libcvm1; do unpack $p mailfront; done
-unpack msmtp-mta msmtp
-set -- floor "$work/floor" deliver "$work/floor" :: "static build" "$work/static/smtpin" -f "$work/conf" \
-    :: "listening, static build" "$work/static/smtpin" -f "$work/conf" :: "default build" "$work/default/smtpin" -f "$work/conf" \
-    :: "listening, default build" "$work/default/smtpin" -f "$work/conf"
+unpack msmtp-mta msmtp; unpack nullmailer nullmailer; unpack ucspi-tcp ucspi-tcp
+printf '#!%s read\n' "$work/floor" >"$work/reader"; chmod 755 "$work/reader"
+set -- floor "$work/floor" deliver "$work/floor" :: "smtpin, static build" "$work/static/smtpin" -f "$work/conf" :: "smtpin, default build" "$work/default/smtpin" -f "$work/conf"
 [ ! -x "$work/mailfront/usr/sbin/mailfront" ] || set -- "$@" :: "mailfront, qmail backend" LD_LIBRARY_PATH="$work/mailfront/usr/lib" \
     MODULE_PATH="$work/mailfront/usr/lib/mailfront" QMAILQUEUE="$work/qmail-queue" QMAILHOME="$work" TCPLOCALHOST=x "$work/mailfront/usr/sbin/mailfront" smtp qmail accept
+[ ! -x "$work/nullmailer/usr/bin/nullmailer-smtpd" ] || set -- "$@" :: nullmailer-smtpd NULLMAILER_QUEUE="$work/reader" "$work/nullmailer/usr/bin/nullmailer-smtpd"
 [ ! -x "$work/msmtp/usr/bin/msmtpd" ] || set -- "$@" :: "msmtpd --inetd" "$work/msmtp/usr/bin/msmtpd" --inetd "--command=$work/floor read"
+within=
+if [ "$(id -u)" = 0 ]; then
+    unpack exim4-daemon-light exim; unpack postfix postfix
+    mkdir -p "$work/eximspool" "$work/eximlog" "$work/queue/maildrop" "$work/queue/pid" "$work/queue/public" "$work/data"
+    chmod 1777 "$work/eximspool" "$work/eximlog" "$work/queue/maildrop"
+    { cat /etc/passwd; echo "Debian-exim:x:61001:61001::/nonexistent:/bin/false"; echo "postfix:x:61002:61002::/nonexistent:/bin/false"; } >"$work/passwd"
+    { cat /etc/group; echo "Debian-exim:x:61001:"; echo "postfix:x:61002:"; echo "postdrop:x:61003:"; } >"$work/group"
+    chown 61002 "$work/data"
+    cat >"$work/exim.conf" <<CONF
+primary_hostname = mx.example.org
+spool_directory = $work/eximspool
+log_file_path = $work/eximlog/%slog
+exim_user = Debian-exim
+exim_group = Debian-exim
+keep_environment =
+queue_only = true
+acl_smtp_rcpt = take
+acl_smtp_data = take
+begin acl
+take:
+  accept
+CONF
+    mkdir "$work/postfix-etc"; : >"$work/postfix-etc/master.cf"
+    cat >"$work/postfix-etc/main.cf" <<CONF
+queue_directory = $work/queue
+data_directory = $work/data
+daemon_directory = $work/postfix/usr/lib/postfix/sbin
+command_directory = $work/postfix/usr/sbin
+shlib_directory = $work/postfix/usr/lib/postfix
+import_environment = LD_LIBRARY_PATH MAIL_CONFIG
+export_environment = LD_LIBRARY_PATH MAIL_CONFIG
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = mx.example.org
+mydestination = example.org
+inet_interfaces = loopback-only
+mynetworks = 127.0.0.0/8
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
+local_recipient_maps =
+alias_maps =
+compatibility_level = 3.6
+CONF
+    [ ! -x "$work/exim/usr/sbin/exim4" ] || set -- "$@" :: "exim -bs, into its queue" "$work/exim/usr/sbin/exim4" -C "$work/exim.conf" -bs
+    [ ! -x "$work/postfix/usr/lib/postfix/sbin/smtpd" ] || set -- "$@" :: "Postfix smtpd -S, into its queue" LD_LIBRARY_PATH="$work/postfix/usr/lib/postfix" \
+        MAIL_CONFIG="$work/postfix-etc" "$work/postfix/usr/lib/postfix/sbin/smtpd" -S
+    within="unshare -m --propagation private sh $work/within"
+    cat >"$work/within" <<CONF
+mount --bind "$work/passwd" /etc/passwd && mount --bind "$work/group" /etc/group && exec "\$@"
+CONF
+fi
 echo "## A session: EHLO, MAIL, RCPT, DATA with 2 KiB, QUIT, each command alone"
-"$work/session" -r "$rounds" -n 50 "$@"
-echo; echo "## The same with MAIL, RCPT and DATA in one write"
-"$work/session" -p -r "$rounds" -n 50 floor "$work/floor" deliver "$work/floor" :: "static build" "$work/static/smtpin" -f "$work/conf" \
-    :: "listening, static build" "$work/static/smtpin" -f "$work/conf" :: "default build" "$work/default/smtpin" -f "$work/conf"
+# shellcheck disable=SC2086
+$within "$work/session" -r "$rounds" -n 20 "$@" 2>/dev/null
+set -- floor "$work/floor" deliver "$work/floor" :: "static build" "$work/static/smtpin" -f "$work/conf" :: "listening, static build" "$work/static/smtpin" -f "$work/conf" \
+    :: "default build" "$work/default/smtpin" -f "$work/conf" :: "listening, default build" "$work/default/smtpin" -f "$work/conf"
+echo; echo "## The same over TCP"
+"$work/session" -t -r "$rounds" -n 50 "$@"
+echo; echo "## Over TCP, with MAIL, RCPT and DATA in one write"
+"$work/session" -t -p -r "$rounds" -n 50 "$@"
 python3 "$source/tests/bench/data.py" "$work" "${PICTURES-}"

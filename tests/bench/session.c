@@ -1,9 +1,10 @@
-/* session [-r ROUNDS] [-n SESSIONS] [-p] NAME [VARIABLE=value...] COMMAND... [:: NAME ...]...
+/* session [-r ROUNDS] [-n SESSIONS] [-p] [-t] NAME [VARIABLE=value...] COMMAND... [:: NAME ...]...
  * One SMTP session (EHLO, MAIL, RCPT, DATA with 2 KiB, QUIT) after the other with each command as
  * its server, started for each on a socket pair; with a name that begins with "listen" started
  * once, with a listening socket (sd_listen_fds). In rounds, so that a noisy machine is noisy for
  * all. Prints the medians of CPU (user and system, the whole process tree), their ratios to the
- * first command, wall time and page faults. -p: MAIL, RCPT and DATA in one write. */
+ * first command, wall time and page faults. -p: MAIL, RCPT and DATA in one write. -t: over TCP
+ * instead of a socket pair. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,7 +33,7 @@ struct command {
     struct figures round[ROUNDS];
 };
 
-static bool pipelined;
+static bool pipelined, tcp;
 
 static double now(void)
 {
@@ -133,17 +134,54 @@ static void finish(pid_t pid, struct figures *f)
     f->faults += (double)r.ru_minflt;
 }
 
+/* A listening TCP socket on loopback, and its address. */
+static int listener(struct sockaddr_in *a)
+{
+    socklen_t length = sizeof *a;
+    const int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    *a = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    if (bind(s, (struct sockaddr *)a, sizeof *a) < 0 || listen(s, 100) < 0 ||
+        getsockname(s, (struct sockaddr *)a, &length) < 0)
+        die("listen");
+    return s;
+}
+
+static int connected(const struct sockaddr_in *a)
+{
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (connect(fd, (const struct sockaddr *)a, sizeof *a) < 0)
+        die("connect");
+    return fd;
+}
+
+/* Two ends of a connection. */
+static void pair(int ends[2], int s, const struct sockaddr_in *a)
+{
+    if (!tcp) {
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+            die("socketpair");
+        return;
+    }
+    ends[0] = connected(a);
+    ends[1] = accept4(s, NULL, NULL, SOCK_CLOEXEC);
+    if (ends[1] < 0)
+        die("accept");
+}
+
 static void one_each(const struct command *c, int n, struct figures *f)
 {
     const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    struct sockaddr_in a;
+    const int s = listener(&a);
 
     for (int i = 0; i < n; i++) {
         const double start = now();
         int ends[2];
         pid_t pid;
 
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-            die("socketpair");
+        pair(ends, s, &a);
         pid = vfork();
         if (pid == 0) {
             dup2(ends[1], 0);
@@ -159,19 +197,16 @@ static void one_each(const struct command *c, int n, struct figures *f)
         f->wall += now() - start;
     }
     close(null);
+    close(s);
 }
 
 static void listening(const struct command *c, int n, struct figures *f)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t length = sizeof a;
-    const int s = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in a;
+    const int s = listener(&a);
     double start;
     pid_t pid;
 
-    if (bind(s, (struct sockaddr *)&a, sizeof a) < 0 || listen(s, 100) < 0 ||
-        getsockname(s, (struct sockaddr *)&a, &length) < 0)
-        die("listen");
     pid = fork();
     if (pid == 0) {
         char pid_is[40];
@@ -187,10 +222,8 @@ static void listening(const struct command *c, int n, struct figures *f)
     }
     start = now();
     for (int i = 0; i < n; i++) {
-        const int fd = socket(AF_INET, SOCK_STREAM, 0);
+        const int fd = connected(&a);
 
-        if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0)
-            die("connect");
         play(fd, c->name);
         close(fd);
     }
@@ -218,13 +251,15 @@ int main(int argc, char **argv)
     static struct command command[COMMANDS];
     int rounds = 11, sessions = 100, commands = 0, option;
 
-    while ((option = getopt(argc, argv, "+r:n:p")) != -1) {
+    while ((option = getopt(argc, argv, "+r:n:pt")) != -1) {
         if (option == 'r')
             rounds = atoi(optarg);
         else if (option == 'n')
             sessions = atoi(optarg);
         else if (option == 'p')
             pipelined = true;
+        else if (option == 't')
+            tcp = true;
         else
             return 64;
     }
