@@ -30,22 +30,29 @@ static void fail(struct smtp_data *d, enum smtp_data_fault fault)
         d->fault = fault;
 }
 
-/* Counts n octets of the message; true when they may be put out. */
+/* Counts n octets of the message; true when they may be put out. Where both limits are crossed, the
+ * one that is crossed first counts, as if the octets came one by one. */
 static bool count(struct smtp_data *d, size_t n)
 {
+    uint64_t too_large, too_long;
+
     d->size += n;
     d->line += n;
-    if (d->size > d->max_size)
+    too_large = d->size > d->max_size ? d->size - d->max_size : 0;
+    too_long = d->line > d->max_line ? d->line - d->max_line : 0;
+    if (too_large > 0 && too_large >= too_long)
         fail(d, SMTP_DATA_TOO_LARGE);
-    if (d->line > d->max_line)
+    else if (too_long > 0)
         fail(d, SMTP_DATA_LONG_LINE);
     return d->fault == SMTP_DATA_FINE;
 }
 
+static const struct span received = {.p = "received:", .n = 9};
+
 /* Follows "Received:" at the start of header lines (RFC 5321 6.3: count them to find loops). */
 static void match_received(struct smtp_data *d, struct span s)
 {
-    static const struct span name = {.p = "received:", .n = 9};
+    const struct span name = received;
 
     for (size_t i = 0; i < s.n && d->matched < name.n; i++) {
         if (byte_lower(s.p[i]) != name.p[d->matched]) {
@@ -81,16 +88,21 @@ static size_t find_line_end(struct span s)
     return i;
 }
 
-/* Takes the bytes up to the next CR or LF, as far as they fit. */
+/* Takes the bytes up to the next CR or LF, as far as they fit. What may be the name of a field is a
+ * run of its own, so that one too many is found at its last octet, whatever the pieces. */
 static size_t take_run(struct smtp_data *d, struct span *in, char *out, size_t room)
 {
     struct span run = span_first(*in, room);
+    bool fine;
 
+    if (!d->in_body && d->matched < received.n)
+        run = span_first(run, received.n - d->matched);
     run = span_first(run, find_line_end(run));
     *in = span_from(*in, run.n);
+    fine = count(d, run.n);
     if (!d->in_body)
         match_received(d, run);
-    if (!count(d, run.n) || run.n == 0)
+    if (!fine || d->fault != SMTP_DATA_FINE || run.n == 0)
         return 0;
     memcpy(out, run.p, run.n);
     return run.n;

@@ -1,6 +1,5 @@
 /* The message after DATA: dot-unstuffing, line ends, size, hops (RFC 5321 4.5.2, 6.3). A byte
- * machine: any chunking of the input gives the same output and the same verdict. (Of two limits
- * that one piece of a line crosses together, one is named.) */
+ * machine: any chunking of the input gives the same output and the same verdict. */
 #ifndef SMTPIN_SMTP_DATA_H
 #define SMTPIN_SMTP_DATA_H
 

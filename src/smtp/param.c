@@ -42,7 +42,7 @@ static enum smtp_reply_id set_smtputf8(struct smtp_session *s, struct span value
 /* PRDR: no value; known only where it was announced. */
 static enum smtp_reply_id set_prdr(struct smtp_session *s, struct span value)
 {
-    if (!s->options->prdr)
+    if (!s->options->prdr || s->options->lmtp)
         return SMTP_REPLY_UNKNOWN_PARAMETER;
     if (value.p != NULL)
         return SMTP_REPLY_BAD_PARAMETERS;
