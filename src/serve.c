@@ -1,17 +1,8 @@
 #include "serve.h"
 
+#include "desk.h"
 #include "io/clock.h"
-#include "io/spool.h"
 #include "io/wire.h"
-#include "outside/deliver.h"
-#include "outside/digest.h"
-#include "outside/head.h"
-#include "outside/recorder.h"
-#include "outside/rules.h"
-#include "record.h"
-#include "status.h"
-
-#include <errno.h>
 
 enum {
     LINGER_TIME = 2000, /* milliseconds for a client to see our last reply */
@@ -25,14 +16,9 @@ struct serve {
     struct smtp_line line;
     struct arena arena, delivery;
     struct wire wire;
-    struct spool spool;
-    struct digest digest;
-    size_t head;     /* octets of ours before the message */
+    struct desk desk;
     uint64_t credit; /* milliseconds times min_data_rate that came in pieces too small to count */
     size_t spoken;   /* octets of wire.send that were there before this step */
-    struct record record;
-    struct recorder recorder;
-    struct status status;
     uint64_t session_deadline;
     bool stopping; /* this process is asked to end */
 };
@@ -47,14 +33,14 @@ static enum smtp_want give_up(struct serve *s, enum wire_result why, enum smtp_r
 {
     const bool over = clock_left(s->session_deadline) == 0;
 
-    record_end(&s->record, why == WIRE_EOF     ? "eof"
-                           : why == WIRE_ERROR ? "lost"
-                           : s->stopping       ? "shutdown"
-                                               : "timeout");
+    desk_end(&s->desk, why == WIRE_EOF     ? "eof"
+                       : why == WIRE_ERROR ? "lost"
+                       : s->stopping       ? "shutdown"
+                                           : "timeout");
     if (why != WIRE_TIMEOUT && why != WIRE_STOP)
         return SMTP_NEXT_CLOSE;
     /* A replay would have to wait as long for this reply: the recording ends before it. */
-    recorder_close(&s->recorder, s->stopping ? "shutdown" : "timeout");
+    recorder_close(&s->desk.recorder, s->stopping ? "shutdown" : "timeout");
     return smtp_session_interrupt(&s->session, s->stopping ? SMTP_REPLY_SHUTDOWN
                                                : over      ? SMTP_REPLY_SESSION_OVER
                                                            : slow);
@@ -85,11 +71,11 @@ static enum wire_result fill(struct serve *s, uint64_t deadline, const char *doi
     s->spoken = 0;
     if (filled != WIRE_OK)
         return filled;
-    if (s->status.notify.fd >= 0) {
+    if (desk_tells(&s->desk)) {
         filled = wire_fill(&s->wire, earlier(deadline, clock_now() + STATUS_INTERVAL));
         if (filled != WIRE_TIMEOUT)
             return filled;
-        status_tell(&s->status, doing);
+        desk_tell(&s->desk, doing);
     }
     return wire_fill(&s->wire, deadline);
 }
@@ -127,13 +113,13 @@ static enum smtp_want next_line(struct serve *s)
             want = smtp_session_line(&s->session, line);
         else if (found != SMTP_LINE_MORE)
             want = smtp_session_bad_line(&s->session, found);
-        recorder_commands(&s->recorder, span_first(wire_unread(&s->wire), used));
+        recorder_commands(&s->desk.recorder, span_first(wire_unread(&s->wire), used));
         wire_used(&s->wire, used);
         if (found != SMTP_LINE_MORE)
             return want;
         filled = fill_line(s, deadline);
         if (filled != WIRE_OK) {
-            recorder_commands(&s->recorder, wire_unread(&s->wire));
+            recorder_commands(&s->desk.recorder, wire_unread(&s->wire));
             return give_up(s, filled, SMTP_REPLY_TIMEOUT);
         }
     }
@@ -142,40 +128,12 @@ static enum smtp_want next_line(struct serve *s)
 static enum smtp_want decide(struct serve *s)
 {
     struct smtp_recipient *candidate = s->session.candidate;
-    const struct rules_question question = {
-        .config = s->config,
-        .peer = s->peer,
-        .recipient = &candidate->mailbox,
-    };
-    const struct smtp_verdict verdict = rules_decide(&question);
+    const struct smtp_verdict verdict = desk_decide(&s->desk, &candidate->mailbox);
     const enum smtp_want want = smtp_session_decided(&s->session, &verdict);
 
     if (verdict.opinion == SMTP_ACCEPT)
-        head_complete(s->config, &s->arena, &candidate->mailbox);
+        desk_accept(&s->desk, &candidate->mailbox, &s->arena);
     return want;
-}
-
-static struct head_facts facts(const struct serve *s)
-{
-    return (struct head_facts){
-        .config = s->config,
-        .session = &s->session,
-        .peer = s->peer,
-        .id = record_id(&s->record),
-        .time = record_time(&s->record),
-    };
-}
-
-static void write_head(struct serve *s)
-{
-    const struct head_facts f = facts(s);
-    char room[HEAD_MAX];
-    struct text head = TEXT(room);
-
-    head_write(&head, &f, deliver_common_fields(s->config), head_only_recipient(&s->session));
-    s->head = head.n;
-    if (!spool_write(&s->spool, text_span(&head)))
-        record_spool_error(&s->record, errno);
 }
 
 /* Whatever came, decoded into the spool; a message that can't be stored is read on to its end, so
@@ -188,21 +146,16 @@ static void decode_unread(struct serve *s, struct smtp_data *data)
 
     while (in.n > 0 && !smtp_data_is_over(data)) {
         size_t room = sizeof scrap;
-        char *at = data->fault == SMTP_DATA_FINE ? spool_room(&s->spool, &room) : scrap;
+        char *at = data->fault == SMTP_DATA_FINE ? desk_room(&s->desk, &room) : scrap;
 
-        if (at == NULL) {
+        if (at == NULL)
             data->fault = SMTP_DATA_NO_SPOOL;
-            record_spool_error(&s->record, errno);
-        } else if (data->fault == SMTP_DATA_FINE) {
-            const size_t n = smtp_data_decode(data, &in, at, room);
-
-            digest_add(&s->digest, (struct span){.p = at, .n = n});
-            spool_add(&s->spool, n);
-        } else {
+        else if (data->fault == SMTP_DATA_FINE)
+            desk_add(&s->desk, smtp_data_decode(data, &in, at, room));
+        else
             smtp_data_decode(data, &in, scrap, sizeof scrap);
-        }
     }
-    recorder_text(&s->recorder, span_first(wire_unread(&s->wire), before - in.n));
+    recorder_text(&s->desk.recorder, span_first(wire_unread(&s->wire), before - in.n));
     wire_used(&s->wire, before - in.n);
 }
 
@@ -237,59 +190,31 @@ static enum smtp_want collect(struct serve *s)
 
     smtp_session_decoder(&s->session, &data);
     data.crlf = s->config->line_ending;
-    record_message(&s->record);
-    digest_open(&s->digest, s->config, &s->session.transaction);
-    status_show(&s->status, "data");
-    if (!spool_open(&s->spool, s->session.transaction.declared_size)) {
+    if (!desk_begin(&s->desk))
         data.fault = SMTP_DATA_NO_SPOOL;
-        record_spool_error(&s->record, errno);
-    } else {
-        write_head(s);
-    }
+    desk_show(&s->desk, "data");
     decode_unread(s, &data);
     while (!smtp_data_is_over(&data)) {
         const enum wire_result filled = fill_data(s, &deadline);
 
         if (filled != WIRE_OK) {
-            spool_close(&s->spool);
-            recorder_message(&s->recorder, &data);
+            desk_finish(&s->desk, &data);
+            recorder_message(&s->desk.recorder, &data);
             return give_up(s, filled,
                            s->config->min_data_rate > 0 ? SMTP_REPLY_TOO_SLOW : SMTP_REPLY_TIMEOUT);
         }
         decode_unread(s, &data);
     }
-    recorder_message(&s->recorder, &data);
-    s->record.size = data.size;
-    if (data.fault == SMTP_DATA_FINE &&
-        (s->record.spool_error != 0 || spool_finish(&s->spool) < 0)) {
-        record_spool_error(&s->record, errno);
-        data.fault = SMTP_DATA_NO_SPOOL;
-    }
-    if (data.fault != SMTP_DATA_FINE)
-        spool_close(&s->spool);
+    recorder_message(&s->desk.recorder, &data);
+    desk_finish(&s->desk, &data);
     return smtp_session_collected(&s->session, &data);
 }
 
 static enum smtp_want deliver(struct serve *s)
 {
-    struct smtp_transaction *t = &s->session.transaction;
-    struct deliver d = {
-        .facts = facts(s),
-        .transaction = t,
-        .spool = &s->spool,
-        .head = s->head,
-        .size = s->record.size,
-        .arena = &s->delivery,
-    };
-
-    status_tell(&s->status, "delivering");
     s->delivery = arena_behind(&s->arena, SERVE_ARENA_MAX + SERVE_DELIVERY_MAX);
-    d.digest = digest_close(&s->digest, t, &s->delivery);
-    s->record.digest = d.digest;
-    deliver_all(&d, &s->record.delivery);
-    recorder_delivery(&s->recorder, &s->record.delivery);
-    spool_close(&s->spool);
-    record_delivered(&s->record);
+    desk_tell(&s->desk, "delivering");
+    desk_deliver(&s->desk, &s->delivery);
     return smtp_session_delivered(&s->session);
 }
 
@@ -307,7 +232,7 @@ static bool flush(struct serve *s)
 /* What the step has said, into the recording too. */
 static void say(struct serve *s)
 {
-    recorder_replies(&s->recorder, span_from(text_span(&s->wire.send), s->spoken));
+    recorder_replies(&s->desk.recorder, span_from(text_span(&s->wire.send), s->spoken));
     s->spoken = s->wire.send.n;
 }
 
@@ -329,37 +254,26 @@ void serve(const struct config *c, const struct serve_connection *connection, st
                  .send = {.p = memory->send, .cap = sizeof memory->send},
                  .buffer = memory->read,
                  .cap = sizeof memory->read},
-        .spool = {.fd = -1,
-                  .buffer = memory->spool,
-                  .cap = sizeof memory->spool,
-                  .memory = c->spool_memory,
-                  .dir = c->spool_dir.p},
-        .recorder = {.out = TEXT(memory->trace)},
         .session_deadline = clock_now() + c->session_timeout,
     };
     enum smtp_want want;
 
-    record_open(&s.record, c, connection->peer, &s.session, log);
-    status_open(&s.status, &s.record, connection->title);
-    if (!recorder_open(&s.recorder, c, connection->peer, record_session_id(&s.record),
-                       record_time(&s.record)))
-        record_trace_error(&s.record, errno);
-    record_before(&s.record);
+    desk_open(&s.desk, c, connection, &s.session, log, memory);
+    desk_before(&s.desk);
     want = smtp_session_open(&s.session, &c->smtp, &s.wire.send, &s.arena, connection->available);
     for (;;) {
         say(&s);
         /* Room for the next reply; a client that does not read its replies is shown out. */
         if (s.wire.send.cap - s.wire.send.n < SMTP_REPLY_MAX && !flush(&s))
             want = SMTP_NEXT_CLOSE;
-        record_after(&s.record, want);
-        status_show(&s.status, NULL);
+        desk_after(&s.desk, want);
+        desk_show(&s.desk, NULL);
         if (want == SMTP_NEXT_CLOSE)
             break;
-        record_before(&s.record);
+        desk_before(&s.desk);
         want = acts[want](&s);
     }
     if (flush(&s) && s.session.said.reply.rule != NULL)
         wire_linger(&s.wire, clock_now() + LINGER_TIME, LINGER_OCTETS);
-    recorder_close(&s.recorder, s.record.end);
-    record_close(&s.record);
+    desk_close(&s.desk);
 }

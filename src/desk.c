@@ -1,0 +1,154 @@
+#include "desk.h"
+
+#include "outside/deliver.h"
+#include "outside/head.h"
+#include "outside/rules.h"
+
+#include <errno.h>
+
+void desk_open(struct desk *d, const struct config *c, const struct serve_connection *connection,
+               struct smtp_session *session, struct log *log, struct serve_memory *memory)
+{
+    d->config = c;
+    d->peer = connection->peer;
+    d->session = session;
+    d->recorder = (struct recorder){.out = TEXT(memory->trace)};
+    d->spool = (struct spool){.fd = -1,
+                              .buffer = memory->spool,
+                              .cap = sizeof memory->spool,
+                              .memory = c->spool_memory,
+                              .dir = c->spool_dir.p};
+    record_open(&d->record, c, connection->peer, session, log);
+    status_open(&d->status, &d->record, connection->title);
+    if (!recorder_open(&d->recorder, c, connection->peer, record_session_id(&d->record),
+                       record_time(&d->record)))
+        record_trace_error(&d->record, errno);
+}
+
+void desk_before(struct desk *d)
+{
+    record_before(&d->record);
+}
+
+void desk_after(struct desk *d, enum smtp_want want)
+{
+    record_after(&d->record, want);
+}
+
+void desk_end(struct desk *d, const char *why)
+{
+    record_end(&d->record, why);
+}
+
+void desk_close(struct desk *d)
+{
+    recorder_close(&d->recorder, d->record.end);
+    record_close(&d->record);
+}
+
+struct smtp_verdict desk_decide(struct desk *d, const struct smtp_mailbox *recipient)
+{
+    const struct rules_question question = {
+        .config = d->config, .peer = d->peer, .recipient = recipient};
+
+    return rules_decide(&question);
+}
+
+void desk_accept(struct desk *d, struct smtp_mailbox *recipient, struct arena *a)
+{
+    head_complete(d->config, a, recipient);
+}
+
+static struct head_facts facts(const struct desk *d)
+{
+    return (struct head_facts){
+        .config = d->config,
+        .session = d->session,
+        .peer = d->peer,
+        .id = record_id(&d->record),
+        .time = record_time(&d->record),
+    };
+}
+
+static bool write_head(struct desk *d)
+{
+    const struct head_facts f = facts(d);
+    char room[HEAD_MAX];
+    struct text head = TEXT(room);
+
+    head_write(&head, &f, deliver_common_fields(d->config), head_only_recipient(d->session));
+    d->head = head.n;
+    return spool_write(&d->spool, text_span(&head));
+}
+
+bool desk_begin(struct desk *d)
+{
+    record_message(&d->record);
+    digest_open(&d->digest, d->config, &d->session->transaction);
+    if (spool_open(&d->spool, d->session->transaction.declared_size) && write_head(d))
+        return true;
+    record_spool_error(&d->record, errno);
+    return false;
+}
+
+char *desk_room(struct desk *d, size_t *room)
+{
+    char *at = spool_room(&d->spool, room);
+
+    if (at == NULL)
+        record_spool_error(&d->record, errno);
+    return at;
+}
+
+void desk_add(struct desk *d, size_t n)
+{
+    digest_add(&d->digest, (struct span){.p = d->spool.buffer + d->spool.filled, .n = n});
+    spool_add(&d->spool, n);
+}
+
+void desk_finish(struct desk *d, struct smtp_data *data)
+{
+    if (smtp_data_is_over(data))
+        d->record.size = data->size;
+    if (data->ended && data->fault == SMTP_DATA_FINE && spool_finish(&d->spool) < 0) {
+        record_spool_error(&d->record, errno);
+        data->fault = SMTP_DATA_NO_SPOOL;
+    }
+    if (!data->ended || data->fault != SMTP_DATA_FINE)
+        spool_close(&d->spool);
+}
+
+void desk_deliver(struct desk *d, struct arena *a)
+{
+    struct smtp_transaction *t = &d->session->transaction;
+    struct deliver order = {
+        .facts = facts(d),
+        .transaction = t,
+        .spool = &d->spool,
+        .head = d->head,
+        .size = d->record.size,
+        .arena = a,
+    };
+
+    order.digest = digest_close(&d->digest, t, a);
+    d->record.digest = order.digest;
+    deliver_all(&order, &d->record.delivery);
+    recorder_delivery(&d->recorder, &d->record.delivery);
+    spool_close(&d->spool);
+    record_delivered(&d->record);
+}
+
+void desk_show(struct desk *d, const char *doing)
+{
+    status_show(&d->status, doing);
+}
+
+void desk_tell(struct desk *d, const char *doing)
+{
+    status_tell(&d->status, doing);
+}
+
+bool desk_tells(const struct desk *d)
+{
+    return d->status.notify.fd >= 0;
+}
