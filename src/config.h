@@ -29,6 +29,8 @@ enum config_log {
     CONFIG_LOG_SYSLOG,
     CONFIG_LOG_NONE
 };
+enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_YES, CONFIG_SANDBOX_NO };
+
 enum config_trace {
     CONFIG_TRACE_RETURN_PATH = 1,
     CONFIG_TRACE_DELIVERED_TO = 2,
@@ -75,7 +77,8 @@ struct config {
     uint64_t max_connections_per_source; /* 0: no limit */
     uint64_t listen_idle;                /* 0: never */
     uint64_t drain_timeout;
-    uint64_t log; /* enum config_log */
+    uint64_t log;     /* enum config_log */
+    uint64_t sandbox; /* enum config_sandbox */
     struct span client_address, client_name;
     struct span trace; /* a directory; empty: none */
     bool trace_messages;

@@ -1,5 +1,6 @@
 #include "desk.h"
 
+#include "io/clock.h"
 #include "outside/deliver.h"
 #include "outside/head.h"
 #include "outside/rules.h"
@@ -12,6 +13,7 @@ void desk_open(struct desk *d, const struct config *c, const struct serve_connec
     d->config = c;
     d->peer = connection->peer;
     d->session = session;
+    d->ask.fd = -1;
     d->recorder = (struct recorder){.out = TEXT(memory->trace)};
     d->spool = (struct spool){.fd = -1,
                               .buffer = memory->spool,
@@ -25,6 +27,11 @@ void desk_open(struct desk *d, const struct config *c, const struct serve_connec
         record_trace_error(&d->record, errno);
 }
 
+static bool is_inside(const struct desk *d)
+{
+    return d->ask.fd >= 0;
+}
+
 void desk_before(struct desk *d)
 {
     record_before(&d->record);
@@ -32,7 +39,10 @@ void desk_before(struct desk *d)
 
 void desk_after(struct desk *d, enum smtp_want want)
 {
-    record_after(&d->record, want);
+    const bool news = record_after(&d->record, want);
+
+    if (is_inside(d))
+        ask_after(&d->ask, &d->record, want, news);
 }
 
 void desk_end(struct desk *d, const char *why)
@@ -43,7 +53,10 @@ void desk_end(struct desk *d, const char *why)
 void desk_close(struct desk *d)
 {
     recorder_close(&d->recorder, d->record.end);
-    record_close(&d->record);
+    if (is_inside(d))
+        ask_close(&d->ask, &d->record);
+    else
+        record_close(&d->record);
 }
 
 struct smtp_verdict desk_decide(struct desk *d, const struct smtp_mailbox *recipient)
@@ -51,12 +64,13 @@ struct smtp_verdict desk_decide(struct desk *d, const struct smtp_mailbox *recip
     const struct rules_question question = {
         .config = d->config, .peer = d->peer, .recipient = recipient};
 
-    return rules_decide(&question);
+    return is_inside(d) ? ask_decide(&d->ask, d->session, recipient) : rules_decide(&question);
 }
 
 void desk_accept(struct desk *d, struct smtp_mailbox *recipient, struct arena *a)
 {
-    head_complete(d->config, a, recipient);
+    if (!is_inside(d))
+        head_complete(d->config, a, recipient);
 }
 
 static struct head_facts facts(const struct desk *d)
@@ -83,6 +97,10 @@ static bool write_head(struct desk *d)
 
 bool desk_begin(struct desk *d)
 {
+    if (is_inside(d)) {
+        ask_begin(&d->ask);
+        return true;
+    }
     record_message(&d->record);
     digest_open(&d->digest, d->config, &d->session->transaction);
     if (spool_open(&d->spool, d->session->transaction.declared_size) && write_head(d))
@@ -93,15 +111,19 @@ bool desk_begin(struct desk *d)
 
 char *desk_room(struct desk *d, size_t *room)
 {
-    char *at = spool_room(&d->spool, room);
+    char *at = is_inside(d) ? ask_room(&d->ask, d->session, room) : spool_room(&d->spool, room);
 
-    if (at == NULL)
+    if (at == NULL && !is_inside(d))
         record_spool_error(&d->record, errno);
     return at;
 }
 
 void desk_add(struct desk *d, size_t n)
 {
+    if (is_inside(d)) {
+        d->ask.filled += n;
+        return;
+    }
     digest_add(&d->digest, (struct span){.p = d->spool.buffer + d->spool.filled, .n = n});
     spool_add(&d->spool, n);
 }
@@ -110,6 +132,11 @@ void desk_finish(struct desk *d, struct smtp_data *data)
 {
     if (smtp_data_is_over(data))
         d->record.size = data->size;
+    if (is_inside(d)) {
+        if (!data->ended || data->fault != SMTP_DATA_FINE)
+            ask_finish(&d->ask, d->session, data);
+        return;
+    }
     if (data->ended && data->fault == SMTP_DATA_FINE && spool_finish(&d->spool) < 0) {
         record_spool_error(&d->record, errno);
         data->fault = SMTP_DATA_NO_SPOOL;
@@ -130,6 +157,10 @@ void desk_deliver(struct desk *d, struct arena *a)
         .arena = a,
     };
 
+    if (is_inside(d)) {
+        ask_deliver(&d->ask, d->session, d->record.size, &d->recorder, a);
+        return;
+    }
     order.digest = digest_close(&d->digest, t, a);
     d->record.digest = order.digest;
     deliver_all(&order, &d->record.delivery);
@@ -138,17 +169,29 @@ void desk_deliver(struct desk *d, struct arena *a)
     record_delivered(&d->record);
 }
 
+/* The title is this process's own; the service manager listens to the other one. */
+static bool tells_across(const struct desk *d)
+{
+    return is_inside(d) && d->status.title == NULL;
+}
+
 void desk_show(struct desk *d, const char *doing)
 {
-    status_show(&d->status, doing);
+    if (!tells_across(d))
+        status_show(&d->status, doing);
+    else if (d->ask.tells && clock_now() >= d->ask.next)
+        ask_tell(&d->ask, &d->record, doing);
 }
 
 void desk_tell(struct desk *d, const char *doing)
 {
-    status_tell(&d->status, doing);
+    if (!tells_across(d))
+        status_tell(&d->status, doing);
+    else if (d->ask.tells)
+        ask_tell(&d->ask, &d->record, doing);
 }
 
 bool desk_tells(const struct desk *d)
 {
-    return d->status.notify.fd >= 0;
+    return is_inside(d) ? d->ask.tells : d->status.notify.fd >= 0;
 }

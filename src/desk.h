@@ -10,6 +10,7 @@
 #include "record.h"
 #include "serve.h"
 #include "status.h"
+#include "wall/ask.h"
 
 struct desk {
     const struct config *config;
@@ -20,7 +21,8 @@ struct desk {
     struct status status;
     struct spool spool;
     struct digest digest;
-    size_t head; /* octets of ours before the message */
+    size_t head;    /* octets of ours before the message */
+    struct ask ask; /* where there is a wall, and this is its inner side */
 };
 
 /* The session begins; it has an id from here on. */

@@ -4,6 +4,7 @@
 #include "outside/admission.h"
 #include "outside/notify.h"
 #include "record.h"
+#include "serve.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -217,7 +218,7 @@ static void reap(struct listening *l)
         if (!admission_leave(&l->guests, pid, &guest))
             continue;
         l->news = true;
-        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != SERVE_BROKEN))
             log_crash(l, pid, status, &guest);
         if (l->guests.n == 0)
             l->idle_since = clock_now();

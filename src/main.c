@@ -9,6 +9,7 @@
 #include "outside/setup.h"
 #include "record.h"
 #include "serve.h"
+#include "wall/wall.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,9 +148,14 @@ static int check(const struct arguments *a, struct serve_memory *m)
     const struct config_report report = {.say = print_mistake};
     const struct config_source from = source(a);
     struct config c;
+    const char *wrong;
     bool good = config_load(&c, &arena, &from, &report);
 
     good = setup_check(&c, &report) && good;
+    wrong = c.sandbox == CONFIG_SANDBOX_NO ? NULL : wall_check();
+    if (wrong != NULL)
+        report.say(NULL, "setup", 0, SPAN("sandbox"), wrong);
+    good = good && (wrong == NULL || c.sandbox == CONFIG_SANDBOX_AUTO);
     good = good && check_sections(a, &c, &report);
     if (good)
         puts("smtpin: the configuration is good");

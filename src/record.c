@@ -244,26 +244,25 @@ static void log_refusal(const struct record *r)
     log_end(r->log, &l);
 }
 
-void record_after(struct record *r, enum smtp_want want)
+bool record_after(struct record *r, enum smtp_want want)
 {
     const struct smtp_said *said = &r->session->said;
-    const bool was_open = r->phase >= SMTP_MAIL;
     const bool is_open = r->session->phase >= SMTP_MAIL && want != SMTP_NEXT_CLOSE;
+    const bool ended = r->phase >= SMTP_MAIL && !is_open;
+    const bool refused = said->reply.rule != NULL;
 
-    if (said->reply.rule != NULL)
-        r->refusals++;
-    if (was_open && !is_open)
+    r->refusals += refused;
+    if (r->log != NULL && ended)
         log_transaction(r);
-    else if (said->reply.rule != NULL)
+    else if (r->log != NULL && refused)
         log_refusal(r);
-    if (was_open && !is_open) {
+    if (ended) {
         r->size = 0;
         r->delivered = false;
     }
     if (want == SMTP_NEXT_CLOSE)
-        record_end(r, said->reply.rule != NULL  ? said->reply.rule
-                      : said->reply.code == 221 ? "quit"
-                                                : "lost");
+        record_end(r, refused ? said->reply.rule : said->reply.code == 221 ? "quit" : "lost");
+    return ended || refused;
 }
 
 void record_close(struct record *r)

@@ -9,7 +9,7 @@ struct record {
     const struct config *config;
     const struct peer *peer;
     const struct smtp_session *session;
-    struct log *log;
+    struct log *log;   /* NULL: another process writes it (wall.h) */
     uint64_t started;  /* clock_now */
     uint64_t messages; /* that came to DATA */
     uint64_t refusals;
@@ -32,7 +32,8 @@ void record_open(struct record *r, const struct config *c, const struct peer *pe
 void record_mistake(void *log, const char *file, unsigned line, struct span key, const char *what);
 /* Around each step of the session. */
 void record_before(struct record *r);
-void record_after(struct record *r, enum smtp_want want);
+/* True: there was something for the log. */
+bool record_after(struct record *r, enum smtp_want want);
 /* A message begins: it gets an id and a time. */
 void record_message(struct record *r);
 struct span record_id(const struct record *r);

@@ -3,6 +3,9 @@
 #include "desk.h"
 #include "io/clock.h"
 #include "io/wire.h"
+#include "wall/wall.h"
+
+#include <unistd.h>
 
 enum {
     LINGER_TIME = 2000, /* milliseconds for a client to see our last reply */
@@ -243,7 +246,12 @@ void serve(const struct config *c, const struct serve_connection *connection, st
         [SMTP_NEXT_LINE] = next_line,   [SMTP_NEXT_DECISION] = decide, [SMTP_NEXT_DATA] = collect,
         [SMTP_NEXT_DELIVERY] = deliver, [SMTP_NEXT_MORE] = more,
     };
-    struct serve s = {
+    struct serve self, *const s = &self;
+    enum wall_side side = WALL_NONE;
+    bool available = connection->available;
+    enum smtp_want want;
+
+    *s = (struct serve){
         .config = c,
         .peer = connection->peer,
         .arena = arena_behind(taken, taken->used + SERVE_ARENA_MAX),
@@ -256,24 +264,28 @@ void serve(const struct config *c, const struct serve_connection *connection, st
                  .cap = sizeof memory->read},
         .session_deadline = clock_now() + c->session_timeout,
     };
-    enum smtp_want want;
-
-    desk_open(&s.desk, c, connection, &s.session, log, memory);
-    desk_before(&s.desk);
-    want = smtp_session_open(&s.session, &c->smtp, &s.wire.send, &s.arena, connection->available);
+    desk_open(&s->desk, c, connection, &s->session, log, memory);
+    if (available && c->sandbox != CONFIG_SANDBOX_NO)
+        side = wall_raise(&s->desk, connection, memory, &s->arena, s->session_deadline, &available);
+    if (side == WALL_OUTSIDE || side == WALL_BROKEN)
+        _exit(side == WALL_OUTSIDE ? 0 : SERVE_BROKEN); /* nothing is left to be cleaned up */
+    desk_before(&s->desk);
+    want = smtp_session_open(&s->session, &c->smtp, &s->wire.send, &s->arena, available);
     for (;;) {
-        say(&s);
+        say(s);
         /* Room for the next reply; a client that does not read its replies is shown out. */
-        if (s.wire.send.cap - s.wire.send.n < SMTP_REPLY_MAX && !flush(&s))
+        if (s->wire.send.cap - s->wire.send.n < SMTP_REPLY_MAX && !flush(s))
             want = SMTP_NEXT_CLOSE;
-        desk_after(&s.desk, want);
-        desk_show(&s.desk, NULL);
+        desk_after(&s->desk, want);
+        desk_show(&s->desk, NULL);
         if (want == SMTP_NEXT_CLOSE)
             break;
-        desk_before(&s.desk);
-        want = acts[want](&s);
+        desk_before(&s->desk);
+        want = acts[want](s);
     }
-    if (flush(&s) && s.session.said.reply.rule != NULL)
-        wire_linger(&s.wire, clock_now() + LINGER_TIME, LINGER_OCTETS);
-    desk_close(&s.desk);
+    if (flush(s) && s->session.said.reply.rule != NULL)
+        wire_linger(&s->wire, clock_now() + LINGER_TIME, LINGER_OCTETS);
+    desk_close(&s->desk);
+    if (side == WALL_INSIDE)
+        _exit(0);
 }

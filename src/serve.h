@@ -6,8 +6,10 @@
 #include "io/title.h"
 #include "outside/log.h"
 #include "outside/peer.h"
+#include "wall/packet.h"
 
 enum {
+    SERVE_BROKEN = 70, /* exit status: behind its wall, the session broke, and the log has it */
     SERVE_READ_MAX = 64 * 1024,
     SERVE_SPOOL_MAX = 64 * 1024,
     /* Recipients: some 2,000 with the longest of addresses, 10,000 usual ones. */
@@ -23,6 +25,7 @@ struct serve_memory {
     char read[SERVE_READ_MAX];
     char spool[SERVE_SPOOL_MAX];
     char trace[4096];
+    char packet[PACKET_MAX]; /* across the wall */
     /* The configuration's to begin with; then the transaction's; what lies behind that is the
      * delivery's, while there is one. */
     char arena[CONFIG_ARENA_MAX + SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];

@@ -12,7 +12,7 @@ trap 'exit 143' TERM INT HUP
 : >"$tap"
 
 packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev clang clang-tidy clang-format
- libclang-rt-14-dev musl-tools systemd procps swaks curl msmtp dovecot-core
+ libclang-rt-14-dev musl-tools libseccomp-dev systemd procps swaks curl msmtp dovecot-core
  dovecot-lmtpd maildrop procmail mblaze fdm redis-server redis-tools haproxy python3 strace mandoc util-linux
  socat s6 iproute2 valgrind libevent-2.1-7 libtirpc3 libwrap0 libbsd0 jq"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -291,6 +291,44 @@ void recorder_delivery(struct recorder *r, const struct deliver_report *report)
     }
 }
 
+uint64_t recorder_pause(struct recorder *r)
+{
+    if (r->fd >= 0)
+        flush(r);
+    return r->boundary;
+}
+
+void recorder_resume(struct recorder *r, bool goes_on)
+{
+    /* The file's offset is everybody's. */
+    const off_t end = r->fd >= 0 && goes_on ? lseek(r->fd, 0, SEEK_CUR) : -1;
+
+    if (r->fd >= 0 && end < 0)
+        close(r->fd);
+    if (end < 0)
+        r->fd = -1;
+    else
+        r->total = (uint64_t)end;
+    r->deliveries++;
+}
+
+void recorder_continue(struct recorder *r, uint64_t boundary)
+{
+    const off_t end = r->fd >= 0 ? lseek(r->fd, 0, SEEK_CUR) : -1;
+
+    if (end < 0)
+        return;
+    r->total = (uint64_t)end < r->limit ? (uint64_t)end : r->limit;
+    r->boundary = boundary < r->total ? boundary : r->total;
+}
+
+bool recorder_leave(struct recorder *r)
+{
+    if (r->fd >= 0)
+        flush(r);
+    return r->fd >= 0;
+}
+
 void recorder_close(struct recorder *r, const char *end)
 {
     if (r->fd < 0)

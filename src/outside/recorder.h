@@ -31,6 +31,13 @@ void recorder_text(struct recorder *r, struct span bytes);
 void recorder_message(struct recorder *r, const struct smtp_data *data);
 void recorder_replies(struct recorder *r, struct span bytes);
 void recorder_delivery(struct recorder *r, const struct deliver_report *report);
+/* Another process of the same recording (wall.h) goes on with it, at its end, for as long as this
+ * one waits. Returns the boundary. */
+uint64_t recorder_pause(struct recorder *r);
+void recorder_resume(struct recorder *r, bool goes_on);
+/* The other process's side of that. recorder_leave: does the recording go on? */
+void recorder_continue(struct recorder *r, uint64_t boundary);
+bool recorder_leave(struct recorder *r);
 /* Why the session has ended, where that was not the client's word. */
 void recorder_close(struct recorder *r, const char *end);
 

@@ -310,3 +310,19 @@ enum smtp_path_result smtp_forward_path(struct span *in, struct arena *a, struct
     *in = span_from(*in, postmaster.n);
     return SMTP_PATH_OK;
 }
+
+/* The name must be a Domain or an address-literal (RFC 5321 4.1.1.1), but an underscore passes:
+ * hosts of Windows networks have them, the name is only ever data to us, and a refusal would lose
+ * their mail. RFC 5321 4.1.4 forbids refusing a name because it does not resolve. */
+bool smtp_is_helo_name(struct span name)
+{
+    char room[SMTP_DOMAIN_MAX];
+
+    if (smtp_is_literal(name))
+        return true;
+    if (name.n > sizeof room)
+        return false;
+    for (size_t i = 0; i < name.n; i++)
+        room[i] = name.p[i] == '_' ? 'a' : name.p[i];
+    return smtp_is_domain((struct span){.p = room, .n = name.n}, false);
+}

@@ -40,6 +40,8 @@ enum smtp_path_result smtp_forward_path(struct span *in, struct arena *a, struct
 bool smtp_is_domain(struct span s, bool utf8);
 /* The whole span is an address-literal with its brackets (RFC 5321 4.1.3). */
 bool smtp_is_literal(struct span s);
+/* What EHLO, HELO and LHLO may be followed by. */
+bool smtp_is_helo_name(struct span s);
 /* The whole span is an IPv6-addr (RFC 5321 4.1.3). */
 bool smtp_is_ipv6(struct span s);
 /* A Dot-string, which needs no quoting (RFC 5321 4.1.2). */

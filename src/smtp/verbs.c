@@ -25,25 +25,9 @@ struct verb {
 
 enum { ANY_PHASE = SMTP_CONNECTED | SMTP_GREETED | SMTP_MAIL | SMTP_RCPT };
 
-/* The name must be a Domain or an address-literal (RFC 5321 4.1.1.1), but an underscore passes:
- * hosts of Windows networks have them, the name is only ever data to us, and a refusal would lose
- * their mail. RFC 5321 4.1.4 forbids refusing a name because it does not resolve. */
-static bool is_helo_name(struct span name)
-{
-    char room[SMTP_DOMAIN_MAX];
-
-    if (smtp_is_literal(name))
-        return true;
-    if (name.n > sizeof room)
-        return false;
-    for (size_t i = 0; i < name.n; i++)
-        room[i] = name.p[i] == '_' ? 'a' : name.p[i];
-    return smtp_is_domain((struct span){.p = room, .n = name.n}, false);
-}
-
 static bool greet(struct smtp_session *s, struct span name, bool esmtp)
 {
-    if (!is_helo_name(name))
+    if (!smtp_is_helo_name(name))
         return false;
     memcpy(s->helo_room, name.p, name.n);
     s->helo = (struct span){.p = s->helo_room, .n = name.n};

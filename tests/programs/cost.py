@@ -10,17 +10,19 @@ command = os.path.join(TMP, "nothing")
 if not (have("cc") and have("strace") and have("valgrind")) or subprocess.run(["cc", "-O2", "-static", "-o", command, nothing], capture_output=True).returncode != 0:
     skip("what a connection costs", "no C compiler, strace or valgrind")
     done()
-CONF = write("cost.conf", f"hostname = mx.example.org\ndomains = example.org\ndeliver = {command}\nlog = none\nspool_dir = {TMP}\n", 0o644)
+LINES = f"hostname = mx.example.org\ndomains = example.org\ndeliver = {command}\nlog = none\nspool_dir = {TMP}\n"
+CONF = write("cost.conf", LINES + "sandbox = no\n", 0o644)
+WALLED = write("walled.conf", LINES + "sandbox = yes\n", 0o644)
 MAIL = [b"MAIL FROM:<a@example.com>\r\n", b"RCPT TO:<b@example.org>\r\n", b"DATA\r\n", b"Subject: x\r\n\r\n" + (b"y" * 74 + b"\r\n") * 26 + b".\r\n"]
 SESSIONS = {"quit": [b"EHLO c.example.com\r\n", b"QUIT\r\n"], "message": [b"EHLO c.example.com\r\n", *MAIL, b"QUIT\r\n"],
             "ten": [b"EHLO c.example.com\r\n", *MAIL * 10, b"QUIT\r\n"]}
 
 
-def play(prefix, turns):
+def play(prefix, turns, conf=CONF):
     """One session: what was said on stderr, and the page faults."""
     ours, theirs = socket.socketpair()
     ours.settimeout(60)
-    p = subprocess.Popen([*prefix, SMTPIN, "-f", CONF], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"]})
+    p = subprocess.Popen([*prefix, SMTPIN, "-f", conf], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"]})
     theirs.close()
     read_reply(ours)
     for t in turns: ours.sendall(t); last = read_reply(ours)
@@ -32,7 +34,7 @@ def play(prefix, turns):
 
 
 def calls(path):
-    """Lines of strace -f but those of the command itself: what a process does after its second execve."""
+    """Lines of strace -f but those of the command itself: what a process does after an execve that is not the first."""
     n, executed, first = 0, set(), None
     for l in open(path):
         pid, rest = l.split(None, 1)
@@ -58,4 +60,14 @@ for name, turns in SESSIONS.items():
     most = ceilings.get((KIND, name))
     print(f"# {KIND} {name}: {least[0]} calls, {least[1]} faults, {instructions} thousand instructions")
     ok(most and all(l <= m for l, m in zip(least, most)), f"{KIND} build, session '{name}': no more than {most} calls, faults, thousand instructions", least)
+# Behind the wall, whose filter would end valgrind: no instructions.
+for name in SESSIONS:
+    least = None
+    for _ in range(3):
+        play(["strace", "-f", "-o", trace], SESSIONS[name], WALLED)
+        now = [calls(trace), play([], SESSIONS[name], WALLED)[1]]
+        least = now if least is None else [min(a, b) for a, b in zip(least, now)]
+    most = ceilings.get((KIND, "wall-" + name))
+    print(f"# {KIND} wall-{name}: {least[0]} calls, {least[1]} faults")
+    ok(most and all(l <= m for l, m in zip(least, most)), f"{KIND} build, session '{name}' behind the wall: no more than {most} calls, faults", least)
 done()

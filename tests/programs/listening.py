@@ -1,5 +1,5 @@
 """Listening mode: sockets passed as sd_listen_fds(3) has them or as inetd's "wait", a process for each connection."""
-import contextlib, fcntl, resource, smtplib, struct, threading
+import contextlib, fcntl, re, resource, smtplib, struct, threading
 from harness import *
 
 directory, deliver = taker()
@@ -151,15 +151,27 @@ listening = {l.split()[9] for n in ("tcp", "tcp6") for l in open(f"/proc/net/{n}
 held = [os.readlink(f"/proc/{child}/fd/{n}") for n in fds] if os.access(f"/proc/{child}/fd/0", os.R_OK) else []
 ok(not any(h.startswith("socket:[") and h[8:-1] in listening for h in held), "a child holds no listening socket", held)
 ok(len(held) <= 6, "and little else", held)
-title = open(f"/proc/{child}/cmdline").read().split("\0")[0]
-equal(title, "smtpin: 127.0.0.1 connected, commands 0, messages 0, refusals 0", "its title says whose session it is")
+def title(pid): return open(f"/proc/{pid}/cmdline").read().split("\0")[0]
+inner = int(open(f"/proc/{child}/task/{child}/children").read())
+equal(title(inner), "smtpin: 127.0.0.1 connected, commands 0, messages 0, refusals 0", "its title says whose session it is")
+equal(title(child), "smtpin: for 127.0.0.1", "and its keeper's, whom it is for")
+held = [os.readlink(f"/proc/{inner}/fd/{n}") for n in os.listdir(f"/proc/{inner}/fd")] if os.access(f"/proc/{inner}/fd/0", os.R_OK) else []
+ok(len(held) <= 3, "behind the wall: the connection, the stop, the way to ask", held)
 say(c, "EHLO x"); say(c, "MAIL FROM:<a@example.com>"); say(c, "RCPT TO:<b@elsewhere.example>"); say(c, "RCPT TO:<b@example.org>")
 time.sleep(0.1)
-equal(open(f"/proc/{child}/cmdline").read().split("\0")[0], "smtpin: 127.0.0.1 rcpt, commands 4, messages 0, refusals 1", "and how far it has come")
+equal(title(inner), "smtpin: 127.0.0.1 rcpt, commands 4, messages 0, refusals 1", "and how far it has come")
 
 # A crash is a record and nothing more.
 os.kill(child, signal.SIGABRT)
 ok(p.wait_said("crash process=%d signal=6" % child) and "client_address=127.0.0.1" in p.said().split("crash")[1].split("\n")[0], "a child's crash is a record", p.said())
+ok(gone(inner, 5), "and takes what it kept with it")
+c.close()
+c, _ = hello(smtp)
+child = p.children()[-1][0]
+os.kill(int(open(f"/proc/{child}/task/{child}/children").read()), signal.SIGSEGV)
+ok(p.wait_said("signal=11") and re.search(r"crash process=\d+ session=\S+ socket=smtp client_address=127.0.0.1 signal=11", p.said()), "a crash behind the wall is a record too", p.said())
+equal(c.recv(10), b"", "and the end of the connection")
+ok(gone(child, 5) and "status=70" not in p.said(), "once", p.said())
 c.close()
 c, greeting = hello(smtp); ok(greeting.startswith("220"), "and nothing more"); c.close()
 

@@ -1,0 +1,411 @@
+#include "wall/answer.h"
+
+#include "io/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { PATIENCE = 10 * 1000 }; /* milliseconds for the other side to take an answer */
+
+static const char *send_answer(struct answer *a)
+{
+    const uint64_t deadline = clock_now() + PATIENCE;
+    struct pollfd p = {.fd = a->fd, .events = POLLOUT};
+
+    while (send(a->fd, a->room.p, a->room.n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            return NULL; /* it is gone: the next look at it says so */
+        if (clock_left(deadline) == 0)
+            return "takes no answer";
+        poll(&p, 1, clock_left(deadline));
+    }
+    return NULL;
+}
+
+static struct smtp_transaction *transaction_of(const struct answer *a)
+{
+    return &a->desk->session->transaction;
+}
+
+/* Another transaction than the last one: nothing of that is left. */
+static const char *turn_to(struct answer *a, uint64_t transaction)
+{
+    if (transaction == a->transaction)
+        return NULL;
+    if (transaction < a->transaction || a->state != ANSWER_IDLE)
+        return "goes back to another transaction";
+    /* The MAIL that is one too many has been counted when it is refused. */
+    if (transaction - 1 > a->desk->config->smtp.max_transactions)
+        return "has too many transactions";
+    if (a->unfiltered)
+        return "goes on without its filter";
+    smtp_forget_transaction(a->desk->session);
+    a->transaction = transaction;
+    a->over = false;
+    return NULL;
+}
+
+/* The address anew, as a path of its own. */
+static bool read_address(struct answer *a, struct span address, bool forward,
+                         struct smtp_mailbox *out)
+{
+    char room[REQUEST_ADDRESS_MAX + 2];
+    struct text path = TEXT(room);
+    struct span in;
+
+    text_addc(&path, '<');
+    text_add(&path, address);
+    text_addc(&path, '>');
+    in = text_span(&path);
+    return (forward ? smtp_forward_path(&in, a->arena, out)
+                    : smtp_reverse_path(&in, a->arena, out)) == SMTP_PATH_OK &&
+           in.n == 0 && span_eq(out->address, address);
+}
+
+static void end_transaction(struct answer *a)
+{
+    smtp_forget_transaction(a->desk->session);
+    a->over = true;
+}
+
+static const char *say_verdict(struct answer *a, const struct smtp_verdict *verdict)
+{
+    a->room.n = 0;
+    packet_put_number(&a->room, verdict->opinion);
+    request_write_reply(&a->room, &verdict->reply);
+    return send_answer(a);
+}
+
+/* The recipient is remembered here: nobody else gets the message. */
+static const char *decide(struct answer *a, const struct request *r)
+{
+    struct smtp_transaction *t = transaction_of(a);
+    struct smtp_verdict verdict = {.opinion = SMTP_DEFER};
+    const size_t mark = a->arena->used;
+    struct smtp_recipient *recipient;
+
+    if (a->state != ANSWER_IDLE || a->over || a->transaction == 0 ||
+        a->transaction > a->desk->config->smtp.max_transactions)
+        return "asks for a recipient of no transaction";
+    if (r->recipients != t->recipients)
+        return "has other recipients";
+    if (t->recipients >= a->desk->config->smtp.max_recipients)
+        return "has too many recipients";
+    recipient = arena_get(a->arena, sizeof *recipient);
+    if (recipient == NULL)
+        return say_verdict(a, &verdict);
+    *recipient = (struct smtp_recipient){.next = NULL};
+    if (!read_address(a, r->address, true, &recipient->mailbox))
+        return "asks for a recipient that is no mailbox";
+    verdict = desk_decide(a->desk, &recipient->mailbox);
+    if (verdict.opinion == SMTP_ACCEPT) {
+        desk_accept(a->desk, &recipient->mailbox, a->arena);
+        if (t->last == NULL)
+            t->first = recipient;
+        else
+            t->last->next = recipient;
+        t->last = recipient;
+        t->recipients++;
+    } else {
+        a->arena->used = mark;
+    }
+    return say_verdict(a, &verdict);
+}
+
+/* What the trace fields and the variables of the command will say. */
+static const char *take_helo(struct answer *a, const struct request *r)
+{
+    struct smtp_session *s = a->desk->session;
+
+    if (r->helo.n > sizeof s->helo_room || (r->helo.n > 0 && !smtp_is_helo_name(r->helo)))
+        return "has a name that is none";
+    if (r->helo.n > 0)
+        memcpy(s->helo_room, r->helo.p, r->helo.n);
+    s->helo = (struct span){.p = s->helo_room, .n = r->helo.n};
+    s->esmtp = r->esmtp;
+    s->commands = r->commands;
+    return NULL;
+}
+
+static bool needs_utf8(const struct smtp_transaction *t)
+{
+    bool needs = t->reverse_path.utf8;
+
+    for (const struct smtp_recipient *r = t->first; r != NULL; r = r->next)
+        needs = needs || r->mailbox.utf8;
+    return needs;
+}
+
+static const char *begin(struct answer *a, const struct request *r)
+{
+    struct smtp_transaction *t = transaction_of(a);
+    const char *wrong = take_helo(a, r);
+
+    if (wrong != NULL)
+        return wrong;
+    if (a->state != ANSWER_IDLE || a->over)
+        return "begins a message of no transaction";
+    if (t->recipients == 0)
+        return "begins a message for nobody";
+    if (!read_address(a, r->address, false, &t->reverse_path))
+        return "has a reverse-path that is none";
+    if (!r->smtputf8 && needs_utf8(t))
+        return "has addresses that need SMTPUTF8";
+    t->smtputf8 = r->smtputf8;
+    t->body = r->eight_bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
+    t->prdr = r->prdr && a->desk->config->smtp.prdr;
+    t->declared_size = r->declared_size;
+    a->stored = a->ends = 0;
+    a->state = ANSWER_MESSAGE;
+    a->refused = !desk_begin(a->desk);
+    return NULL;
+}
+
+/* What all requests about a message have in common. */
+static const char *take_message(struct answer *a, const struct request *r)
+{
+    const char *wrong = r->begins ? begin(a, r) : NULL;
+
+    if (wrong != NULL)
+        return wrong;
+    if (a->state != ANSWER_MESSAGE)
+        return "has octets of no message";
+    return r->recipients == transaction_of(a)->recipients ? NULL : "has other recipients";
+}
+
+/* Octets from where the other side may still write: copied first, then looked at. */
+static const char *take_bytes(struct answer *a, uint64_t n)
+{
+    struct span left = {.p = a->shared, .n = n};
+
+    if (n > a->cap)
+        return "has more octets than the buffer";
+    a->stored += n;
+    if (a->stored > a->desk->config->smtp.max_message_size)
+        return "has a message that is too large";
+    while (left.n > 0 && !a->refused) {
+        size_t room;
+        char *at = desk_room(a->desk, &room);
+
+        a->refused = at == NULL;
+        if (a->refused)
+            break;
+        if (room > left.n)
+            room = left.n;
+        memcpy(at, left.p, room);
+        for (size_t i = 0; i < room; i++)
+            a->ends += at[i] == '\n';
+        desk_add(a->desk, room);
+        left = span_from(left, room);
+    }
+    return NULL;
+}
+
+static const char *bytes(struct answer *a, const struct request *r)
+{
+    const char *wrong = take_message(a, r);
+
+    if (wrong == NULL)
+        wrong = take_bytes(a, r->octets);
+    if (wrong != NULL)
+        return wrong;
+    a->room.n = 0;
+    packet_put_number(&a->room, !a->refused);
+    return send_answer(a);
+}
+
+static const char *finish(struct answer *a, const struct request *r)
+{
+    struct smtp_data data = {.fault = r->fault, .ended = r->ended, .size = r->size};
+    const char *wrong = take_message(a, r);
+
+    if (wrong != NULL)
+        return wrong;
+    if (r->fault == SMTP_DATA_FINE && r->ended)
+        return "gives a good message up";
+    a->state = ANSWER_IDLE;
+    desk_finish(a->desk, &data);
+    return NULL;
+}
+
+/* Results, in packets. */
+static const char *say_results(struct answer *a, bool goes_on)
+{
+    const char *wrong = NULL;
+    size_t left = transaction_of(a)->recipients, held = 0;
+
+    for (const struct smtp_recipient *r = transaction_of(a)->first; r != NULL && wrong == NULL;
+         r = r->next) {
+        if (held == 0) {
+            held = left < REQUEST_RESULTS ? left : REQUEST_RESULTS;
+            left -= held;
+            a->room.n = 0;
+            packet_put_number(&a->room, held);
+            packet_put_number(&a->room, goes_on);
+        }
+        request_write_reply(&a->room, &r->result);
+        if (--held == 0)
+            wrong = send_answer(a);
+    }
+    return wrong;
+}
+
+/* The session's own words on the results, as the other side will say them: for the log. */
+static void log_results(struct answer *a)
+{
+    struct smtp_session *s = a->desk->session;
+    struct text said = {.p = a->room.p, .cap = a->room.cap};
+    enum smtp_want want;
+
+    s->out = &said;
+    s->phase = SMTP_RCPT;
+    desk_before(a->desk);
+    want = smtp_session_delivered(s);
+    desk_after(a->desk, want);
+    while (want == SMTP_NEXT_MORE) {
+        said.n = 0;
+        desk_before(a->desk);
+        want = smtp_session_more(s);
+        desk_after(a->desk, want);
+    }
+    a->desk->record.end = NULL;
+    s->out = NULL;
+    a->over = true;
+}
+
+static const char *deliver(struct answer *a, const struct request *r)
+{
+    struct desk *d = a->desk;
+    struct smtp_data data = {.ended = true, .size = r->size};
+    const char *wrong = take_message(a, r);
+    bool goes_on = true;
+
+    if (wrong == NULL)
+        wrong = take_bytes(a, r->octets);
+    if (wrong != NULL)
+        return wrong;
+    /* As the decoder counts: each line end is two octets (RFC 1870 5). */
+    if (!a->refused && r->size != a->stored + (d->config->line_ending == 0 ? a->ends : 0))
+        return "has a message of another size";
+    a->state = ANSWER_IDLE;
+    data.fault = a->refused ? SMTP_DATA_NO_SPOOL : SMTP_DATA_FINE;
+    desk_finish(d, &data);
+    if (data.fault == SMTP_DATA_FINE) {
+        struct arena room = arena_behind(a->arena, SERVE_ARENA_MAX + SERVE_DELIVERY_MAX);
+
+        recorder_continue(&d->recorder, r->boundary);
+        desk_deliver(d, &room);
+        goes_on = recorder_leave(&d->recorder);
+    } else {
+        for (struct smtp_recipient *p = transaction_of(a)->first; p != NULL; p = p->next)
+            p->result = *smtp_reply(SMTP_REPLY_NO_SPOOL);
+    }
+    wrong = say_results(a, goes_on);
+    log_results(a);
+    return wrong;
+}
+
+/* What the log says of replies, names and phases is what the other side says of them; the client's
+ * address, the session, the recipients and what became of them are known here. */
+static const char *after(struct answer *a, const struct request *r)
+{
+    struct smtp_session *s = a->desk->session;
+    struct smtp_transaction *t = &s->transaction;
+    const char *wrong = take_helo(a, r);
+    char rule[REQUEST_WORD_MAX + 1];
+    struct text word = TEXT(rule);
+    /* Before its message, this is all that is heard of the sender. */
+    const bool unknown = t->reverse_path.address.p == NULL;
+
+    if (wrong != NULL || r->before == 0 || r->phase == 0)
+        return wrong != NULL ? wrong : "has no phase";
+    if (a->state != ANSWER_IDLE)
+        return "ends within a message";
+    text_add(&word, r->rule);
+    if (unknown) {
+        t->reverse_path.address = r->address;
+        t->smtputf8 = r->smtputf8;
+    }
+    s->phase = r->before;
+    desk_before(a->desk);
+    s->phase = r->phase;
+    s->said = (struct smtp_said){.reply = r->reply, .argument = r->argument};
+    s->said.reply.rule = r->rule.n > 0 ? text_string(&word) : NULL;
+    s->judged = r->judged;
+    desk_after(a->desk, r->close ? SMTP_NEXT_CLOSE : SMTP_NEXT_LINE);
+    a->desk->record.end = NULL; /* its word lives here: REQUEST_CLOSE has it again */
+    s->said = (struct smtp_said){.argument = {.p = NULL}};
+    s->judged = SPAN("");
+    if (unknown)
+        t->reverse_path = (struct smtp_mailbox){.utf8 = false};
+    if (r->before >= SMTP_MAIL && (r->phase < SMTP_MAIL || r->close))
+        end_transaction(a);
+    return NULL;
+}
+
+static const char *close_session(struct answer *a, const struct request *r)
+{
+    struct text word = TEXT(a->end);
+    const char *wrong = take_helo(a, r);
+
+    if (wrong != NULL)
+        return wrong;
+    a->desk->session->transactions = r->transaction;
+    text_add(&word, r->word);
+    desk_end(a->desk, text_string(&word));
+    a->closed = true;
+    return NULL;
+}
+
+static const char *tell(struct answer *a, const struct request *r)
+{
+    char doing[REQUEST_WORD_MAX + 1];
+    struct text word = TEXT(doing);
+
+    if (r->phase == 0)
+        return "has no phase";
+    text_add(&word, r->word);
+    a->desk->session->phase = r->phase;
+    a->desk->session->commands = r->commands;
+    desk_tell(a->desk, r->word.n > 0 ? text_string(&word) : NULL);
+    return NULL;
+}
+
+/* With `sandbox = yes` the client hears 421, and that is all. */
+static const char *no_filter(struct answer *a, const struct request *r)
+{
+    const bool wanted = a->desk->config->sandbox == CONFIG_SANDBOX_YES;
+
+    (void)r;
+    if (a->requests > 1)
+        return "has lost its filter";
+    a->unfiltered = wanted;
+    record_mistake(a->desk->record.log, "setup", 0, SPAN("sandbox"),
+                   wanted ? "no seccomp filter can be had here"
+                          : "no seccomp filter can be had here: the session runs without");
+    return NULL;
+}
+
+const char *answer_request(struct answer *a, struct span packet)
+{
+    static const char *(*const acts[])(struct answer *, const struct request *) = {
+        [REQUEST_DECIDE] = decide, [REQUEST_BYTES] = bytes,
+        [REQUEST_FINISH] = finish, [REQUEST_DELIVER] = deliver,
+        [REQUEST_AFTER] = after,   [REQUEST_CLOSE] = close_session,
+        [REQUEST_TELL] = tell,     [REQUEST_NO_FILTER] = no_filter,
+    };
+    struct request r;
+    const char *wrong;
+
+    if (a->closed)
+        return "goes on after its end";
+    if (!request_read(packet, &r))
+        return "sends what is no request";
+    /* The octets of a message are bounded by its size. */
+    if (r.kind != REQUEST_BYTES && ++a->requests > a->most)
+        return "has too many requests";
+    wrong = turn_to(a, r.transaction);
+    return wrong != NULL ? wrong : acts[r.kind](a, &r);
+}

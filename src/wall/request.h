@@ -1,0 +1,64 @@
+/* What the two sides of the wall say to each other: one packet each (wall/packet.h), beginning with
+ * the number of its kind. The side that asks reads the client's bytes and is not trusted; the side
+ * that answers checks every field. */
+#ifndef SMTPIN_WALL_REQUEST_H
+#define SMTPIN_WALL_REQUEST_H
+
+#include "smtp/session.h"
+#include "wall/packet.h"
+
+enum request_kind {
+    REQUEST_DECIDE = 1, /* may this recipient have mail?               answered with a verdict */
+    REQUEST_BYTES,      /* so many octets of a message are in the shared buffer
+                                                             answered: they are stored */
+    REQUEST_FINISH,     /* it was no message: a fault, or it has no end */
+    REQUEST_DELIVER,    /* its last octets, and deliver it; answered with the results. The log hears
+                           of these where they are made */
+    REQUEST_AFTER,      /* for the log: a refusal, or the end of a transaction */
+    REQUEST_TELL,       /* for the service manager: what the session is about */
+    REQUEST_CLOSE,      /* the session is over */
+    REQUEST_NO_FILTER,  /* the filter could not be entered (`sandbox = auto`) */
+};
+
+enum {
+    REQUEST_ADDRESS_MAX = 1024, /* octets; path.h takes less */
+    REQUEST_TEXT_MAX = SMTP_REPLY_LINE_MAX,
+    REQUEST_ARGUMENT_MAX = 1024, /* of a reply; more is cut, for the log */
+    REQUEST_WORD_MAX = 32,       /* a rule, an end, a phase: see request_is_word */
+    REQUEST_RESULTS = 16,        /* in one packet */
+};
+
+/* Fields that several kinds have; a kind leaves the others empty. Spans are in the packet. */
+struct request {
+    enum request_kind kind;
+    uint64_t transaction; /* the how-manieth MAIL of the session */
+    struct span address;  /* of a recipient, or the reverse-path */
+    struct span helo;
+    bool begins; /* a message: with its envelope, at the first of its requests */
+    bool esmtp, smtputf8, eight_bit, prdr;
+    uint64_t recipients, declared_size;
+    uint64_t octets;   /* in the shared buffer */
+    uint64_t size;     /* of the message: RFC 1870 5 */
+    uint64_t boundary; /* of the recording: struct recorder */
+    enum smtp_data_fault fault;
+    bool ended;
+    enum smtp_phase before, phase;
+    bool close;
+    struct smtp_reply reply; /* its rule is in `rule` */
+    struct span rule, argument, judged;
+    uint64_t commands;
+    struct span word; /* how the session has ended; what it is about */
+};
+
+void request_write(struct text *out, const struct request *r);
+/* False: it is none, or a field is not in its range. */
+bool request_read(struct span packet, struct request *out);
+/* Small letters, digits, '_' and '-', at most REQUEST_WORD_MAX. */
+bool request_is_word(struct span s);
+
+/* A reply with all that it points to; request_read_reply's spans are in the packet, its rule is
+ * NULL or in `rule`. */
+void request_write_reply(struct text *out, const struct smtp_reply *reply);
+void request_read_reply(struct packet *p, struct smtp_reply *reply, struct span *rule);
+
+#endif

@@ -1,0 +1,223 @@
+#include "wall/wall.h"
+
+#include "io/clock.h"
+#include "wall/answer.h"
+#include "wall/filter.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    SLACK = 10 * 1000, /* milliseconds for the last words of a session whose time is over */
+    REQUESTS_MORE = 1000,
+};
+
+const char *wall_check(void)
+{
+    return filter_works() ? NULL : "no seccomp filter can be had here";
+}
+
+static void order(int *fd, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        for (size_t k = i; k > 0 && fd[k] < fd[k - 1]; k--) {
+            const int other = fd[k];
+
+            fd[k] = fd[k - 1];
+            fd[k - 1] = other;
+        }
+}
+
+/* All but these. */
+static void close_others(int *fd, size_t n)
+{
+    unsigned from = 0;
+
+    order(fd, n);
+    for (size_t i = 0; i < n; i++) {
+        if (fd[i] < 0)
+            continue;
+        if ((unsigned)fd[i] > from)
+            syscall(SYS_close_range, from, (unsigned)fd[i] - 1, 0);
+        from = (unsigned)fd[i] + 1;
+    }
+    syscall(SYS_close_range, from, ~0U, 0);
+}
+
+/* The process that will read: it keeps its connection, the way to ask, its recording. False: it
+ * must not. */
+static bool go_inside(struct desk *d, const struct serve_connection *connection,
+                      struct serve_memory *memory, int fd, char *shared)
+{
+    int kept[] = {connection->in, connection->out, connection->stop, d->recorder.fd, fd};
+    const bool recorded = d->recorder.fd >= 0;
+
+    /* Nobody is left without the other one. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close_others(kept, sizeof kept / sizeof *kept);
+    d->ask = (struct ask){
+        .fd = fd,
+        .room = TEXT(memory->packet),
+        .shared = shared,
+        .cap = SERVE_SPOOL_MAX,
+        .tells = d->status.notify.fd >= 0,
+        .next = d->status.next,
+    };
+    d->status.notify.fd = -1;
+    d->record.log = NULL;
+    if (filter_enter(recorded ? d->config->trace_size + PACKET_MAX : 0))
+        return true;
+    ask_no_filter(&d->ask);
+    return d->config->sandbox != CONFIG_SANDBOX_YES;
+}
+
+static void log_crash(const struct answer *a, const char *wrong, pid_t child, int status)
+{
+    struct log_record l;
+    const struct record *r = &a->desk->record;
+
+    log_begin(&l, LOG_CRASH, LOG_LEVEL_ERROR);
+    log_add_number(&l, "process", (uint64_t)child);
+    log_add(&l, "session", record_session_id(r));
+    log_add(&l, "socket", r->config->socket);
+    log_add(&l, "client_address", r->peer->address);
+    log_add(&l, "violation", span_of(wrong));
+    if (WIFSIGNALED(status))
+        log_add_number(&l, "signal", (uint64_t)WTERMSIG(status));
+    else
+        log_add_number(&l, "status", (uint64_t)WEXITSTATUS(status));
+    log_end(r->log, &l);
+}
+
+/* One request; NULL, or what is wrong with it. *gone: the other side has closed. */
+static const char *hear(struct answer *a, bool *gone)
+{
+    const ssize_t n = recv(a->fd, a->room.p, a->room.cap, MSG_DONTWAIT | MSG_TRUNC);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return NULL;
+    *gone = n <= 0;
+    if (*gone)
+        return NULL;
+    if ((size_t)n > a->room.cap)
+        return "sends what is no request";
+    return answer_request(a, (struct span){.p = a->room.p, .n = (size_t)n});
+}
+
+/* Answers until the other side has ended, or has said its last. Asked to end, this process asks the
+ * other one to. */
+static const char *attend(struct answer *a, pid_t child, int stop, uint64_t deadline)
+{
+    const char *wrong = NULL;
+    bool gone = false;
+
+    while (!gone && !a->closed && wrong == NULL) {
+        struct pollfd p[2] = {{.fd = a->fd, .events = POLLIN}, {.fd = stop, .events = POLLIN}};
+        const int n = poll(p, 2, clock_left(deadline));
+
+        if (n == 0 && clock_left(deadline) == 0)
+            wrong = "outlives its time";
+        if (n > 0 && p[1].revents != 0) {
+            kill(child, SIGTERM);
+            stop = -1;
+        }
+        if (n > 0 && p[0].revents != 0) {
+            const uint64_t before = clock_now();
+
+            wrong = hear(a, &gone);
+            deadline += clock_now() - before; /* a delivery has a time of its own */
+        }
+    }
+    return wrong;
+}
+
+static bool stay_outside(struct desk *d, pid_t child, int fd, int stop, struct serve_memory *memory,
+                         char *shared, struct arena *transaction, uint64_t deadline)
+{
+    const struct smtp_options *o = &d->config->smtp;
+    struct answer a = {
+        .desk = d,
+        .fd = fd,
+        .room = TEXT(memory->packet),
+        .shared = shared,
+        .cap = SERVE_SPOOL_MAX,
+        .arena = transaction,
+        .most = o->max_commands > UINT64_MAX / 8 ? UINT64_MAX
+                                                 : 4 * o->max_commands + REQUESTS_MORE +
+                                                       d->config->session_timeout / STATUS_INTERVAL,
+    };
+    const char *wrong;
+    int status = 0;
+    bool fine;
+
+    *d->session = (struct smtp_session){.options = o, .transaction = {.arena = transaction}};
+    wrong = attend(&a, child, stop, deadline);
+    if (wrong != NULL)
+        kill(child, SIGKILL);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    fine = wrong == NULL && a.closed && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (!fine)
+        log_crash(&a, wrong, child, status);
+    d->recorder.fd = -1; /* the other side has ended it */
+    desk_end(d, wrong != NULL ? "violation" : "crash");
+    desk_close(d);
+    return fine;
+}
+
+/* The process's own name in ps(1), where the other one has the session's. */
+static void show_outside(struct desk *d)
+{
+    char room[128];
+    struct text t = TEXT(room);
+
+    if (d->status.title == NULL)
+        return;
+    text_adds(&t, "smtpin: for ");
+    text_add(&t, d->peer->address.n > 0 ? d->peer->address : SPAN("local"));
+    title_show(d->status.title, text_span(&t));
+    d->status.title = NULL;
+}
+
+/* fork(2) without the C library's own preparations, which cost pages that both sides then copy: no
+ * thread, lock or handler of this process needs any. */
+static pid_t split(void)
+{
+    return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+enum wall_side wall_raise(struct desk *d, const struct serve_connection *connection,
+                          struct serve_memory *memory, struct arena *transaction, uint64_t deadline,
+                          bool *available)
+{
+    char *shared =
+        mmap(NULL, SERVE_SPOOL_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t child = -1;
+    int ends[2];
+
+    if (shared == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ||
+        (child = split()) < 0) {
+        record_mistake(d->record.log, "setup", 0, SPAN("sandbox"), strerror(errno));
+        *available = false;
+        return WALL_NONE;
+    }
+    if (child == 0) {
+        *available = go_inside(d, connection, memory, ends[1], shared);
+        return WALL_INSIDE;
+    }
+    close(ends[1]);
+    d->recorder.out.n = 0; /* the other one's to write */
+    show_outside(d);
+    return stay_outside(d, child, ends[0], connection->stop, memory, shared, transaction,
+                        deadline + SLACK)
+               ? WALL_OUTSIDE
+               : WALL_BROKEN;
+}

@@ -1,0 +1,135 @@
+"""The wall (sandbox): what is behind it, what a session that belongs to an attacker can do (tests/wall), what the command has of it."""
+import re, resource
+from harness import *
+
+POSSESSED = os.path.join(os.environ["SMTPIN_BUILD"], "possessed")
+directory, deliver = taker()
+STATUS = os.path.join(TMP, "status")
+command = write("command", f'#!/bin/sh\ncat >/dev/null\n{{ cat /proc/self/status; ulimit -a; ls /proc/self/fd; }} >{STATUS}\n')
+LINES = f"hostname = mx.example.org\ndomains = example.org\nlog = stderr\nspool_dir = {TMP}\nmax_recipients = 100\n"
+CONF = write("wall.conf", LINES + f"deliver = {command}\nsandbox = yes\n", 0o644)
+OPEN = write("no-wall.conf", LINES + f"deliver = {command}\nsandbox = no\n", 0o644)
+
+
+class Session:
+    """smtpin on a socket pair, its log in a file."""
+    def __init__(self, arguments, before=()):
+        self.c, theirs = socket.socketpair()
+        self.c.settimeout(30)
+        self.log_file = tempfile.TemporaryFile(dir=TMP)
+        self.p = subprocess.Popen([*before, SMTPIN, *arguments], stdin=theirs, stdout=theirs, stderr=self.log_file)
+        theirs.close()
+
+    def reply(self): return read_reply(self.c)
+    def say(self, line): self.c.sendall(line + b"\r\n"); return self.reply()
+
+    def close(self):
+        self.c.close()
+        self.p.wait(30)
+
+    def log(self):
+        self.log_file.seek(0)
+        return self.log_file.read().decode()
+
+
+def possessed(attack, *more, conf=CONF, seconds=30):
+    """What it wrote to the client, its exit status, its log."""
+    p = subprocess.run([POSSESSED, conf, attack], stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, cwd=TMP)
+    return p.stdout.decode(), p.returncode, p.stderr.decode()
+
+
+listed = subprocess.run([POSSESSED, CONF], capture_output=True, text=True).stdout.split("\n")
+calls = [l.split()[1] for l in listed if l.startswith("call ")]
+requests = [l.split()[1] for l in listed if l.startswith("request ")]
+
+# System calls: the process dies of each, before it comes back; of its stack by SIGSEGV.
+for name in calls:
+    if SANITIZED: break
+    if name == "sleep_on": continue
+    said, status, log = possessed(name)
+    signal_is = 11 if name == "use_stack" else 31
+    ok(said == "" and status == 70 and re.search(rf"crash process=\d+ session=\S+ client_address=192.0.2.1 signal={signal_is}$", log, re.M), f"{name}: ends it, and is a record", (said, status, log))
+ok(not os.path.exists("/tmp/smtpin-possessed"), "no file came of it")
+
+# Requests: answered as any client would be, or the end.
+EXPECTED = {  # what came to the client, and what the log says is wrong
+    "send_mail": ("delivered\n", None), "ask_for_relay": ("refused\nrefused\nback\n", ""), "deliver_to_refused": ("", "begins a message for nobody"),
+    "deliver_to_nobody": ("", "begins a message for nobody"), "deliver_to_more": ("", "has other recipients"), "deliver_twice": ("delivered\n", "begins a message of no transaction"),
+    "recipient_after_end": ("delivered\n", "asks for a recipient of no transaction"), "go_back": ("delivered\n", "goes back to another transaction"),
+    "too_many_transactions": ("", "has too many transactions"), "too_many_recipients": ("", "has too many recipients"),
+    "two_lines_address": ("", "asks for a recipient that is no mailbox"), "nul_address": ("", "asks for a recipient that is no mailbox"),
+    "long_address": ("", "asks for a recipient that is no mailbox"), "no_address": ("", "asks for a recipient that is no mailbox"),
+    "forge_sender": ("", "has a reverse-path that is none"), "forge_helo": ("", "has a name that is none"), "forge_size": ("", "has a message of another size"),
+    "more_octets": ("", "has more octets than the buffer"), "utf8_without_leave": ("", "has addresses that need SMTPUTF8"),
+    "endless_message": ("", "has a message that is too large"), "octets_of_nothing": ("", "has octets of no message"),
+    "garbage": ("", "sends what is no request"), "too_long": ("", "sends what is no request"), "no_kind": ("", "sends what is no request"),
+    "forge_log": ("", "sends what is no request"), "flood": ("", "has too many requests"), "close_twice": ("", None), "crash": ("", ""), "leave": ("", ""),
+    "take_no_answers": ("", "takes no answer"),
+}
+equal(sorted(EXPECTED), sorted(requests), "each attack of the program is expected here")
+small = write("small.conf", open(CONF).read() + "max_message_size = 65536\nmax_commands = 10\nsession_timeout = 5\n", 0o644)
+for name in requests:
+    if SANITIZED and name == "crash": continue
+    wanted, violation = EXPECTED[name]
+    if name in ("flood", "endless_message"): said, status, log = possessed(name, conf=small)
+    else: said, status, log = possessed(name)
+    # The end may come before what was written was.
+    fine = said.replace("back\n", "") == wanted.replace("back\n", "") and (status == 0 if violation is None else status == 70)
+    if violation: fine = fine and f'violation="{violation}"' in log
+    ok(fine, f"{name}: {violation or 'as a client may'}", (said, status, log[-700:]))
+    records = [l for l in log.splitlines() if not l.startswith("smtpin[")]
+    equal(records, [], f"{name}: each line of the log is smtpin's own")
+    ok("client_address=192.0.2.66" not in re.sub(r'"[^"]*"', '""', log), f"{name}: and the client's address is")
+    ok(len(re.findall(r"^smtpin\[\d+\]: session session=", log, re.M)) == 1, f"{name}: one record of the session", log)
+
+# A session that hangs is ended when its time is over, with 10 seconds for last words.
+hung = write("hung.conf", open(CONF).read() + "session_timeout = 1\n", 0o644)
+start = time.monotonic()
+said, status, log = possessed("sleep_on", conf=hung)
+took = time.monotonic() - start
+ok(status == 70 and 'violation="outlives its time"' in log and 10 <= took < 20, "who hangs is ended", (status, took, log))
+
+# What a walled session of smtpin itself has, from outside.
+p = Session(["-f", CONF])
+p.reply()
+keeper = p.p.pid
+inner = int(open(f"/proc/{keeper}/task/{keeper}/children").read())
+def facts(pid): return dict(l.split(":\t", 1) for l in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in l)
+f = facts(inner)
+if not SANITIZED: ok(f["Seccomp"] == "2" and f["NoNewPrivs"] == "1", "behind the wall: a filter, no new privileges", f)
+limits = open(f"/proc/{inner}/limits").read()
+ok(re.search(r"Max stack size\s+1048576\s+1048576", limits), "its stack is limited", limits)
+f = facts(keeper)
+ok(f["Seccomp"] == facts(os.getpid())["Seccomp"] and f["NoNewPrivs"] == facts(os.getpid())["NoNewPrivs"], "outside: nothing of it", f)
+for line in (b"EHLO c.example.com", b"MAIL FROM:<a@example.com>", b"RCPT TO:<b@example.org>", b"DATA"): p.say(line)
+equal(p.say(b"x\r\n.")[:3], b"250", "a message")
+walled = open(STATUS).read()
+# The keeper's end is the other one's, and the other way round.
+os.kill(keeper, signal.SIGKILL)
+ok(gone(inner, 5), "without its keeper it is gone")
+p.close()
+
+p = Session(["-f", OPEN])
+p.reply()
+ok(open(f"/proc/{p.p.pid}/task/{p.p.pid}/children").read() == "", "sandbox = no: one process")
+for line in (b"EHLO c.example.com", b"MAIL FROM:<a@example.com>", b"RCPT TO:<b@example.org>", b"DATA"): p.say(line)
+equal(p.say(b"x\r\n.")[:3], b"250", "a message without the wall")
+def constant(text): return [l for l in text.splitlines() if l.split(":")[0] in ("Seccomp", "Seccomp_filters", "NoNewPrivs", "SigBlk", "SigIgn", "SigCgt", "CapEff", "CapBnd", "Uid", "Gid", "Groups", "Umask") or "(" in l or l.isdigit()]
+equal(constant(walled), constant(open(STATUS).read()), "the command: its filters, signals, limits and descriptors are those of sandbox = no")
+p.say(b"QUIT"); p.close()
+
+# Where no filter can be had. strace makes prctl(PR_SET_SECCOMP), the third one, fail.
+if have("strace") and not SANITIZED:
+    tampered = ["strace", "-f", "-o", "/dev/null", "-e", "trace=prctl", "-e", "inject=prctl:error=EINVAL:when=3"]
+    for value, greeting, says in (("yes", b"421", "no seccomp filter can be had here"), ("auto", b"220", "the session runs without")):
+        conf = write(f"{value}.conf", open(CONF).read().replace("sandbox = yes", f"sandbox = {value}"), 0o644)
+        p = Session(["-f", conf], before=tampered)
+        equal(p.reply()[:3], greeting, f"sandbox = {value}, without a filter: {greeting.decode()}")
+        if greeting == b"220": equal(p.say(b"QUIT")[:3], b"221", "and goes on")
+        p.close()
+        ok(says in p.log(), "and a record", p.log())
+    for value, status in (("yes", 78), ("auto", 0)):
+        c = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", "trace=prctl", "-e", "inject=prctl:error=EINVAL:when=2", SMTPIN, "-f", os.path.join(TMP, f"{value}.conf"), "--check"], capture_output=True, text=True)
+        ok(c.returncode == status and "seccomp" in c.stdout, f"--check says so: {status}", (c.returncode, c.stdout, c.stderr))
+elif not SANITIZED: skip("without a filter", "no strace")
+done()

@@ -1,0 +1,75 @@
+/* possessed FILE ATTACK: a session behind the wall of FILE's configuration whose mind belongs to an
+ * attacker: it has descriptors 0 and 1 as smtpin has, and tries one thing. The other side of the
+ * wall is smtpin's own. Whatever is written to the client says how far it came. Without ATTACK:
+ * their names. Never installed. */
+#include "attack.h"
+
+#include "io/clock.h"
+
+#include <string.h>
+#include <unistd.h>
+
+void attack_say(const char *text)
+{
+    (void)!write(1, text, strlen(text));
+}
+
+static const struct attack *find(const struct attack *all, const char *name)
+{
+    for (; all->name != NULL; all++)
+        if (strcmp(all->name, name) == 0)
+            return all;
+    return NULL;
+}
+
+static void list(const char *kind, const struct attack *all)
+{
+    for (; all->name != NULL; all++) {
+        attack_say(kind);
+        attack_say(all->name);
+        attack_say("\n");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct serve_memory memory;
+    static struct config config;
+    static struct smtp_session session;
+    static struct desk desk;
+    const struct config_report silent = {.say = NULL};
+    const struct peer peer = {.address = SPAN("192.0.2.1"), .name = SPAN("")};
+    const struct serve_connection connection = {
+        .in = 0, .out = 1, .stop = -1, .peer = &peer, .available = true};
+    struct arena arena = {.base = memory.arena, .cap = CONFIG_ARENA_MAX}, transaction;
+    struct log log = LOG_CLOSED;
+    const struct config_source from = {.file = argc > 1 ? argv[1] : ""};
+    const struct attack *attack;
+    bool available = true;
+
+    if (argc == 2) {
+        list("call ", attack_calls);
+        list("request ", attack_requests);
+    }
+    if (argc != 3 || !config_load(&config, &arena, &from, &silent))
+        return argc == 2 ? 0 : 64;
+    attack = find(attack_calls, argv[2]);
+    if (attack == NULL)
+        attack = find(attack_requests, argv[2]);
+    if (attack == NULL)
+        return 64;
+    log_open(&log, CONFIG_LOG_STDERR, true);
+    transaction = arena_behind(&arena, arena.used + SERVE_ARENA_MAX);
+    desk_open(&desk, &config, &connection, &session, &log, &memory);
+    switch (wall_raise(&desk, &connection, &memory, &transaction,
+                       clock_now() + config.session_timeout, &available)) {
+    case WALL_INSIDE:
+        attack->run(&desk.ask);
+        attack_say("back\n");
+        return 0;
+    case WALL_OUTSIDE:
+        return 0;
+    default:
+        return SERVE_BROKEN;
+    }
+}
