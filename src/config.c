@@ -50,7 +50,8 @@ const char *config_split(struct span line, struct arena *a, struct config_words 
             return "has too many words";
         if (!split_word(&line, &all))
             return "has a quote without an end";
-        words[n++] = (struct span){.p = all.p + start, .n = all.n - start};
+        words[n] = (struct span){.p = all.p + start, .n = all.n - start};
+        n++;
         text_addc(&all, '\0');
     }
     arena_shrink(a, words, n * sizeof *words);

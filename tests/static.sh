@@ -21,7 +21,8 @@ grep -vxF -f "$out/own" "$out/wanted" |
 { grep -nE '#include "(io|outside|commands|smtp|config|serve|record)' src/base/*.[ch]
   grep -nE '#include "(io|outside|commands|config|serve|record)' src/smtp/*.[ch]
   grep -nE '#include "(smtp|outside|commands|config|serve|record)' src/io/*.[ch]
-  grep -nE '#include "(commands|serve|record)' src/outside/*.[ch]; } >"$out/floors"
+  grep -nE '#include "(commands|serve|record|desk|wall)' src/outside/*.[ch]
+  grep -nE '#include "(commands|listen|explain)' src/wall/*.[ch]; } >"$out/floors"
 [ ! -s "$out/floors" ]; say $? "each floor includes only those above it" "$out/floors"
 
 # Nothing that changes is global: no object of ours in a writable section. (.data.rel.ro is constant
@@ -48,3 +49,26 @@ for f in $files; do
 done >"$out/analyzer" 2>&1
 grep -E 'warning:|error:' "$out/analyzer" >"$out/analyzer.found"
 [ ! -s "$out/analyzer.found" ]; say $? "gcc -fanalyzer" "$out/analyzer.found"
+if command -v cppcheck >/dev/null; then
+    cppcheck --enable=warning,performance,portability --inline-suppr --std=c17 --quiet -D__x86_64__ -I src src >"$out/cppcheck" 2>&1
+    [ ! -s "$out/cppcheck" ]; say $? "cppcheck" "$out/cppcheck"
+else skip cppcheck "not installed"; fi
+
+# The programs as they are built by default: position independent, read-only relocations bound at the
+# start, no executable stack, CET, stack protector, checked string functions.
+hardened() { # PROGRAM
+    p=$build/$1
+    readelf -hW "$p" | grep -q 'Type: *DYN' || echo "$1: not position independent"
+    readelf -lW "$p" | grep -q GNU_RELRO || echo "$1: no RELRO"
+    readelf -dW "$p" | grep -q 'BIND_NOW\|NOW' || echo "$1: not bound at its start"
+    readelf -lW "$p" | grep GNU_STACK | grep -q ' RW ' || echo "$1: executable stack"
+    readelf -lW "$p" | awk '$1 == "LOAD" && /RWE/' | grep . && echo "$1: a segment that is written and executed"
+    # (The program's own mark also needs a C library that was built so, which Debian's is not.)
+    [ "$(uname -m)" != x86_64 ] || [ "$(objdump -d "$p" | grep -c endbr64)" -gt 20 ] || echo "$1: no CET"
+    nm -D "$p" | grep -q __stack_chk_fail || echo "$1: no stack protector"
+    nm -D "$p" | grep -q '_chk@\|_chk$' || echo "$1: no checked functions"
+    readelf -dW "$p" | awk '/NEEDED/ && !/libc\.so/' | grep . && echo "$1: a library but libc"
+}
+for p in smtpin smtpin-maildir smtpin-lmtp smtpin-replay; do hardened $p; done >"$out/hardened"
+[ ! -s "$out/hardened" ]; say $? "hardened: PIE, full RELRO, no W+X, CET, stack protector, _FORTIFY_SOURCE, libc alone" "$out/hardened"
+grep -q -- '-D_FORTIFY_SOURCE=3' "$build/compile_commands.json"; say $? "_FORTIFY_SOURCE=3" /dev/null

@@ -25,10 +25,10 @@ static void add_digits(struct text *t, uint64_t number, unsigned width, unsigned
     char digits[64];
     size_t at = sizeof digits;
 
-    while (at > 0 && (number > 0 || at == sizeof digits || sizeof digits - at < width)) {
+    do {
         digits[--at] = "0123456789abcdefghijklmnopqrstuv"[number % base];
         number /= base;
-    }
+    } while (at > 0 && (number > 0 || sizeof digits - at < width));
     text_add(t, (struct span){.p = digits + at, .n = sizeof digits - at});
 }
 

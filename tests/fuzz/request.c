@@ -1,0 +1,199 @@
+/* What a possessed session may send across the wall: packets made of the input, some of them whole
+ * requests. The desk is a stand-in that keeps count. */
+#include "wall/answer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define promise(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            abort();                                                                               \
+    } while (0)
+
+static struct {
+    size_t accepted;
+    uint64_t octets;
+    bool message, finished;
+    char room[4096];
+} kept;
+
+struct smtp_verdict desk_decide(struct desk *d, const struct smtp_mailbox *recipient)
+{
+    (void)d;
+    return (struct smtp_verdict){.opinion =
+                                     recipient->address.n % 3 == 0 ? SMTP_REFUSE : SMTP_ACCEPT};
+}
+
+void desk_accept(struct desk *d, struct smtp_mailbox *recipient, struct arena *a)
+{
+    (void)d;
+    (void)a;
+    promise(recipient->address.n % 3 != 0);
+    kept.accepted++;
+}
+
+bool desk_begin(struct desk *d)
+{
+    const struct smtp_transaction *t = &d->session->transaction;
+
+    promise(!kept.message && t->recipients > 0 && t->recipients == kept.accepted);
+    promise(t->reverse_path.address.p != NULL && d->session->helo.n <= SMTP_DOMAIN_MAX);
+    kept.message = true;
+    kept.octets = 0;
+    return true;
+}
+
+char *desk_room(struct desk *d, size_t *room)
+{
+    (void)d;
+    promise(kept.message);
+    *room = sizeof kept.room;
+    return kept.room;
+}
+
+void desk_add(struct desk *d, size_t n)
+{
+    kept.octets += n;
+    promise(n <= sizeof kept.room && kept.octets <= d->config->smtp.max_message_size);
+}
+
+void desk_finish(struct desk *d, struct smtp_data *data)
+{
+    (void)d;
+    promise(kept.message);
+    kept.message = false;
+    kept.finished = data->ended && data->fault == SMTP_DATA_FINE;
+}
+
+void desk_deliver(struct desk *d, struct arena *a)
+{
+    struct smtp_transaction *t = &d->session->transaction;
+    size_t n = 0;
+
+    promise(kept.finished && a->cap > a->used);
+    for (struct smtp_recipient *r = t->first; r != NULL; r = r->next, n++)
+        r->result =
+            (struct smtp_reply){.code = 250, .enhanced = SPAN("2.0.0"), .text = r->mailbox.address};
+    promise(n > 0 && n == t->recipients && n == kept.accepted);
+    kept.finished = false;
+}
+
+void desk_before(struct desk *d)
+{
+    record_before(&d->record);
+}
+
+void desk_after(struct desk *d, enum smtp_want want)
+{
+    record_after(&d->record, want);
+    if (d->session->phase < SMTP_MAIL || want == SMTP_NEXT_CLOSE)
+        kept.accepted = 0;
+}
+
+void desk_tell(struct desk *d, const char *doing)
+{
+    (void)d;
+    promise(doing == NULL || request_is_word(span_of(doing)));
+}
+
+void desk_end(struct desk *d, const char *why)
+{
+    (void)d;
+    promise(request_is_word(span_of(why)));
+}
+
+static uint64_t small(const uint8_t **p, const uint8_t *end)
+{
+    const uint64_t n = *p < end ? *(*p)++ : 0;
+
+    return n == 255 ? UINT64_MAX : n == 254 ? 65536 : n;
+}
+
+static struct span some(const uint8_t **p, const uint8_t *end)
+{
+    const size_t n = (size_t)small(p, end) % 64;
+    const struct span s = {.p = (const char *)*p,
+                           .n = n < (size_t)(end - *p) ? n : (size_t)(end - *p)};
+
+    *p += s.n;
+    return s;
+}
+
+static void make_request(const uint8_t **p, const uint8_t *end, struct text *packet)
+{
+    static const enum smtp_phase phases[] = {0, 1, 2, 4, 8, 3};
+    const uint64_t flags = small(p, end);
+    struct request r = {.kind = (enum request_kind)(small(p, end) % 10),
+                        .transaction = small(p, end),
+                        .recipients = small(p, end),
+                        .octets = small(p, end),
+                        .size = small(p, end),
+                        .begins = flags & 1,
+                        .esmtp = flags & 2,
+                        .smtputf8 = flags & 4,
+                        .ended = flags & 8,
+                        .close = flags & 16,
+                        .prdr = flags & 32,
+                        .fault = (enum smtp_data_fault)(flags >> 6)};
+
+    r.before = phases[small(p, end) % 6];
+    r.phase = phases[small(p, end) % 6];
+    r.address = flags & 128 ? some(p, end) : SPAN("b@example.org");
+    r.helo = flags & 64 ? some(p, end) : SPAN("x");
+    r.word = some(p, end);
+    r.argument = some(p, end);
+    r.judged = some(p, end);
+    r.reply = (struct smtp_reply){.code = (unsigned)small(p, end) * 4,
+                                  .text = some(p, end),
+                                  .rule = flags & 1 ? "relay" : NULL};
+    request_write(packet, &r);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct log log = {.target = CONFIG_LOG_NONE};
+    static char arena_room[1 << 16], packets[PACKET_MAX], shared[SERVE_SPOOL_MAX];
+    static struct desk d;
+    static struct smtp_session session;
+    static struct config config;
+    const struct peer peer = {.address = SPAN("192.0.2.1"), .name = SPAN("")};
+    struct arena arena = {.base = arena_room, .cap = sizeof arena_room / 2};
+    struct answer a = {.desk = &d,
+                       .fd = -1,
+                       .room = TEXT(packets),
+                       .shared = shared,
+                       .cap = sizeof shared,
+                       .arena = &arena,
+                       .most = 1000};
+    const uint8_t *p = data, *const end = data + size;
+
+    memset(&kept, 0, sizeof kept);
+    config = (struct config){.smtp = {.hostname = SPAN("mx.example.org"),
+                                      .max_message_size = 100000,
+                                      .max_recipients = 4,
+                                      .max_transactions = 5,
+                                      .prdr = size & 1,
+                                      .lmtp = size & 2}};
+    session = (struct smtp_session){.options = &config.smtp, .transaction = {.arena = &arena}};
+    memset(&d, 0, sizeof d);
+    d.config = &config;
+    d.peer = &peer;
+    d.session = &session;
+    d.recorder.fd = d.ask.fd = -1;
+    record_open(&d.record, &config, &peer, &session, &log);
+    while (p < end) {
+        /* As in the keeper: the packet that is read and the answer share one buffer. */
+        struct text packet = {.p = a.room.p, .cap = a.room.cap};
+
+        if (*p++ & 1)
+            make_request(&p, end, &packet);
+        else
+            text_add(&packet, some(&p, end));
+        if (answer_request(&a, text_span(&packet)) != NULL)
+            break;
+    }
+    return 0;
+}

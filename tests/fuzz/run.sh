@@ -1,0 +1,49 @@
+#!/bin/sh
+# run.sh [SECONDS [WORK]]: each fuzzer for so long (60), with what the transcripts say as seeds, as TAP.
+# WORK is kept: what was found lies there, and the corpus. With afl-fuzz, the session again by AFL++.
+set -u
+seconds=${1-60}
+source=$(cd "$(dirname "$0")/../.." && pwd)
+if [ -n "${2-}" ]; then work=$2; mkdir -p "$work"; else work=$(mktemp -d) || exit 1; trap 'rm -rf "$work"' EXIT; fi
+cd "$source" || exit 1
+paths='-DSMTPIN_VERSION="x" -DSMTPIN_BINDIR="/x" -DSMTPIN_SBINDIR="/x" -DSMTPIN_SYSCONFDIR="/x"'
+core="$(echo src/base/*.c src/smtp/*.c)"
+shell="src/config.c src/setting.c src/io/*.c src/outside/*.c"
+sources() {
+    case $1 in
+    session) echo "tests/fuzz/drive.c $core" ;;
+    texts | config) echo "$shell $core" ;;
+    transcript) echo "src/commands/replay/transcript.c $shell $core" ;;
+    lmtp) echo "src/commands/connect.c src/io/*.c $core" ;;
+    request) echo "src/wall/answer.c src/wall/request.c src/wall/packet.c src/record.c $shell $core" ;;
+    esac
+}
+seeds() {
+    case $1 in
+    session) python3 tests/fuzz/seeds.py tests/transcripts "$work/seeds-session" ;;
+    transcript) cp tests/transcripts/*.smtp docs/examples/*.smtp "$work/seeds-transcript" ;;
+    config) cp units/smtpin.conf tests/transcripts/common.conf "$work/seeds-config" ;;
+    esac 2>/dev/null
+    [ ! -d "tests/fuzz/found/$1" ] || cp tests/fuzz/found/"$1"/* "$work/seeds-$1"
+}
+for t in session texts config transcript lmtp request; do
+    mkdir -p "$work/corpus-$t" "$work/seeds-$t"; seeds $t
+    # shellcheck disable=SC2086,SC2046
+    if ! clang -g -O1 -std=c17 -D_GNU_SOURCE $paths -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc -Itests/fuzz \
+        -o "$work/$t" tests/fuzz/$t.c $(sources $t) 2>"$work/$t.build"; then sed 's/^/# /' "$work/$t.build" | head -20; echo "not ok - fuzz $t: build"; continue; fi
+    "$work/$t" -dict=tests/fuzz/smtp.dict -max_total_time="$seconds" -max_len=8192 -timeout=10 -print_final_stats=1 -artifact_prefix="$work/$t-" \
+        "$work/corpus-$t" "$work/seeds-$t" >"$work/$t.log" 2>&1
+    status=$?
+    sed -n 's/^stat::number_of_executed_units: */# executions: /p' "$work/$t.log"
+    grep -o 'cov: [0-9]* ft: [0-9]*' "$work/$t.log" | tail -1 | sed 's/^/# /'
+    if [ $status = 0 ]; then echo "ok - fuzz $t, $seconds s"; else grep -E 'ERROR|broken|runtime error|Test unit' "$work/$t.log" | sed 's/^/# /'; echo "not ok - fuzz $t"; fi
+done
+if command -v afl-fuzz >/dev/null && command -v afl-clang-fast >/dev/null; then
+    # shellcheck disable=SC2086
+    AFL_QUIET=1 AFL_USE_ASAN=1 afl-clang-fast -g -O1 -std=c17 -D_GNU_SOURCE -fsanitize=fuzzer -Isrc -Itests/fuzz -o "$work/afl-session" tests/fuzz/session.c tests/fuzz/drive.c $core >"$work/afl.build" 2>&1
+    AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_AFFINITY=1 AFL_BENCH_UNTIL_CRASH=1 \
+        timeout $((seconds + 120)) afl-fuzz -V "$seconds" -m none -x tests/fuzz/smtp.dict -i "$work/seeds-session" -o "$work/afl" "$work/afl-session" >"$work/afl.log" 2>&1
+    crashes=$(find "$work/afl" -path '*crashes*' -name 'id*' 2>/dev/null | wc -l)
+    sed -n 's/^execs_done *: /# executions: /p; s/^edges_found *: /# edges: /p' "$work/afl/default/fuzzer_stats" 2>/dev/null
+    if [ -f "$work/afl/default/fuzzer_stats" ] && [ "$crashes" = 0 ]; then echo "ok - fuzz session by AFL++, $seconds s"; else tail -5 "$work/afl.log" | sed 's/^/# /'; echo "not ok - fuzz session by AFL++: $crashes"; fi
+else echo "ok - fuzz session by AFL++ # SKIP no afl-fuzz"; fi

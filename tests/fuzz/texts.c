@@ -1,0 +1,146 @@
+/* Each parser of one foreign text; the first octet chooses it. */
+#include "base/number.h"
+#include "outside/macro.h"
+#include "outside/network.h"
+#include "setting.h"
+#include "smtp/result.h"
+#include "smtp/session.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#define promise(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            abort();                                                                               \
+    } while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A path that is taken is taken again, as itself: the wall's other side relies on it. */
+static void try_path(struct span in, bool forward)
+{
+    static char room[1 << 14], again_room[1 << 14], text[1 << 12];
+    struct arena a = {.base = room, .cap = sizeof room};
+    struct arena b = {.base = again_room, .cap = sizeof again_room};
+    struct smtp_mailbox mailbox, again;
+    struct text path = TEXT(text);
+    struct span left = in;
+
+    if ((forward ? smtp_forward_path : smtp_reverse_path)(&left, &a, &mailbox) != SMTP_PATH_OK)
+        return;
+    promise(left.n < in.n && mailbox.address.n <= 1024);
+    promise(mailbox.address.p[mailbox.address.n] == '\0' && utf8_valid(mailbox.address));
+    for (size_t i = 0; i < mailbox.address.n; i++)
+        promise(!byte_is_control(mailbox.address.p[i]));
+    text_addc(&path, '<');
+    text_add(&path, mailbox.address);
+    text_addc(&path, '>');
+    left = text_span(&path);
+    promise((forward ? smtp_forward_path : smtp_reverse_path)(&left, &b, &again) == SMTP_PATH_OK);
+    promise(left.n == 0 && span_eq(again.address, mailbox.address));
+    promise(span_eq(again.local, mailbox.local) && span_eq(again.domain, mailbox.domain));
+}
+
+static void try_lines(struct span in)
+{
+    struct smtp_line whole = {0}, slow = {0};
+    size_t at = 0, seen = 0, used;
+    struct span line, slow_line;
+
+    /* Octet by octet, the same lines are found. */
+    while (at < in.n) {
+        const enum smtp_line_result found = smtp_line_scan(&whole, span_from(in, at), &line, &used);
+        enum smtp_line_result then = SMTP_LINE_MORE;
+        size_t start = at, n;
+
+        promise(used <= in.n - at);
+        at += used;
+        for (seen = seen > start ? seen : start; then == SMTP_LINE_MORE && seen <= in.n; seen++) {
+            then = smtp_line_scan(&slow, span_first(span_from(in, start), seen - start), &slow_line,
+                                  &n);
+            start += n;
+            if (then != SMTP_LINE_MORE)
+                break;
+        }
+        promise(found == then);
+        if (found == SMTP_LINE_MORE)
+            break;
+        promise(start == at);
+        if (found == SMTP_LINE_READY)
+            promise(span_eq(line, slow_line));
+    }
+}
+
+static void try_result(struct span in)
+{
+    char room[2 * SMTP_RESULT_TEXT_MAX], line[SMTP_REPLY_MAX];
+    struct text text = TEXT(room), out = TEXT(line);
+    struct smtp_reply r = smtp_result_of_exit(NULL, in.n > 0 ? (unsigned char)in.p[0] : 0);
+    const bool good = r.code < 400;
+    struct smtp_exit_map map = {{0}};
+
+    smtp_result_refine(&r, in, &text);
+    promise((r.code < 400) == good && r.code >= 200 && r.code < 600);
+    smtp_reply_line(&out, &r, true, true, SPAN(""));
+    promise(out.n <= SMTP_REPLY_LINE_MAX && out.p[out.n - 1] == '\n');
+    text = TEXT(room);
+    if (smtp_result_of_line(&r, in, &text))
+        promise(r.code == 250 || r.code >= 400);
+    smtp_exit_map_add(&map, in);
+}
+
+static void try_texts(struct span in)
+{
+    char room[4096], address[INET6_ADDRSTRLEN + 1];
+    struct text out = TEXT(room);
+    struct arena a = {.base = room, .cap = sizeof room};
+    struct config_words words;
+    struct network n;
+    uint64_t number;
+
+    text_add_escaped(&out, in, "\"\\");
+    for (size_t i = 0; i < out.n; i++)
+        promise(!byte_is_control(room[i]));
+    promise(out.cut || utf8_valid(text_span(&out)));
+    number_parse(in, 1000, &number);
+    number_parse_size(in, UINT64_MAX, &number);
+    number_parse_time(in, UINT64_MAX, &number);
+    if (network_parse(in, &n)) {
+        promise(n.prefix <= 128);
+        network_address(n.address, address, sizeof address);
+    }
+    network_list_has(in, SPAN("192.0.2.1"));
+    smtp_is_domain(in, true);
+    smtp_is_literal(in);
+    smtp_is_ipv6(in);
+    smtp_is_helo_name(in);
+    macro_check(in);
+    config_split(in, &a, &words);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct span in;
+
+    if (size < 1)
+        return 0;
+    in = (struct span){.p = (const char *)data + 1, .n = size - 1};
+    switch (data[0] % 5) {
+    case 0:
+        try_path(in, true);
+        break;
+    case 1:
+        try_path(in, false);
+        break;
+    case 2:
+        try_lines(in);
+        break;
+    case 3:
+        try_result(in);
+        break;
+    default:
+        try_texts(in);
+    }
+    return 0;
+}
