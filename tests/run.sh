@@ -12,7 +12,7 @@ trap 'exit 143' TERM INT HUP
 : >"$tap"
 
 packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev clang clang-tidy clang-format
- libclang-rt-14-dev musl-tools libseccomp-dev cppcheck afl++ systemd procps swaks curl msmtp dovecot-core
+ libclang-rt-14-dev musl-tools libseccomp-dev cppcheck afl++ frama-c-base systemd procps swaks curl msmtp dovecot-core
  dovecot-lmtpd maildrop procmail mblaze fdm redis-server redis-tools haproxy python3 strace mandoc util-linux
  socat s6 iproute2 valgrind libevent-2.1-7 libtirpc3 libwrap0 libbsd0 jq"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -107,6 +107,7 @@ if command -v musl-gcc >/dev/null; then
     unset SMTPIN_STATIC
 else echo "ok - static build # SKIP no musl-gcc" | tee -a "$tap"; fi
 tests static sh "$source/tests/static.sh" "$source" "$work/gcc"
+tests eva sh "$source/tests/eva/run.sh"
 tests fuzz sh "$source/tests/fuzz/run.sh" "${SMTPIN_FUZZ-10}" "$work/fuzz"
 tests install sh "$source/tests/install.sh" "$source" "$work"
 if BIND="$source $work" "$source/tests/systemd/box" true 2>"$work/box"; then

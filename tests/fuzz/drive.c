@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARENA = 1 << 16, FNV_START = 0x811c9dc5 };
+enum { ARENA = 1 << 16, FNV_START = 0x11c9dc5 };
 
 /* What a transaction is, without a look at the session. */
 struct model {

@@ -1,0 +1,372 @@
+/* The session against a model that is written here and not there: every kind of line in every phase
+ * under every combination of flags; and properties of sessions made up by chance. */
+#include "../fuzz/drive.h"
+#include "unit.h"
+
+enum phase { CONNECTED, GREETED, MAIL, MAIL_REFUSED, RCPT, PHASES };
+
+enum flag { LMTP = 1, SINGLE = 2, HELO_REQUIRED = 4, PRDR = 8, GREETED_BY_HELO = 16, FLAGS = 32 };
+
+/* Where a line leads to. */
+struct outcome {
+    unsigned code;
+    enum phase phase;
+    bool closes, data;
+};
+
+struct kind {
+    const char *line;
+    struct outcome (*model)(enum phase phase, unsigned flags);
+};
+
+static struct outcome stay(unsigned code, enum phase phase)
+{
+    return (struct outcome){.code = code, .phase = phase};
+}
+
+/* RFC 5321 4.1.4: a greeting may come at any time, and resets. RFC 2033 4.1: LHLO alone. */
+static struct outcome greeting(bool known, enum phase phase)
+{
+    return known ? stay(250, GREETED) : stay(500, phase);
+}
+
+static struct outcome ehlo(enum phase phase, unsigned flags)
+{
+    return greeting(!(flags & LMTP), phase);
+}
+
+static struct outcome lhlo(enum phase phase, unsigned flags)
+{
+    return greeting(flags & LMTP, phase);
+}
+
+static struct outcome bad_greeting(enum phase phase, unsigned flags)
+{
+    return stay(flags & LMTP ? 500 : 501, phase);
+}
+
+static bool must_greet(enum phase phase, unsigned flags)
+{
+    return phase == CONNECTED && flags & HELO_REQUIRED;
+}
+
+/* RFC 5321 3.3, 4.1.4: MAIL once, then RCPT, then DATA. */
+static struct outcome mail(enum phase phase, unsigned flags)
+{
+    if (must_greet(phase, flags) || phase >= MAIL)
+        return stay(503, phase);
+    return stay(250, MAIL);
+}
+
+static struct outcome mail_refused(enum phase phase, unsigned flags)
+{
+    return must_greet(phase, flags) || phase >= MAIL ? stay(503, phase) : stay(501, phase);
+}
+
+static struct outcome mail_unknown(enum phase phase, unsigned flags)
+{
+    return must_greet(phase, flags) || phase >= MAIL ? stay(503, phase) : stay(555, phase);
+}
+
+static struct outcome rcpt(enum phase phase, unsigned flags)
+{
+    if (phase < MAIL)
+        return stay(503, phase);
+    /* smtpin.conf(5), partial = single: one recipient a transaction, but in LMTP. */
+    if (phase == RCPT && flags & SINGLE && !(flags & LMTP))
+        return stay(452, RCPT);
+    return stay(250, RCPT);
+}
+
+static struct outcome rcpt_bad(enum phase phase, unsigned flags)
+{
+    if (phase < MAIL)
+        return stay(503, phase);
+    if (phase == RCPT && flags & SINGLE && !(flags & LMTP))
+        return stay(452, RCPT);
+    return stay(501, phase == MAIL ? MAIL_REFUSED : phase);
+}
+
+/* RFC 5321 3.3: 503, or 554 where no recipient was taken; RFC 2033 4.2: 503. */
+static struct outcome data(enum phase phase, unsigned flags)
+{
+    if (phase == RCPT)
+        return (struct outcome){.code = 354, .phase = RCPT, .data = true};
+    return stay(phase == MAIL_REFUSED && !(flags & LMTP) ? 554 : 503, phase);
+}
+
+static struct outcome rset(enum phase phase, unsigned flags)
+{
+    (void)flags;
+    return stay(250, phase == CONNECTED ? CONNECTED : GREETED);
+}
+
+static struct outcome always_250(enum phase phase, unsigned flags)
+{
+    (void)flags;
+    return stay(250, phase);
+}
+
+static struct outcome always_252(enum phase phase, unsigned flags)
+{
+    (void)flags;
+    return stay(252, phase);
+}
+
+static struct outcome always_214(enum phase phase, unsigned flags)
+{
+    (void)flags;
+    return stay(214, phase);
+}
+
+static struct outcome always_500(enum phase phase, unsigned flags)
+{
+    (void)flags;
+    return stay(500, phase);
+}
+
+static struct outcome always_501(enum phase phase, unsigned flags)
+{
+    (void)flags;
+    return stay(501, phase);
+}
+
+static struct outcome always_502(enum phase phase, unsigned flags)
+{
+    (void)flags;
+    return stay(502, phase);
+}
+
+static struct outcome quit(enum phase phase, unsigned flags)
+{
+    (void)flags;
+    return (struct outcome){.code = 221, .phase = phase, .closes = true};
+}
+
+static struct outcome foreign(enum phase phase, unsigned flags)
+{
+    (void)flags;
+    return (struct outcome){.code = 421, .phase = phase, .closes = true};
+}
+
+static const struct kind kinds[] = {
+    {"EHLO client.example", ehlo},
+    {"ehlo [192.0.2.1]", ehlo},
+    {"HELO client.example", ehlo},
+    {"LHLO client.example", lhlo},
+    {"EHLO a b", bad_greeting},
+    {"HELO", bad_greeting},
+    {"MAIL FROM:<a@example.com>", mail},
+    {"mail from:<> BODY=8BITMIME", mail},
+    {"MAIL FROM:<a@example.com", mail_refused},
+    {"MAIL FROM:<a@example.com> X=y", mail_unknown},
+    {"MAIL", always_501},
+    {"MAIL TO:<a@example.com>", always_501},
+    {"RCPT TO:<b@example.org>", rcpt},
+    {"RCPT TO:<b@>", rcpt_bad},
+    {"RCPT FROM:<b@example.org>", always_501},
+    {"DATA", data},
+    {"DATA now", always_501},
+    {"RSET", rset},
+    {"RSET now", always_501},
+    {"NOOP", always_250},
+    {"NOOP anything", always_250},
+    {"VRFY joe", always_252},
+    {"VRFY", always_501},
+    {"EXPN list", always_502},
+    {"HELP", always_214},
+    {"HELP MAIL", always_214},
+    {"QUIT", quit},
+    {"QUIT now", always_501},
+    {"", always_500},
+    {"XYZZY", always_500},
+    {"STARTTLS", always_500},
+    {"AUTH PLAIN", always_500},
+    {"BDAT 5 LAST", always_500},
+    {"GET / HTTP/1.1", foreign},
+    {"NOOP \x01", always_500},
+};
+
+static unsigned code_of(const struct text *out)
+{
+    size_t last = 0;
+
+    for (size_t i = 0; i + 1 < out->n; i++)
+        if (out->p[i] == '\n')
+            last = i + 1;
+    return out->n < 6
+               ? 0
+               : (unsigned)(out->p[last] - '0') * 100 + (unsigned)(out->p[last + 1] - '0') * 10 +
+                     (unsigned)(out->p[last + 2] - '0');
+}
+
+struct fixture {
+    struct smtp_options options;
+    struct smtp_session s;
+    struct text out;
+    struct arena arena;
+    char room[SMTP_REPLY_MAX], memory[1 << 14];
+    enum smtp_want want;
+};
+
+static unsigned say(struct fixture *f, const char *line)
+{
+    const struct smtp_verdict accept = {.opinion = SMTP_ACCEPT};
+
+    f->out.n = 0;
+    f->want = smtp_session_line(&f->s, span_of(line));
+    if (f->want == SMTP_NEXT_DECISION)
+        f->want = smtp_session_decided(&f->s, &accept);
+    return code_of(&f->out);
+}
+
+static void lead_to(struct fixture *f, enum phase phase, unsigned flags)
+{
+    f->options = (struct smtp_options){.hostname = SPAN("mx.example.org"),
+                                       .lmtp = flags & LMTP,
+                                       .single = flags & SINGLE,
+                                       .helo_required = flags & HELO_REQUIRED,
+                                       .prdr = flags & PRDR,
+                                       .max_message_size = 1 << 20,
+                                       .max_recipients = 100,
+                                       .max_errors = 100,
+                                       .max_commands = 100,
+                                       .max_transactions = 100,
+                                       .max_received = 100,
+                                       .max_text_line = 1000};
+    f->out = TEXT(f->room);
+    f->arena = (struct arena){.base = f->memory, .cap = sizeof f->memory};
+    f->want = smtp_session_open(&f->s, &f->options, &f->out, &f->arena, true);
+    if (phase >= GREETED)
+        say(f, flags & LMTP              ? "LHLO c.example"
+               : flags & GREETED_BY_HELO ? "HELO c.example"
+                                         : "EHLO c.example");
+    if (phase >= MAIL)
+        cr_assert_eq(say(f, "MAIL FROM:<a@example.com>"), 250);
+    if (phase == MAIL_REFUSED)
+        cr_assert_eq(say(f, "RCPT TO:<x"), 501);
+    if (phase == RCPT)
+        cr_assert_eq(say(f, "RCPT TO:<b@example.org>"), 250);
+}
+
+static enum smtp_phase as_session(enum phase phase)
+{
+    static const enum smtp_phase phases[] = {SMTP_CONNECTED, SMTP_GREETED, SMTP_MAIL, SMTP_MAIL,
+                                             SMTP_RCPT};
+
+    return phases[phase];
+}
+
+Test(model, every_line_in_every_phase_under_every_flag)
+{
+    static struct fixture f;
+
+    for (unsigned flags = 0; flags < FLAGS; flags++)
+        for (enum phase phase = CONNECTED; phase < PHASES; phase++)
+            for (size_t i = 0; i < COUNT(kinds); i++) {
+                const struct outcome o = kinds[i].model(phase, flags);
+                unsigned code;
+
+                lead_to(&f, phase, flags);
+                code = say(&f, kinds[i].line);
+                cr_expect(
+                    code == o.code && (f.want == SMTP_NEXT_CLOSE) == o.closes &&
+                        (f.want == SMTP_NEXT_DATA) == o.data &&
+                        (o.closes || f.s.phase == as_session(o.phase)),
+                    "'%s' in phase %d, flags %u: %u, want %d, phase %d; the model: %u, phase %d",
+                    kinds[i].line, phase, flags, code, f.want, f.s.phase, o.code, o.phase);
+            }
+}
+
+/* Sessions by chance: lines that a client might say, in the usual order or not, some of them
+ * damaged; messages with dots, long lines, bare line ends. drive.c checks each step. */
+static unsigned long chance;
+
+static unsigned pick(unsigned n)
+{
+    chance = chance * 6364136223846793005UL + 1442695040888963407UL;
+    return (unsigned)(chance >> 33) % n;
+}
+
+static void add_message(struct text *t)
+{
+    static const char *const lines[] = {
+        "Subject: x\r\n",
+        "Received: from a\r\n",
+        "\r\n",
+        ".\r\n..\r\n",
+        "..\r\n",
+        ".x\r\n",
+        "text\r\n",
+        "\xc3\xa4\r\n",
+        "bare\n",
+        "bare\r",
+        "\r\r\n",
+        "x.\r\n",
+        ". \r\n",
+        "a line that is longer than sixteen and even than thirty-two octets, for the vectors\r\n"};
+
+    for (unsigned n = pick(12); n > 0; n--) {
+        /* Most messages are sound. */
+        unsigned i = pick(COUNT(lines));
+
+        if (i >= 8 && i <= 10 && pick(4) != 0)
+            i = 6;
+        if (i == 3)
+            i = 4;
+        text_adds(t, lines[i]);
+    }
+    text_adds(t, pick(30) == 0 ? "" : ".\r\n");
+}
+
+static void add_command(struct text *t)
+{
+    static const char *const usual[] = {"EHLO c.example\r\n", "MAIL FROM:<a@example.com>\r\n",
+                                        "RCPT TO:<b@example.org>\r\n",
+                                        "RCPT TO:<c@example.org>\r\n"};
+    const size_t before = t->n;
+
+    if (pick(3) == 0) {
+        text_adds(t, kinds[pick(COUNT(kinds))].line);
+        text_adds(t, "\r\n");
+    } else {
+        for (size_t i = pick(2); i < COUNT(usual) - pick(2); i++)
+            text_adds(t, usual[i]);
+        text_adds(t, "DATA\r\n");
+        add_message(t);
+    }
+    if (pick(20) == 0 && t->n > before)
+        t->p[before + pick((unsigned)(t->n - before))] = (char)pick(256);
+}
+
+Test(model, sessions_by_chance, .timeout = 120)
+{
+    static char room[1 << 16];
+    size_t messages = 0;
+
+    for (unsigned long seed = 1; seed <= 4000; seed++) {
+        struct text t = TEXT(room);
+        struct drive_input in;
+        struct drive_output whole, pieces;
+
+        chance = seed;
+        if (pick(4) != 0)
+            text_adds(&t, seed & 1 ? "LHLO c.example\r\n" : "EHLO c.example\r\n");
+        for (unsigned n = 1 + pick(12); n > 0; n--)
+            add_command(&t);
+        in = (struct drive_input){.bytes = text_span(&t),
+                                  .options = (unsigned)(seed & 1) | pick(DRIVE_OPTIONS / 2) << 1,
+                                  .verdicts = pick(256)};
+        if (pick(3) != 0)
+            in.options &= 1 | 2 | 4 | 8 | 512; /* without tight limits */
+        whole = drive(&in);
+        messages += whole.messages;
+        for (unsigned i = 0; i < 3; i++) {
+            in.pieces = 1 + pick(1000);
+            pieces = drive(&in);
+            cr_expect(whole.replies == pieces.replies && whole.deliveries == pieces.deliveries,
+                      "seed %lu: pieces make a difference", seed);
+        }
+    }
+    cr_expect_gt(messages, 2000, "%zu messages", messages);
+}
