@@ -18,18 +18,22 @@ hostname = mx.example.org
 domains = example.org
 deliver = $work/floor nothing
 log = none
+sandbox = no
 spool_dir = $work
 listen_idle = 0
 max_connections_per_source = 0
 max_message_size = 4G
 CONF
 # Peers whose programs want users of their own run in a mount namespace with another /etc/passwd.
+sed 's/^sandbox = no$/sandbox = yes/' "$work/conf" >"$work/conf.wall"
 mkdir "$work/debs"
 unpack() { mkdir -p "$work/$2"; (cd "$work/debs" && apt-get download "$1" >/dev/null 2>&1 && dpkg -x "$1"_*.deb "$work/$2") || echo "# $1 is not to be had" >&2; }
 for p in mailfront libbg2 libcvm1; do unpack $p mailfront; done
 unpack msmtp-mta msmtp; unpack nullmailer nullmailer; unpack ucspi-tcp ucspi-tcp
 printf '#!%s read\n' "$work/floor" >"$work/reader"; chmod 755 "$work/reader"
-set -- floor "$work/floor" deliver "$work/floor" :: "smtpin, static build" "$work/static/smtpin" -f "$work/conf" :: "smtpin, default build" "$work/default/smtpin" -f "$work/conf"
+set -- floor "$work/floor" deliver "$work/floor" :: "exit at once" "$work/floor" exit :: "plays, delivers nothing" "$work/floor" play \
+    :: "smtpin, static build" "$work/static/smtpin" -f "$work/conf" :: "smtpin, static build, wall" "$work/static/smtpin" -f "$work/conf.wall" \
+    :: "smtpin, default build" "$work/default/smtpin" -f "$work/conf" :: "smtpin, default build, wall" "$work/default/smtpin" -f "$work/conf.wall"
 [ ! -x "$work/mailfront/usr/sbin/mailfront" ] || set -- "$@" :: "mailfront, qmail backend" LD_LIBRARY_PATH="$work/mailfront/usr/lib" \
     MODULE_PATH="$work/mailfront/usr/lib/mailfront" QMAILQUEUE="$work/qmail-queue" QMAILHOME="$work" TCPLOCALHOST=x "$work/mailfront/usr/sbin/mailfront" smtp qmail accept
 [ ! -x "$work/nullmailer/usr/bin/nullmailer-smtpd" ] || set -- "$@" :: nullmailer-smtpd NULLMAILER_QUEUE="$work/reader" "$work/nullmailer/usr/bin/nullmailer-smtpd"
@@ -87,8 +91,12 @@ fi
 echo "## A session: EHLO, MAIL, RCPT, DATA with 2 KiB, QUIT, each command alone"
 # shellcheck disable=SC2086
 $within "$work/session" -r "$rounds" -n 20 "$@" 2>/dev/null
+echo; echo "## The same, counted"
+# shellcheck disable=SC2086
+$within python3 "$source/tests/bench/counts.py" "$@"
 set -- floor "$work/floor" deliver "$work/floor" :: "static build" "$work/static/smtpin" -f "$work/conf" :: "listening, static build" "$work/static/smtpin" -f "$work/conf" \
-    :: "default build" "$work/default/smtpin" -f "$work/conf" :: "listening, default build" "$work/default/smtpin" -f "$work/conf"
+    :: "listening, static build, wall" "$work/static/smtpin" -f "$work/conf.wall" :: "default build" "$work/default/smtpin" -f "$work/conf" \
+    :: "listening, default build" "$work/default/smtpin" -f "$work/conf" :: "listening, default build, wall" "$work/default/smtpin" -f "$work/conf.wall"
 echo; echo "## The same over TCP"
 "$work/session" -t -r "$rounds" -n 50 "$@"
 echo; echo "## Over TCP, with MAIL, RCPT and DATA in one write"

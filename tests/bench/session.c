@@ -4,7 +4,8 @@
  * once, with a listening socket (sd_listen_fds). In rounds, so that a noisy machine is noisy for
  * all. Prints the medians of CPU (user and system, the whole process tree), their ratios to the
  * first command, wall time and page faults. -p: MAIL, RCPT and DATA in one write. -t: over TCP
- * instead of a socket pair. */
+ * instead of a socket pair. A name that begins with "exit" says nothing: it is started, and waited
+ * for. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -191,7 +192,8 @@ static void one_each(const struct command *c, int n, struct figures *f)
             _exit(127);
         }
         close(ends[1]);
-        play(ends[0], c->name);
+        if (strncmp(c->name, "exit", 4) != 0)
+            play(ends[0], c->name);
         close(ends[0]);
         finish(pid, f);
         f->wall += now() - start;

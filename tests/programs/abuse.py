@@ -143,7 +143,7 @@ ok(all(g.startswith("220") for _, g in crowd), f"{len(crowd)} connections are gr
 if not SANITIZED:
     dirty = {}
     for p in family(pid)[1:]:
-        try: dirty[p] = sum(int(l.split()[1]) for l in open(f"/proc/{p}/smaps_rollup") if l.startswith("Private_Dirty"))
+        try: dirty[p] = sum(int(l.split()[1]) for l in open(f"/proc/{p}/smaps_rollup") if l.startswith("Pss_Dirty"))
         except (FileNotFoundError, ProcessLookupError, PermissionError): pass
     each = sum(dirty.values()) / len(crowd)
     ok(each < 300, f"each of them, both processes: {each:.0f} KiB of its own")
