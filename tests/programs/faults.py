@@ -117,6 +117,37 @@ for sandbox in ("no", "yes"):
     total = max(40, min(130, sum(most.values())))
     run_all(f"sandbox = {sandbox}, kill -9 at a call", [(f"all:signal=KILL:when={n}", sandbox) for n in range(1, total)])
 
+# Short reads and writes: a library before libc's gives a few octets of what was asked for. (What comes in
+# packets is whole or lost, so recv(2) is not touched.)
+if have("cc"):
+    source = write("short.c", """#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+static size_t few(size_t n) { static unsigned i; size_t most = 1 + i++ % 7; return n < most ? n : most; }
+ssize_t read(int fd, void *p, size_t n) { return syscall(SYS_read, fd, p, few(n)); }
+ssize_t __read_chk(int fd, void *p, size_t n, size_t room) { (void)room; return read(fd, p, n); }
+ssize_t write(int fd, const void *p, size_t n) { return syscall(SYS_write, fd, p, few(n)); }
+ssize_t pwrite(int fd, const void *p, size_t n, off_t at) { return syscall(SYS_pwrite64, fd, p, few(n), at); }
+ssize_t pwrite64(int fd, const void *p, size_t n, off_t at) { return syscall(SYS_pwrite64, fd, p, few(n), at); }
+ssize_t pread(int fd, void *p, size_t n, off_t at) { return syscall(SYS_pread64, fd, p, few(n), at); }
+ssize_t pread64(int fd, void *p, size_t n, off_t at) { return syscall(SYS_pread64, fd, p, few(n), at); }
+ssize_t send(int fd, const void *p, size_t n, int flags) { return syscall(SYS_sendto, fd, p, fd < 3 ? few(n) : n, flags, 0, 0); }
+ssize_t sendfile(int out, int in, off_t *at, size_t n) { return syscall(SYS_sendfile, out, in, at, few(n)); }
+ssize_t sendfile64(int out, int in, off_t *at, size_t n) { return syscall(SYS_sendfile, out, in, at, few(n)); }
+ssize_t copy_file_range(int in, off_t *a, int out, off_t *b, size_t n, unsigned f) { return syscall(SYS_copy_file_range, in, a, out, b, few(n), f); }
+""", 0o644)
+    shim = os.path.join(TMP, "short.so")
+    built = subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, source], capture_output=True, text=True)
+    for sandbox in ("no", "yes"):
+        for more in ({}, {"spool_memory": "100"}, {"deliver_per": "recipient", "deliver": f"{MAILDIR} -l domain/user -- {{}}/mail ${{recipient}}"}):
+            root = root_of(f"s{next(number)}")
+            conf = configuration(os.path.basename(root) + ".conf", root, sandbox=sandbox, **{k: v.replace("{}", root) for k, v in more.items()})
+            heard, fine = talk([SMTPIN, "-f", conf], env={**os.environ, "LD_PRELOAD": shim})
+            got = stored(root)
+            ok(fine and b"250 2.0.0 OK" in heard and len(got) == 1 and got[0].endswith(b"y" * 70 + b"\nthe end\n"), f"sandbox = {sandbox}, short reads and writes {more}: the message is whole", (heard[-200:], got, built.stderr))
+else: skip("short reads and writes", "no C compiler")
+
 # Few descriptors, little memory: started or not, a 250 is a message.
 for what, kind, values in (("descriptors", resource.RLIMIT_NOFILE, range(3, 20)), ("MiB of address space", resource.RLIMIT_AS, [n << 20 for n in range(1, 20)])):
     for sandbox in ("no", "yes"):

@@ -254,3 +254,44 @@ Test(data, every_short_string_against_a_model)
                          code);
         }
 }
+
+/* Two limits that one piece of a line crosses: the one that octet by octet is crossed first. */
+Test(data, limits_in_order)
+{
+    static const struct {
+        uint64_t max_size, max_line, max_received;
+        const char *text;
+        enum smtp_data_fault fault;
+    } rows[] = {
+        {100, 40, 100,
+         "x\r\n\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n.\r\n",
+         SMTP_DATA_LONG_LINE},
+        {20, 40, 100,
+         "x\r\n\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n.\r\n",
+         SMTP_DATA_TOO_LARGE},
+        {12, 4000, 0, "Received: x and a lot more than twelve octets\r\n\r\n.\r\n", SMTP_DATA_LOOP},
+        {5, 4000, 0, "Received: x and a lot more than five octets\r\n\r\n.\r\n",
+         SMTP_DATA_TOO_LARGE},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        for (size_t piece = 1; piece <= strlen(rows[i].text); piece++) {
+            struct smtp_data d = {.max_size = rows[i].max_size,
+                                  .max_line = rows[i].max_line,
+                                  .max_received = rows[i].max_received};
+            struct span left = span_of(rows[i].text);
+            char out[4096];
+
+            while (left.n > 0 && !smtp_data_is_over(&d)) {
+                struct span in = span_first(left, piece);
+                const size_t n = in.n;
+
+                smtp_data_decode(&d, &in, out, sizeof out);
+                left = span_from(left, n - in.n);
+            }
+            cr_expect(d.ended && d.fault == rows[i].fault, "row %zu in pieces of %zu: %d", i, piece,
+                      d.fault);
+        }
+}
