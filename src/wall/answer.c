@@ -48,20 +48,23 @@ static const char *turn_to(struct answer *a, uint64_t transaction)
 }
 
 /* The address anew, as a path of its own. */
-static bool read_address(struct answer *a, struct span address, bool forward,
-                         struct smtp_mailbox *out)
+static enum smtp_path_result read_address(struct answer *a, struct span address, bool forward,
+                                          struct smtp_mailbox *out)
 {
     char room[REQUEST_ADDRESS_MAX + 2];
     struct text path = TEXT(room);
+    enum smtp_path_result result;
     struct span in;
 
     text_addc(&path, '<');
     text_add(&path, address);
     text_addc(&path, '>');
     in = text_span(&path);
-    return (forward ? smtp_forward_path(&in, a->arena, out)
-                    : smtp_reverse_path(&in, a->arena, out)) == SMTP_PATH_OK &&
-           in.n == 0 && span_eq(out->address, address);
+    result =
+        forward ? smtp_forward_path(&in, a->arena, out) : smtp_reverse_path(&in, a->arena, out);
+    if (result == SMTP_PATH_OK && (in.n > 0 || !span_eq(out->address, address)))
+        return SMTP_PATH_SYNTAX;
+    return result;
 }
 
 static void end_transaction(struct answer *a)
@@ -97,8 +100,15 @@ static const char *decide(struct answer *a, const struct request *r)
     if (recipient == NULL)
         return say_verdict(a, &verdict);
     *recipient = (struct smtp_recipient){.next = NULL};
-    if (!read_address(a, r->address, true, &recipient->mailbox))
+    switch (read_address(a, r->address, true, &recipient->mailbox)) {
+    case SMTP_PATH_OK:
+        break;
+    case SMTP_PATH_FULL: /* what was completed here takes more room than it does there */
+        a->arena->used = mark;
+        return say_verdict(a, &verdict);
+    default:
         return "asks for a recipient that is no mailbox";
+    }
     verdict = desk_decide(a->desk, &recipient->mailbox);
     if (verdict.opinion == SMTP_ACCEPT) {
         desk_accept(a->desk, &recipient->mailbox, a->arena);
@@ -149,16 +159,23 @@ static const char *begin(struct answer *a, const struct request *r)
         return "begins a message of no transaction";
     if (t->recipients == 0)
         return "begins a message for nobody";
-    if (!read_address(a, r->address, false, &t->reverse_path))
+    a->stored = a->ends = 0;
+    a->state = ANSWER_MESSAGE;
+    switch (read_address(a, r->address, false, &t->reverse_path)) {
+    case SMTP_PATH_OK:
+        break;
+    case SMTP_PATH_FULL:
+        a->refused = true;
+        return NULL;
+    default:
         return "has a reverse-path that is none";
+    }
     if (!r->smtputf8 && needs_utf8(t))
         return "has addresses that need SMTPUTF8";
     t->smtputf8 = r->smtputf8;
     t->body = r->eight_bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
     t->prdr = r->prdr && a->desk->config->smtp.prdr;
     t->declared_size = r->declared_size;
-    a->stored = a->ends = 0;
-    a->state = ANSWER_MESSAGE;
     a->refused = !desk_begin(a->desk);
     return NULL;
 }
