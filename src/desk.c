@@ -145,7 +145,7 @@ void desk_finish(struct desk *d, struct smtp_data *data)
         spool_close(&d->spool);
 }
 
-void desk_deliver(struct desk *d, struct arena *a)
+bool desk_deliver(struct desk *d, struct arena *a)
 {
     struct smtp_transaction *t = &d->session->transaction;
     struct deliver order = {
@@ -157,16 +157,15 @@ void desk_deliver(struct desk *d, struct arena *a)
         .arena = a,
     };
 
-    if (is_inside(d)) {
-        ask_deliver(&d->ask, d->session, d->record.size, &d->recorder, a);
-        return;
-    }
+    if (is_inside(d))
+        return ask_deliver(&d->ask, d->session, d->record.size, &d->recorder, a);
     order.digest = digest_close(&d->digest, t, a);
     d->record.digest = order.digest;
     deliver_all(&order, &d->record.delivery);
     recorder_delivery(&d->recorder, &d->record.delivery);
     spool_close(&d->spool);
     record_delivered(&d->record);
+    return true;
 }
 
 /* The title is this process's own; the service manager listens to the other one. */

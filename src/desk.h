@@ -48,8 +48,9 @@ void desk_add(struct desk *d, size_t n);
 /* The message is there, or its end has not come: `data` says how, and is told when it could not be
  * stored. */
 void desk_finish(struct desk *d, struct smtp_data *data);
-/* Delivers it: each recipient has its result. `a` is for what the results point to. */
-void desk_deliver(struct desk *d, struct arena *a);
+/* Delivers it: each recipient has its result. `a` is for what the results point to. False: behind
+ * the wall it turns out only now that it could not be stored. */
+bool desk_deliver(struct desk *d, struct arena *a);
 
 /* What the session is about, for ps(1) and systemctl status (see status.h). */
 void desk_show(struct desk *d, const char *doing);

@@ -273,6 +273,8 @@ static bool serve_in_child(struct listening *l, int fd, size_t listener,
     if (pid == 0) {
         close_listeners(l);
         close(l->events);
+        for (size_t i = 0; i < REFUSED_KINDS && l->rejected > 0; i++)
+            l->refused[i] = (struct refusals){.held = 0};
         if (l->notify.fd >= 0)
             close(l->notify.fd);
         *out = (struct listen_accepted){
@@ -431,6 +433,8 @@ static const char *prepare(struct listening *l)
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (l->guests.seat == MAP_FAILED)
         return strerror(errno);
+    /* No session sees who else is there. */
+    madvise(l->guests.seat, l->guests.cap * sizeof *l->guests.seat, MADV_WIPEONFORK);
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGHUP);

@@ -207,7 +207,7 @@ static void log_transaction(const struct record *r)
     if (arrived)
         log_add(&l, "id", record_id(r));
     add_client(r, &l);
-    log_add(&l, "protocol", smtp_session_protocol(r->session));
+    log_add(&l, "protocol", smtp_session_protocol(r->session, t->smtputf8));
     add_sender(t, &l);
     log_add_number(&l, "recipients", t->recipients);
     if (arrived)
@@ -273,7 +273,7 @@ void record_close(struct record *r)
     /* A look at the port that said nothing (a health check, a scanner) is worth less. */
     log_begin(&l, LOG_SESSION, s->commands == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE);
     add_client(r, &l);
-    log_add(&l, "protocol", smtp_session_protocol(s));
+    log_add(&l, "protocol", smtp_session_protocol(s, false));
     log_add_number(&l, "commands", s->commands);
     log_add_number(&l, "transactions", s->transactions);
     log_add_number(&l, "messages", s->messages);

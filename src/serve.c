@@ -23,7 +23,8 @@ struct serve {
     uint64_t credit; /* milliseconds times min_data_rate that came in pieces too small to count */
     size_t spoken;   /* octets of wire.send that were there before this step */
     uint64_t session_deadline;
-    bool stopping; /* this process is asked to end */
+    uint64_t last_words; /* once that is over: until when replies may still go out */
+    bool stopping;       /* this process is asked to end */
 };
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -57,13 +58,17 @@ static void begin_to_stop(struct serve *s)
     s->session_deadline = earlier(s->session_deadline, clock_now() + s->config->drain_timeout);
 }
 
-/* A reply has command_timeout, and however late it is, a moment: it may be a 250. */
-static uint64_t reply_deadline(const struct serve *s)
+/* A reply has command_timeout, and however late it is, a moment: it may be a 250. All late ones
+ * have the same: a client that reads none gets no more time by them. */
+static uint64_t reply_deadline(struct serve *s)
 {
-    const uint64_t last = clock_now() + LINGER_TIME;
-    const uint64_t session = s->session_deadline > last ? s->session_deadline : last;
+    const uint64_t now = clock_now();
 
-    return earlier(clock_now() + s->config->command_timeout, session);
+    if (s->session_deadline > now + LINGER_TIME)
+        return earlier(now + s->config->command_timeout, s->session_deadline);
+    if (s->last_words == 0)
+        s->last_words = now + LINGER_TIME;
+    return s->last_words;
 }
 
 /* Waits for the client. One that keeps us waiting is worth a line to the service manager. */
@@ -104,6 +109,8 @@ static enum smtp_want next_line(struct serve *s)
         begin_to_stop(s);
     if (s->stopping && s->session.phase < SMTP_MAIL)
         return give_up(s, WIRE_STOP, SMTP_REPLY_TIMEOUT);
+    if (clock_left(s->session_deadline) == 0)
+        return give_up(s, WIRE_TIMEOUT, SMTP_REPLY_TIMEOUT);
     for (;;) {
         enum wire_result filled;
         enum smtp_line_result found;
@@ -216,8 +223,11 @@ static enum smtp_want collect(struct serve *s)
 static enum smtp_want deliver(struct serve *s)
 {
     s->delivery = arena_behind(&s->arena, SERVE_ARENA_MAX + SERVE_DELIVERY_MAX);
+    s->last_words = 0; /* its reply has a moment of its own */
     desk_tell(&s->desk, "delivering");
-    desk_deliver(&s->desk, &s->delivery);
+    if (!desk_deliver(&s->desk, &s->delivery))
+        return smtp_session_collected(
+            &s->session, &(struct smtp_data){.fault = SMTP_DATA_NO_SPOOL, .ended = true});
     return smtp_session_delivered(&s->session);
 }
 

@@ -14,7 +14,7 @@ void head_write(struct text *out, const struct head_facts *f, uint64_t which, st
         .helo = f->session->helo,
         .client_name = f->peer->name,
         .client_address = f->peer->address,
-        .protocol = smtp_session_protocol(f->session),
+        .protocol = smtp_session_protocol(f->session, f->session->transaction.smtputf8),
         .id = f->id,
         .recipient = recipient,
         .sender = f->session->transaction.reverse_path.address,

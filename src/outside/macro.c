@@ -109,7 +109,7 @@ static void add_client_protocol(struct text *out, const struct macro_run *run,
                                 const struct smtp_recipient *r)
 {
     (void)r;
-    text_add(out, smtp_session_protocol(run->session));
+    text_add(out, smtp_session_protocol(run->session, run->session->transaction.smtputf8));
 }
 
 static void add_body(struct text *out, const struct macro_run *run, const struct smtp_recipient *r)

@@ -92,7 +92,8 @@ __attribute__((noinline)) static int open_file(struct span directory, struct spa
     text_addc(&path, '/');
     text_add(&path, id);
     text_adds(&path, ".smtp");
-    return open(text_string(&path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return open(text_string(&path), O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                0600);
 }
 
 bool recorder_open(struct recorder *r, const struct config *c, const struct peer *peer,
@@ -295,30 +296,40 @@ uint64_t recorder_pause(struct recorder *r)
 {
     if (r->fd >= 0)
         flush(r);
-    return r->boundary;
+    return r->fd >= 0 ? r->boundary : UINT64_MAX;
 }
 
-void recorder_resume(struct recorder *r, bool goes_on)
+static void leave_it(struct recorder *r)
 {
-    /* The file's offset is everybody's. */
-    const off_t end = r->fd >= 0 && goes_on ? lseek(r->fd, 0, SEEK_CUR) : -1;
-
-    if (r->fd >= 0 && end < 0)
+    if (r->fd >= 0)
         close(r->fd);
+    r->fd = -1;
+}
+
+/* Whoever writes, writes at its end. */
+static void go_to_end(struct recorder *r)
+{
+    const off_t end = r->fd >= 0 ? lseek(r->fd, 0, SEEK_END) : -1;
+
     if (end < 0)
-        r->fd = -1;
+        leave_it(r);
     else
-        r->total = (uint64_t)end;
-    r->deliveries++;
+        r->total = (uint64_t)end < r->limit ? (uint64_t)end : r->limit;
+}
+
+void recorder_resume(struct recorder *r, bool goes_on, bool ran)
+{
+    if (!goes_on)
+        leave_it(r);
+    go_to_end(r);
+    r->deliveries += ran;
 }
 
 void recorder_continue(struct recorder *r, uint64_t boundary)
 {
-    const off_t end = r->fd >= 0 ? lseek(r->fd, 0, SEEK_CUR) : -1;
-
-    if (end < 0)
-        return;
-    r->total = (uint64_t)end < r->limit ? (uint64_t)end : r->limit;
+    if (boundary == UINT64_MAX)
+        leave_it(r);
+    go_to_end(r);
     r->boundary = boundary < r->total ? boundary : r->total;
 }
 

@@ -31,10 +31,11 @@ void recorder_text(struct recorder *r, struct span bytes);
 void recorder_message(struct recorder *r, const struct smtp_data *data);
 void recorder_replies(struct recorder *r, struct span bytes);
 void recorder_delivery(struct recorder *r, const struct deliver_report *report);
-/* Another process of the same recording (wall.h) goes on with it, at its end, for as long as this
- * one waits. Returns the boundary. */
+/* Another process of the same recording (wall.h) goes on with it for as long as this one waits.
+ * Returns the boundary; UINT64_MAX where the recording has ended. `ran`: a run has been recorded.
+ */
 uint64_t recorder_pause(struct recorder *r);
-void recorder_resume(struct recorder *r, bool goes_on);
+void recorder_resume(struct recorder *r, bool goes_on, bool ran);
 /* The other process's side of that. recorder_leave: does the recording go on? */
 void recorder_continue(struct recorder *r, uint64_t boundary);
 bool recorder_leave(struct recorder *r);

@@ -1,6 +1,7 @@
 #include "outside/setup.h"
 
 #include "base/number.h"
+#include "io/descriptors.h"
 #include "outside/deliver.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { LISTEN_FDS_START = 3 };
@@ -148,7 +148,7 @@ void setup_process(struct setup *s)
     *s = (struct setup){.in = 0, .out = 1};
     look_at_standard(st);
     /* Leaked listeners, and the far end of our own socket pair: never ours. */
-    syscall(SYS_close_range, LISTEN_FDS_START + (unsigned)passed, ~0U, 0);
+    descriptors_close(LISTEN_FDS_START + (unsigned)passed, ~0U);
     if (passed > 0) {
         take_passed(s, passed);
         s->stderr_is_ours =

@@ -69,7 +69,8 @@ enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_resu
     begin(s);
     if (fault == SMTP_LINE_TOO_LONG && s->errors >= s->options->max_errors)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_ERRORS);
-    s->commands++;
+    if (++s->commands > s->options->max_commands)
+        return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_COMMANDS);
     return smtp_say(s,
                     fault == SMTP_LINE_BARE_LF   ? SMTP_REPLY_BARE_LF
                     : fault == SMTP_LINE_BARE_CR ? SMTP_REPLY_BARE_CR
@@ -257,7 +258,7 @@ enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id
     return SMTP_NEXT_CLOSE;
 }
 
-struct span smtp_session_protocol(const struct smtp_session *s)
+struct span smtp_session_protocol(const struct smtp_session *s, bool smtputf8)
 {
     static const struct span lmtp_names[2][2][2] = {
         {{{.p = "LMTP", .n = 4}, {.p = "LMTPA", .n = 5}},
@@ -274,8 +275,8 @@ struct span smtp_session_protocol(const struct smtp_session *s)
     };
 
     if (s->options->lmtp)
-        return lmtp_names[s->transaction.smtputf8][s->secure][s->authenticated];
+        return lmtp_names[smtputf8][s->secure][s->authenticated];
     if (!s->esmtp)
         return SPAN("SMTP");
-    return names[s->transaction.smtputf8][s->secure][s->authenticated];
+    return names[smtputf8][s->secure][s->authenticated];
 }

@@ -122,7 +122,7 @@ enum smtp_want smtp_session_more(struct smtp_session *s);
 enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id why);
 
 /* The "with" protocol of Received: (RFC 3848, RFC 6531 4.3). */
-struct span smtp_session_protocol(const struct smtp_session *s);
+struct span smtp_session_protocol(const struct smtp_session *s, bool smtputf8);
 
 /* For the verbs (verbs.c), not for the shell. */
 enum smtp_want smtp_say(struct smtp_session *s, enum smtp_reply_id id, struct span argument);

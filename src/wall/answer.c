@@ -81,6 +81,12 @@ static const char *say_verdict(struct answer *a, const struct smtp_verdict *verd
     return send_answer(a);
 }
 
+/* partial = single: others only where PRDR may give each its reply. */
+static uint64_t most_recipients(const struct smtp_options *o)
+{
+    return o->single && !o->lmtp && !o->prdr ? 1 : o->max_recipients;
+}
+
 /* The recipient is remembered here: nobody else gets the message. */
 static const char *decide(struct answer *a, const struct request *r)
 {
@@ -94,8 +100,9 @@ static const char *decide(struct answer *a, const struct request *r)
         return "asks for a recipient of no transaction";
     if (r->recipients != t->recipients)
         return "has other recipients";
-    if (t->recipients >= a->desk->config->smtp.max_recipients)
+    if (t->recipients >= most_recipients(&a->desk->config->smtp))
         return "has too many recipients";
+    verdict.reply = *smtp_reply(SMTP_REPLY_NO_MEMORY);
     recipient = arena_get(a->arena, sizeof *recipient);
     if (recipient == NULL)
         return say_verdict(a, &verdict);
@@ -150,6 +157,7 @@ static bool needs_utf8(const struct smtp_transaction *t)
 
 static const char *begin(struct answer *a, const struct request *r)
 {
+    const struct smtp_options *o = &a->desk->config->smtp;
     struct smtp_transaction *t = transaction_of(a);
     const char *wrong = take_helo(a, r);
 
@@ -174,7 +182,9 @@ static const char *begin(struct answer *a, const struct request *r)
         return "has addresses that need SMTPUTF8";
     t->smtputf8 = r->smtputf8;
     t->body = r->eight_bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
-    t->prdr = r->prdr && a->desk->config->smtp.prdr;
+    t->prdr = r->prdr && o->prdr && !o->lmtp;
+    if (o->single && !o->lmtp && !t->prdr && t->recipients > 1)
+        return "has more than a single recipient";
     t->declared_size = r->declared_size;
     a->refused = !desk_begin(a->desk);
     return NULL;
@@ -247,30 +257,31 @@ static const char *finish(struct answer *a, const struct request *r)
     return NULL;
 }
 
-/* Results, in packets. */
-static const char *say_results(struct answer *a, bool goes_on)
+/* Results, in packets; none for a message that could not be stored. And of the recording, whether
+ * it goes on, and whether there was a run of the command. */
+static const char *say_results(struct answer *a, bool goes_on, bool ran)
 {
     const char *wrong = NULL;
-    size_t left = transaction_of(a)->recipients, held = 0;
+    size_t left = a->refused ? 0 : transaction_of(a)->recipients;
+    const struct smtp_recipient *r = transaction_of(a)->first;
 
-    for (const struct smtp_recipient *r = transaction_of(a)->first; r != NULL && wrong == NULL;
-         r = r->next) {
-        if (held == 0) {
-            held = left < REQUEST_RESULTS ? left : REQUEST_RESULTS;
-            left -= held;
-            a->room.n = 0;
-            packet_put_number(&a->room, held);
-            packet_put_number(&a->room, goes_on);
-        }
-        request_write_reply(&a->room, &r->result);
-        if (--held == 0)
-            wrong = send_answer(a);
-    }
+    do {
+        const size_t held = left < REQUEST_RESULTS ? left : REQUEST_RESULTS;
+
+        a->room.n = 0;
+        packet_put_number(&a->room, held);
+        packet_put_number(&a->room, goes_on);
+        packet_put_number(&a->room, ran);
+        for (size_t i = 0; i < held; i++, r = r->next)
+            request_write_reply(&a->room, &r->result);
+        wrong = send_answer(a);
+        left -= held;
+    } while (left > 0 && wrong == NULL);
     return wrong;
 }
 
 /* The session's own words on the results, as the other side will say them: for the log. */
-static void log_results(struct answer *a)
+static void log_results(struct answer *a, const struct smtp_data *data)
 {
     struct smtp_session *s = a->desk->session;
     struct text said = {.p = a->room.p, .cap = a->room.cap};
@@ -279,7 +290,8 @@ static void log_results(struct answer *a)
     s->out = &said;
     s->phase = SMTP_RCPT;
     desk_before(a->desk);
-    want = smtp_session_delivered(s);
+    want =
+        data->fault == SMTP_DATA_FINE ? smtp_session_delivered(s) : smtp_session_collected(s, data);
     desk_after(a->desk, want);
     while (want == SMTP_NEXT_MORE) {
         said.n = 0;
@@ -297,7 +309,7 @@ static const char *deliver(struct answer *a, const struct request *r)
     struct desk *d = a->desk;
     struct smtp_data data = {.ended = true, .size = r->size};
     const char *wrong = take_message(a, r);
-    bool goes_on = true;
+    bool ran = false;
 
     if (wrong == NULL)
         wrong = take_bytes(a, r->octets);
@@ -309,18 +321,18 @@ static const char *deliver(struct answer *a, const struct request *r)
     a->state = ANSWER_IDLE;
     data.fault = a->refused ? SMTP_DATA_NO_SPOOL : SMTP_DATA_FINE;
     desk_finish(d, &data);
-    if (data.fault == SMTP_DATA_FINE) {
+    a->refused = data.fault != SMTP_DATA_FINE;
+    recorder_continue(&d->recorder, r->boundary);
+    if (!a->refused) {
         struct arena room = arena_behind(a->arena, SERVE_ARENA_MAX + SERVE_DELIVERY_MAX);
+        const uint64_t before = clock_now();
 
-        recorder_continue(&d->recorder, r->boundary);
         desk_deliver(d, &room);
-        goes_on = recorder_leave(&d->recorder);
-    } else {
-        for (struct smtp_recipient *p = transaction_of(a)->first; p != NULL; p = p->next)
-            p->result = *smtp_reply(SMTP_REPLY_NO_SPOOL);
+        ran = d->record.delivery.runs > 0;
+        a->delivering += clock_now() - before;
     }
-    wrong = say_results(a, goes_on);
-    log_results(a);
+    wrong = say_results(a, recorder_leave(&d->recorder), ran);
+    log_results(a, &data);
     return wrong;
 }
 
@@ -340,6 +352,10 @@ static const char *after(struct answer *a, const struct request *r)
         return wrong != NULL ? wrong : "has no phase";
     if (a->state != ANSWER_IDLE)
         return "ends within a message";
+    if (r->before >= SMTP_MAIL && (a->over || a->transaction == 0))
+        return "ends no transaction";
+    if (r->reply.code >= 500 && !s->options->lmtp && ++a->errors > s->options->max_errors)
+        return "has too many errors";
     text_add(&word, r->rule);
     if (unknown) {
         t->reverse_path.address = r->address;
@@ -420,8 +436,8 @@ const char *answer_request(struct answer *a, struct span packet)
         return "goes on after its end";
     if (!request_read(packet, &r))
         return "sends what is no request";
-    /* The octets of a message are bounded by its size. */
-    if (r.kind != REQUEST_BYTES && ++a->requests > a->most)
+    /* Full buffers are bounded by the size of a message. */
+    if ((r.kind != REQUEST_BYTES || r.octets + 1 < a->cap) && ++a->requests > a->most)
         return "has too many requests";
     wrong = turn_to(a, r.transaction);
     return wrong != NULL ? wrong : acts[r.kind](a, &r);

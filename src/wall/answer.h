@@ -19,8 +19,10 @@ struct answer {
     uint64_t requests, most; /* how many came, how many may */
     uint64_t stored, ends;   /* of this message: octets, line ends among them */
     enum { ANSWER_IDLE, ANSWER_MESSAGE } state;
-    bool refused; /* the message could not be stored */
-    bool closed;  /* the session has ended as it should */
+    bool refused;        /* the message could not be stored */
+    uint64_t delivering; /* milliseconds that deliveries took */
+    uint64_t errors;     /* refusals with 5yz */
+    bool closed;         /* the session has ended as it should */
     char end[REQUEST_WORD_MAX + 1];
 };
 

@@ -35,12 +35,23 @@ static bool ask(struct ask *a, const struct request *r, struct packet *answer)
     return send_request(a, r) && receive(a, answer);
 }
 
-/* What it points to is kept in `arena`, terminated. */
-static void keep_reply(struct packet *answer, struct smtp_reply *reply, struct arena *arena)
+static bool is_same(const struct smtp_reply *a, const struct smtp_reply *b, struct span rule)
+{
+    return a->code == b->code && a->close == b->close && span_eq(a->enhanced, b->enhanced) &&
+           span_eq(a->text, b->text) && span_eq(span_of(a->rule), rule);
+}
+
+/* What it points to is kept in `arena`, terminated; or it is `last` again. */
+static void keep_reply(struct packet *answer, struct smtp_reply *reply,
+                       const struct smtp_reply *last, struct arena *arena)
 {
     struct span rule;
 
     request_read_reply(answer, reply, &rule);
+    if (last != NULL && is_same(last, reply, rule)) {
+        *reply = *last;
+        return;
+    }
     reply->enhanced = arena_copy(arena, reply->enhanced);
     reply->text = arena_copy(arena, reply->text);
     reply->rule = rule.n > 0 ? arena_copy(arena, rule).p : NULL;
@@ -59,7 +70,7 @@ struct smtp_verdict ask_decide(struct ask *a, const struct smtp_session *s,
 
     if (ask(a, &r, &answer)) {
         verdict.opinion = (enum smtp_opinion)packet_number_up_to(&answer, SMTP_DEFER);
-        keep_reply(&answer, &verdict.reply, &room);
+        keep_reply(&answer, &verdict.reply, NULL, &room);
     }
     return verdict;
 }
@@ -120,33 +131,38 @@ void ask_finish(struct ask *a, const struct smtp_session *s, const struct smtp_d
     send_request(a, &r);
 }
 
-void ask_deliver(struct ask *a, struct smtp_session *s, uint64_t size, struct recorder *recorder,
+bool ask_deliver(struct ask *a, struct smtp_session *s, uint64_t size, struct recorder *recorder,
                  struct arena *arena)
 {
     struct request r = about_message(a, s, REQUEST_DELIVER);
+    const struct smtp_reply *last = NULL;
     struct packet answer = {.wrong = true};
-    bool fine, goes_on = false;
+    bool fine, goes_on = false, ran = false, stored = true;
     size_t held = 0;
 
     r.size = size;
     r.boundary = recorder_pause(recorder);
     fine = send_request(a, &r);
     a->reporting = true;
-    for (struct smtp_recipient *p = s->transaction.first; p != NULL; p = p->next) {
+    for (struct smtp_recipient *p = s->transaction.first; p != NULL && stored; p = p->next) {
         if (fine && held == 0) {
             fine = receive(a, &answer);
             held = packet_number_up_to(&answer, REQUEST_RESULTS);
             goes_on = packet_number_up_to(&answer, 1);
+            ran = packet_number_up_to(&answer, 1);
+            stored = held > 0 || answer.wrong;
         }
         fine = fine && held > 0 && !answer.wrong;
         if (fine) {
-            keep_reply(&answer, &p->result, arena);
+            keep_reply(&answer, &p->result, last, arena);
             held--;
         }
         if (!fine || p->result.text.p == NULL || p->result.enhanced.p == NULL)
             p->result = smtp_result_of_failure();
+        last = &p->result;
     }
-    recorder_resume(recorder, goes_on);
+    recorder_resume(recorder, goes_on, ran);
+    return stored;
 }
 
 void ask_after(struct ask *a, const struct record *r, enum smtp_want want, bool news)

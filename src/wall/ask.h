@@ -27,8 +27,8 @@ void ask_begin(struct ask *a);
 /* Where the next octets go; NULL: those before could not be stored. */
 char *ask_room(struct ask *a, const struct smtp_session *s, size_t *room);
 void ask_finish(struct ask *a, const struct smtp_session *s, const struct smtp_data *data);
-/* Results and what they point to are in `arena`. */
-void ask_deliver(struct ask *a, struct smtp_session *s, uint64_t size, struct recorder *recorder,
+/* Results and what they point to are in `arena`. False: the message could not be stored. */
+bool ask_deliver(struct ask *a, struct smtp_session *s, uint64_t size, struct recorder *recorder,
                  struct arena *arena);
 /* After each step; `news`: there is something for the log. */
 void ask_after(struct ask *a, const struct record *r, enum smtp_want want, bool news);

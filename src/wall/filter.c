@@ -143,8 +143,9 @@ bool filter_enter(unsigned long trace_size)
         errno = ENOSYS;
         return false;
     }
-    /* Memory is what is mapped already, and the stack. */
-    return limit(RLIMIT_STACK, STACK_MAX) && (trace_size == 0 || limit(RLIMIT_FSIZE, trace_size)) &&
+    /* Memory is what is mapped already, and the stack. A core would be a file. */
+    return limit(RLIMIT_STACK, STACK_MAX) && limit(RLIMIT_CORE, 0) &&
+           (trace_size == 0 || limit(RLIMIT_FSIZE, trace_size)) &&
            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
            (SANITIZED || prctl(PR_SET_SECCOMP, MODE_FILTER, &all, 0, 0) == 0);
 }

@@ -57,7 +57,7 @@ void request_write(struct text *out, const struct request *r)
     packet_put_number(out, r->commands);
     request_write_reply(out, &r->reply);
     packet_put(out, span_first(r->argument, REQUEST_ARGUMENT_MAX));
-    packet_put(out, span_first(r->judged, REQUEST_ADDRESS_MAX));
+    packet_put(out, span_first(r->judged, REQUEST_ARGUMENT_MAX));
     packet_put(out, span_first(r->word, REQUEST_WORD_MAX));
 }
 
@@ -98,7 +98,7 @@ bool request_read(struct span packet, struct request *out)
     out->commands = packet_number(&p);
     request_read_reply(&p, &out->reply, &out->rule);
     out->argument = packet_text(&p, REQUEST_ARGUMENT_MAX);
-    out->judged = packet_text(&p, REQUEST_ADDRESS_MAX);
+    out->judged = packet_text(&p, REQUEST_ARGUMENT_MAX);
     out->word = packet_text(&p, REQUEST_WORD_MAX);
     return packet_is_good(&p) && out->kind != 0 && request_is_word(out->word);
 }

@@ -23,9 +23,9 @@ enum request_kind {
 enum {
     REQUEST_ADDRESS_MAX = 1024, /* octets; path.h takes less */
     REQUEST_TEXT_MAX = SMTP_REPLY_LINE_MAX,
-    REQUEST_ARGUMENT_MAX = 1024, /* of a reply; more is cut, for the log */
-    REQUEST_WORD_MAX = 32,       /* a rule, an end, a phase: see request_is_word */
-    REQUEST_RESULTS = 16,        /* in one packet */
+    REQUEST_ARGUMENT_MAX = 600, /* of a reply, and whom it is about; more is cut, for the log */
+    REQUEST_WORD_MAX = 32,      /* a rule, an end, a phase: see request_is_word */
+    REQUEST_RESULTS = 16,       /* in one packet */
 };
 
 /* Fields that several kinds have; a kind leaves the others empty. Spans are in the packet. */

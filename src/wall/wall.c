@@ -1,6 +1,7 @@
 #include "wall/wall.h"
 
 #include "io/clock.h"
+#include "io/descriptors.h"
 #include "wall/answer.h"
 #include "wall/filter.h"
 
@@ -13,11 +14,13 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
-    SLACK = 10 * 1000, /* milliseconds for the last words of a session whose time is over */
-    REQUESTS_MORE = 1000,
+    SLACK = 10 * 1000,   /* milliseconds for the last words of a session whose time is over */
+    PATIENCE = 2 * 1000, /* for it to end after them */
+    REQUESTS_MORE = 100,
 };
 
 const char *wall_check(void)
@@ -46,22 +49,24 @@ static void close_others(int *fd, size_t n)
         if (fd[i] < 0)
             continue;
         if ((unsigned)fd[i] > from)
-            syscall(SYS_close_range, from, (unsigned)fd[i] - 1, 0);
+            descriptors_close(from, (unsigned)fd[i] - 1);
         from = (unsigned)fd[i] + 1;
     }
-    syscall(SYS_close_range, from, ~0U, 0);
+    descriptors_close(from, ~0U);
 }
 
 /* The process that will read: it keeps its connection, the way to ask, its recording. False: it
  * must not. */
 static bool go_inside(struct desk *d, const struct serve_connection *connection,
-                      struct serve_memory *memory, int fd, char *shared)
+                      struct serve_memory *memory, int fd, char *shared, pid_t outside)
 {
     int kept[] = {connection->in, connection->out, connection->stop, d->recorder.fd, fd};
     const bool recorded = d->recorder.fd >= 0;
 
-    /* Nobody is left without the other one. */
+    /* Nobody is left without the other one, not even where that has ended before this line. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != outside)
+        _exit(1);
     close_others(kept, sizeof kept / sizeof *kept);
     d->ask = (struct ask){
         .fd = fd,
@@ -121,22 +126,55 @@ static const char *attend(struct answer *a, pid_t child, int stop, uint64_t dead
 
     while (!gone && !a->closed && wrong == NULL) {
         struct pollfd p[2] = {{.fd = a->fd, .events = POLLIN}, {.fd = stop, .events = POLLIN}};
-        const int n = poll(p, 2, clock_left(deadline));
+        /* Deliveries have a time of their own. */
+        const int n = poll(p, 2, clock_left(deadline + a->delivering));
 
-        if (n == 0 && clock_left(deadline) == 0)
-            wrong = "outlives its time";
         if (n > 0 && p[1].revents != 0) {
+            const uint64_t drained = clock_now() + a->desk->config->drain_timeout + SLACK;
+
             kill(child, SIGTERM);
             stop = -1;
+            if (drained < deadline + a->delivering)
+                deadline = drained - a->delivering;
         }
-        if (n > 0 && p[0].revents != 0) {
-            const uint64_t before = clock_now();
-
+        if (n > 0 && p[0].revents != 0)
             wrong = hear(a, &gone);
-            deadline += clock_now() - before; /* a delivery has a time of its own */
-        }
+        if (wrong == NULL && clock_left(deadline + a->delivering) == 0)
+            wrong = "outlives its time";
     }
     return wrong;
+}
+
+/* Its exit status; it may take a moment, which SIGCHLD ends (it is blocked: setup.c). */
+static const char *wait_for(pid_t child, bool patient, int *status)
+{
+    const uint64_t deadline = clock_now() + (patient ? PATIENCE : 0);
+    const char *wrong = NULL;
+    sigset_t ended;
+    pid_t got;
+
+    sigemptyset(&ended);
+    sigaddset(&ended, SIGCHLD);
+    while ((got = waitpid(child, status, WNOHANG)) == 0 && clock_left(deadline) > 0)
+        sigtimedwait(&ended, NULL, &(struct timespec){.tv_sec = 1});
+    if (got == 0 && patient)
+        wrong = "does not end";
+    if (got == 0)
+        kill(child, SIGKILL);
+    while (got == 0 || (got < 0 && errno == EINTR))
+        got = waitpid(child, status, 0);
+    return wrong;
+}
+
+/* Two for each command (a verdict, a refusal), two for each message, one a second for the service
+ * manager. */
+static uint64_t most_requests(const struct config *c)
+{
+    const uint64_t most = UINT64_MAX / 8;
+    const uint64_t commands = c->smtp.max_commands < most ? c->smtp.max_commands : most;
+    const uint64_t messages = c->smtp.max_transactions < most ? c->smtp.max_transactions : most;
+
+    return 2 * commands + 2 * messages + c->session_timeout / STATUS_INTERVAL + REQUESTS_MORE;
 }
 
 static bool stay_outside(struct desk *d, pid_t child, int fd, int stop, struct serve_memory *memory,
@@ -150,9 +188,7 @@ static bool stay_outside(struct desk *d, pid_t child, int fd, int stop, struct s
         .shared = shared,
         .cap = SERVE_SPOOL_MAX,
         .arena = transaction,
-        .most = o->max_commands > UINT64_MAX / 8 ? UINT64_MAX
-                                                 : 4 * o->max_commands + REQUESTS_MORE +
-                                                       d->config->session_timeout / STATUS_INTERVAL,
+        .most = most_requests(d->config),
     };
     const char *wrong;
     int status = 0;
@@ -162,8 +198,10 @@ static bool stay_outside(struct desk *d, pid_t child, int fd, int stop, struct s
     wrong = attend(&a, child, stop, deadline);
     if (wrong != NULL)
         kill(child, SIGKILL);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
+    if (wait_for(child, wrong == NULL && a.closed, &status) != NULL)
+        wrong = "does not end";
+    if (!a.closed)
+        d->session->transactions = a.transaction;
     fine = wrong == NULL && a.closed && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!fine)
         log_crash(&a, wrong, child, status);
@@ -188,10 +226,15 @@ static void show_outside(struct desk *d)
 }
 
 /* fork(2) without the C library's own preparations, which cost pages that both sides then copy: no
- * thread, lock or handler of this process needs any. */
+ * thread, lock or handler of this process needs any. (On some other machines clone(2) has its
+ * arguments in another order.) */
 static pid_t split(void)
 {
+#if defined(__x86_64__) || defined(__aarch64__)
     return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+#else
+    return fork();
+#endif
 }
 
 enum wall_side wall_raise(struct desk *d, const struct serve_connection *connection,
@@ -200,6 +243,7 @@ enum wall_side wall_raise(struct desk *d, const struct serve_connection *connect
 {
     char *shared =
         mmap(NULL, SERVE_SPOOL_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const pid_t outside = getpid();
     pid_t child = -1;
     int ends[2];
 
@@ -210,7 +254,7 @@ enum wall_side wall_raise(struct desk *d, const struct serve_connection *connect
         return WALL_NONE;
     }
     if (child == 0) {
-        *available = go_inside(d, connection, memory, ends[1], shared);
+        *available = go_inside(d, connection, memory, ends[1], shared, outside);
         return WALL_INSIDE;
     }
     close(ends[1]);

@@ -329,7 +329,7 @@ static void after(enum smtp_want want)
             want = smtp_session_more(&session);
         }
     }
-    (void)smtp_session_protocol(&session);
+    (void)smtp_session_protocol(&session, any_bool());
 }
 
 static void counters(void)

@@ -68,7 +68,7 @@ void desk_finish(struct desk *d, struct smtp_data *data)
     kept.finished = data->ended && data->fault == SMTP_DATA_FINE;
 }
 
-void desk_deliver(struct desk *d, struct arena *a)
+bool desk_deliver(struct desk *d, struct arena *a)
 {
     struct smtp_transaction *t = &d->session->transaction;
     size_t n = 0;
@@ -79,6 +79,7 @@ void desk_deliver(struct desk *d, struct arena *a)
             (struct smtp_reply){.code = 250, .enhanced = SPAN("2.0.0"), .text = r->mailbox.address};
     promise(n > 0 && n == t->recipients && n == kept.accepted);
     kept.finished = false;
+    return true;
 }
 
 void desk_before(struct desk *d)

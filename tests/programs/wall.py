@@ -64,26 +64,37 @@ EXPECTED = {  # what came to the client, and what the log says is wrong
     "endless_message": ("", "has a message that is too large"), "octets_of_nothing": ("", "has octets of no message"),
     "garbage": ("", "sends what is no request"), "too_long": ("", "sends what is no request"), "no_kind": ("", "sends what is no request"),
     "forge_log": ("", "sends what is no request"), "flood": ("", "has too many requests"), "close_twice": ("", None), "crash": ("", ""), "leave": ("", ""),
-    "take_no_answers": ("", "takes no answer"),
+    "take_no_answers": ("", "takes no answer"), "close_and_stay": ("", "does not end"), "hang_up_and_stay": ("", ""), "shut_and_stay": ("", ""), "empty_and_stay": ("", ""),
+    "endless_nothing": ("", "has too many requests"), "busy": ("", "outlives its time"), "two_for_single": ("", "has too many recipients"),
+    "invent_transactions": ("", "ends no transaction"), "many_errors": ("", "has too many errors"), "write_far": ("delivered\n", None),
 }
 equal(sorted(EXPECTED), sorted(requests), "each attack of the program is expected here")
+TRACES = os.path.join(TMP, "traces"); os.mkdir(TRACES)
+traced = write("traced.conf", open(CONF).read() + f"trace = {TRACES}\ntrace_size = 10000\n", 0o644)
+single = write("single.conf", open(CONF).read() + "partial = single\n", 0o644)
+hung = write("hung.conf", open(CONF).read() + "session_timeout = 1\n", 0o644)
 small = write("small.conf", open(CONF).read() + "max_message_size = 65536\nmax_commands = 10\nsession_timeout = 5\n", 0o644)
 for name in requests:
     if SANITIZED and name == "crash": continue
     wanted, violation = EXPECTED[name]
+    start = time.monotonic()
     if name in ("flood", "endless_message"): said, status, log = possessed(name, conf=small)
+    elif name == "busy": said, status, log = possessed(name, conf=hung)
+    elif name == "two_for_single": said, status, log = possessed(name, conf=single)
+    elif name == "write_far": said, status, log = possessed(name, conf=traced)
     else: said, status, log = possessed(name)
     # The end may come before what was written was.
     fine = said.replace("back\n", "") == wanted.replace("back\n", "") and (status == 0 if violation is None else status == 70)
     if violation: fine = fine and f'violation="{violation}"' in log
-    ok(fine, f"{name}: {violation or 'as a client may'}", (said, status, log[-700:]))
+    ok(fine and time.monotonic() - start < 15, f"{name}: {violation or 'as a client may'}", (said, status, log[-700:], time.monotonic() - start))
     records = [l for l in log.splitlines() if not l.startswith("smtpin[")]
     equal(records, [], f"{name}: each line of the log is smtpin's own")
     ok("client_address=192.0.2.66" not in re.sub(r'"[^"]*"', '""', log), f"{name}: and the client's address is")
     ok(len(re.findall(r"^smtpin\[\d+\]: session session=", log, re.M)) == 1, f"{name}: one record of the session", log)
 
+ok(0 < sum(os.path.getsize(os.path.join(TRACES, f)) for f in os.listdir(TRACES)) < 30000, "a recording keeps its size", [os.path.getsize(os.path.join(TRACES, f)) for f in os.listdir(TRACES)])
+
 # A session that hangs is ended when its time is over, with 10 seconds for last words.
-hung = write("hung.conf", open(CONF).read() + "session_timeout = 1\n", 0o644)
 start = time.monotonic()
 said, status, log = possessed("sleep_on", conf=hung)
 took = time.monotonic() - start

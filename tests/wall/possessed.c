@@ -6,6 +6,7 @@
 
 #include "io/clock.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,7 +47,14 @@ int main(int argc, char **argv)
     const struct config_source from = {.file = argc > 1 ? argv[1] : ""};
     const struct attack *attack;
     bool available = true;
+    sigset_t blocked;
 
+    /* As in setup.c. */
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGPIPE);
+    sigaddset(&blocked, SIGXFSZ);
+    sigaddset(&blocked, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
     if (argc == 2) {
         list("call ", attack_calls);
         list("request ", attack_requests);

@@ -1,6 +1,7 @@
 /* What a walled process may say, and what it must not be believed. */
 #include "attack.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -325,6 +326,109 @@ static void take_no_answers(struct ask *a)
         ;
 }
 
+static void stay(void)
+{
+    poll(NULL, 0, -1);
+}
+
+static void close_and_stay(struct ask *a)
+{
+    struct request r = honest(REQUEST_CLOSE, 0);
+
+    r.word = SPAN("quit");
+    put(a, &r);
+    stay();
+}
+
+static void hang_up_and_stay(struct ask *a)
+{
+    close(a->fd);
+    stay();
+}
+
+static void shut_and_stay(struct ask *a)
+{
+    shutdown(a->fd, SHUT_WR);
+    stay();
+}
+
+static void empty_and_stay(struct ask *a)
+{
+    send(a->fd, "", 0, MSG_NOSIGNAL);
+    stay();
+}
+
+static void endless_nothing(struct ask *a)
+{
+    struct request r = honest(REQUEST_BYTES, 1);
+
+    recipient(a, 1, 0, SPAN("b@example.org"));
+    r.begins = true;
+    r.recipients = 1;
+    while (put(a, &r) && hear(a) >= 0)
+        r.begins = false;
+}
+
+static void busy(struct ask *a)
+{
+    struct request r = honest(REQUEST_BYTES, 1);
+
+    recipient(a, 1, 0, SPAN("b@example.org"));
+    r.begins = true;
+    r.recipients = 1;
+    r.octets = a->cap;
+    for (int i = 0; i < 10 && put(a, &r) && hear(a) >= 0; i++) {
+        r.begins = false;
+        poll(NULL, 0, 2000);
+    }
+}
+
+static void two_for_single(struct ask *a)
+{
+    if (recipient(a, 1, 0, SPAN("b@example.org")) >= 0 &&
+        recipient(a, 1, 1, SPAN("c@example.org")) >= 0)
+        attack_say("taken\n");
+}
+
+static void invent_transactions(struct ask *a)
+{
+    struct request r = honest(REQUEST_AFTER, 1);
+
+    r.phase = SMTP_GREETED;
+    for (int i = 0; i < 100 && put(a, &r); i++)
+        ;
+    hear(a);
+}
+
+static void many_errors(struct ask *a)
+{
+    struct request r = honest(REQUEST_AFTER, 0);
+
+    r.before = r.phase = SMTP_GREETED;
+    r.reply = (struct smtp_reply){.code = 550, .text = SPAN("no"), .rule = "relay"};
+    for (int i = 0; i < 1000 && put(a, &r); i++)
+        ;
+    hear(a);
+}
+
+/* The recording's own descriptor is the one between the connection and the way to ask. */
+static void write_far(struct ask *a)
+{
+    struct request r = message(a, 1, 1, "x\n");
+
+    for (int fd = 2; fd < a->fd; fd++) {
+        lseek(fd, (off_t)1 << 40, SEEK_SET);
+        (void)!ftruncate(fd, (off_t)1 << 40);
+        for (int i = 0; i < 100; i++)
+            (void)!write(fd, a->shared, 1000);
+    }
+    r.boundary = UINT64_MAX - 1;
+    try_message(a, &r);
+    r = honest(REQUEST_CLOSE, 1);
+    put(a, &r);
+    _exit(0);
+}
+
 #define ATTACK(name)                                                                               \
     {                                                                                              \
 #name, name                                                                                \
@@ -361,5 +465,15 @@ const struct attack attack_requests[] = {
     ATTACK(crash),
     ATTACK(leave),
     ATTACK(take_no_answers),
+    ATTACK(close_and_stay),
+    ATTACK(hang_up_and_stay),
+    ATTACK(shut_and_stay),
+    ATTACK(empty_and_stay),
+    ATTACK(endless_nothing),
+    ATTACK(busy),
+    ATTACK(two_for_single),
+    ATTACK(invent_transactions),
+    ATTACK(many_errors),
+    ATTACK(write_far),
     {NULL, NULL},
 };

@@ -1,0 +1,64 @@
+"""With the wall and without: each session is the same, in replies, log, transcript, messages and exit status."""
+import glob, re
+from harness import *
+
+sys.path.insert(0, os.path.join(SOURCE, "tests", "fuzz"))
+import seeds
+
+NUMBER = iter(range(10 ** 6))
+TEXT = b"Subject: x\r\n\r\ntext\r\n"
+MAIL = b"MAIL FROM:<a@example.com>\r\n"
+RCPT = b"RCPT TO:<b@example.org>\r\n"
+DATA = b"DATA\r\n" + TEXT + b".\r\n"
+
+
+def once(sandbox, said, settings):
+    root = os.path.join(TMP, f"s{next(NUMBER)}"); os.makedirs(os.path.join(root, "trace")); os.chmod(root, 0o777)
+    script = write(os.path.join(os.path.basename(root), "deliver"), '#!/bin/sh\ncat >>"$1/taken"; echo "$SENDER $RECIPIENT $RECIPIENT_COUNT $SMTPIN_SIZE $SMTPIN_ID $SMTPIN_BODY $CLIENT_PROTOCOL" >>"$1/taken"; cat "$1/says" 2>/dev/null; exit "$(cat "$1/status" 2>/dev/null || echo 0)"\n')
+    settings = {"deliver": f"{script} {root}", "log": "stderr", "fixed_id": "T", "fixed_time": "1780000000", "trace": root + "/trace", "spool_dir": TMP, **settings}
+    for name in ("says", "status"):
+        if name in settings:
+            with open(os.path.join(root, name), "w") as f: f.write(settings.pop(name))
+    out, err, status = pipe(said, {**settings, "sandbox": sandbox, "user": ""} if os.geteuid() == 0 else {**settings, "sandbox": sandbox})
+    log = re.sub(rb"smtpin\[\d+\]|milliseconds=\d+", b"", err).replace(root.encode(), b"")
+    read = lambda p: open(p, "rb").read().replace(root.encode(), b"") if os.path.exists(p) else None
+    return {"replies": out, "log": log, "status": status, "messages": read(root + "/taken"), "transcript": read(root + "/trace/T.smtp")}
+
+
+def same(name, said, **settings):
+    one, two = (once(s, said, dict(settings)) for s in ("no", "yes"))
+    different = {k: (one[k], two[k]) for k in one if one[k] != two[k]}
+    ok(not different and one["replies"], name, different or one)
+
+
+for path in sorted(glob.glob(os.path.join(SOURCE, "tests", "transcripts", "*.smtp"))):
+    text = open(path).read()
+    settings = dict(re.findall(r"^(\w+) = (.*)$", text, re.M))
+    for k in ("fixed_id", "fixed_time", "deliver", "trace", "spool_dir", "sandbox"): settings.pop(k, None)
+    said = seeds.said_in(path)
+    if said: same(os.path.basename(path), said, **settings)
+EHLO = b"EHLO c.example.com\r\n"
+same("two messages, and more commands", EHLO + (MAIL + RCPT + DATA) * 2 + b"NOOP\r\nQUIT\r\n")
+same("a large message", EHLO + MAIL + RCPT + b"DATA\r\n" + (b"x" * 70 + b"\r\n") * 10000 + b".\r\nQUIT\r\n", trace_messages="yes")
+same("one that is too large", EHLO + MAIL + RCPT + b"DATA\r\n" + (b"x" * 70 + b"\r\n") * 10000 + b".\r\nQUIT\r\n", max_message_size="65536")
+same("CRLF", EHLO + MAIL + RCPT + b"DATA\r\n" + TEXT * 9000 + b".\r\nQUIT\r\n", line_ending="crlf")
+same("its own words", EHLO + MAIL + RCPT + DATA, says="550 5.2.2 full\n", status="69")
+same("a null sender, postmaster, and a quoted one", EHLO + b"MAIL FROM:<>\r\nRCPT TO:<postmaster>\r\nRCPT TO:<\"a b\"@example.org>\r\n" + DATA + b"QUIT\r\n")
+for name, more in (("SMTP", {}), ("LMTP", {"protocol": "lmtp"}), ("PRDR", {})):
+    hello = b"LHLO c\r\n" if more else EHLO
+    three = (MAIL[:-2] + b" PRDR\r\n" if name == "PRDR" else MAIL) + RCPT + b"RCPT TO:<c@example.org>\r\nRCPT TO:<no@elsewhere.example>\r\nRCPT TO:<d@example.org>\r\n"
+    for status in ("0", "67", "75"): same(f"{name}, a run for each, {status}", hello + three + DATA + b"QUIT\r\n", deliver_per="recipient", status=status, **more)
+    same(f"{name}, a reply for each", hello + three + DATA + b"QUIT\r\n", deliver_replies="each", says="250 2.0.0 one\n550 5.1.1 two\n451 4.2.0 three\n", **more)
+    same(f"{name}, no room for the spool", hello + three + DATA + b"QUIT\r\n", deliver_per="recipient", spool_dir="/nonexistent", spool_memory="0", **more)
+    same(f"{name}, a loop", hello + three + b"DATA\r\nDelivered-To: b@example.org\r\nDelivered-To: c@example.org\r\nDelivered-To: d@example.org\r\n\r\n.\r\nQUIT\r\n", deliver_per="recipient", **more)
+    same(f"{name}, lines that are too long, without end", hello + (b"x" * 3000 + b"\r\n") * 20, max_commands="10", **more)
+same("each with one recipient", EHLO + MAIL + RCPT + RCPT + DATA + b"QUIT\r\n", partial="single")
+same("the MAIL that is one too many", EHLO + (MAIL + RCPT + DATA) * 4, max_transactions="2")
+same("the command that is one too many", EHLO + MAIL + RCPT + b"NOOP\r\n" * 9, max_commands="5")
+same("errors", EHLO + b"X\r\n" * 30, max_errors="3")
+same("errors by results", EHLO + (MAIL + RCPT + DATA) * 5, status="67", max_errors="3")
+for end in (b"", b"RSET\r\n", b"QUIT\r\n", b"EHLO again\r\n", MAIL): same(f"a transaction in UTF-8, left by {end!r}", EHLO + b"MAIL FROM:<\xc3\xa4@example.com> SMTPUTF8\r\n" + RCPT + end)
+same("the end in the middle of a message", EHLO + MAIL + RCPT + b"DATA\r\nhalf")
+same("1,100 recipients, an answer of 400 octets", EHLO + MAIL + b"".join(b"RCPT TO:<r%d@example.org>\r\n" % i for i in range(1100)) + DATA + b"QUIT\r\n", max_recipients="2000", says="r" * 400 + "\n", trace="")
+for size in range(4096, 6000, 137): same(f"a transcript of {size} octets", EHLO + (MAIL + RCPT + DATA) * 8 + b"QUIT\r\n", trace_size=str(size), trace_messages="yes")
+done()
