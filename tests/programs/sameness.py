@@ -19,7 +19,10 @@ def once(sandbox, said, settings):
     for name in ("says", "status"):
         if name in settings:
             with open(os.path.join(root, name), "w") as f: f.write(settings.pop(name))
-    out, err, status = pipe(said, {**settings, "sandbox": sandbox, "user": ""} if os.geteuid() == 0 else {**settings, "sandbox": sandbox})
+    with open(root + "/said", "w+b") as f:  # not a pipe: what comes in one read would be chance
+        f.write(said); f.seek(0)
+        p = subprocess.run(arguments({**settings, "sandbox": sandbox}), stdin=f, capture_output=True, timeout=60)
+    out, err, status = p.stdout, p.stderr, p.returncode
     log = re.sub(rb"smtpin\[\d+\]|milliseconds=\d+", b"", err).replace(root.encode(), b"")
     read = lambda p: open(p, "rb").read().replace(root.encode(), b"") if os.path.exists(p) else None
     return {"replies": out, "log": log, "status": status, "messages": read(root + "/taken"), "transcript": read(root + "/trace/T.smtp")}
