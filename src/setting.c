@@ -265,10 +265,23 @@ static const struct setting keys[] = {
     {KEY("user", set_text, user), .most = 64},
 };
 
+/* The table is in order (tests/static.sh looks). */
 const struct setting *setting_find(struct span name)
 {
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (span_eq(keys[i].name, name))
-            return &keys[i];
+    size_t low = 0, high = sizeof keys / sizeof *keys;
+
+    while (low < high) {
+        const size_t at = low + (high - low) / 2;
+        const struct span key = keys[at].name;
+        const size_t n = key.n < name.n ? key.n : name.n;
+        const int order = n == 0 ? 0 : memcmp(name.p, key.p, n);
+
+        if (order == 0 && name.n == key.n)
+            return &keys[at];
+        if (order < 0 || (order == 0 && name.n < key.n))
+            high = at;
+        else
+            low = at + 1;
+    }
     return NULL;
 }

@@ -27,10 +27,20 @@ bool span_starts_nocase(struct span s, struct span prefix)
     return true;
 }
 
+/* Most spans that are searched are a few octets long: a set of separators, a word. */
+enum { SHORT = 12 };
+
 size_t span_find(struct span s, char c)
 {
-    const char *at = s.n == 0 ? NULL : memchr(s.p, c, s.n);
+    const char *at;
+    size_t i = 0;
 
+    if (s.n <= SHORT) {
+        while (i < s.n && s.p[i] != c)
+            i++;
+        return i;
+    }
+    at = memchr(s.p, c, s.n);
     return at == NULL ? s.n : (size_t)(at - s.p);
 }
 
