@@ -139,7 +139,7 @@ static const char *attend(struct answer *a, pid_t child, int stop, uint64_t dead
         }
         if (n > 0 && p[0].revents != 0)
             wrong = hear(a, &gone);
-        if (wrong == NULL && clock_left(deadline + a->delivering) == 0)
+        if (wrong == NULL && !a->closed && clock_left(deadline + a->delivering) == 0)
             wrong = "outlives its time";
     }
     return wrong;
