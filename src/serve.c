@@ -23,8 +23,8 @@ struct serve {
     uint64_t credit; /* milliseconds times min_data_rate that came in pieces too small to count */
     size_t spoken;   /* octets of wire.send that were there before this step */
     uint64_t session_deadline;
-    uint64_t last_words; /* once that is over: until when replies may still go out */
-    bool stopping;       /* this process is asked to end */
+    uint64_t late; /* once that is over: until when replies may still go out */
+    bool stopping; /* this process is asked to end */
 };
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -42,7 +42,7 @@ static enum smtp_want give_up(struct serve *s, enum wire_result why, enum smtp_r
                        : s->stopping       ? "shutdown"
                                            : "timeout");
     if (why != WIRE_TIMEOUT && why != WIRE_STOP)
-        return SMTP_NEXT_CLOSE;
+        return smtp_session_gone(&s->session);
     /* A replay would have to wait as long for this reply: the recording ends before it. */
     recorder_close(&s->desk.recorder, s->stopping ? "shutdown" : "timeout");
     return smtp_session_interrupt(&s->session, s->stopping ? SMTP_REPLY_SHUTDOWN
@@ -58,17 +58,22 @@ static void begin_to_stop(struct serve *s)
     s->session_deadline = earlier(s->session_deadline, clock_now() + s->config->drain_timeout);
 }
 
+uint64_t serve_late(const struct config *c)
+{
+    return earlier(c->command_timeout, SERVE_LATE);
+}
+
 /* A reply has command_timeout, and however late it is, a moment: it may be a 250. All late ones
- * have the same: a client that reads none gets no more time by them. */
+ * together have a bound: a client gets no more time by asking for many. */
 static uint64_t reply_deadline(struct serve *s)
 {
     const uint64_t now = clock_now();
 
     if (s->session_deadline > now + LINGER_TIME)
         return earlier(now + s->config->command_timeout, s->session_deadline);
-    if (s->last_words == 0)
-        s->last_words = now + LINGER_TIME;
-    return s->last_words;
+    if (s->late == 0)
+        s->late = now + serve_late(s->config);
+    return earlier(now + LINGER_TIME, s->late);
 }
 
 /* Waits for the client. One that keeps us waiting is worth a line to the service manager. */
@@ -223,7 +228,7 @@ static enum smtp_want collect(struct serve *s)
 static enum smtp_want deliver(struct serve *s)
 {
     s->delivery = arena_behind(&s->arena, SERVE_ARENA_MAX + SERVE_DELIVERY_MAX);
-    s->last_words = 0; /* its reply has a moment of its own */
+    s->late = 0; /* its replies have a time of their own */
     desk_tell(&s->desk, "delivering");
     if (!desk_deliver(&s->desk, &s->delivery))
         return smtp_session_collected(

@@ -10,6 +10,7 @@
 
 enum {
     SERVE_BROKEN = 70, /* exit status: behind its wall, the session broke, and the log has it */
+    SERVE_LATE = 30 * 1000, /* milliseconds for replies when a session's time is over */
     SERVE_READ_MAX = 64 * 1024,
     SERVE_SPOOL_MAX = 64 * 1024,
     /* Recipients: some 2,000 with the longest of addresses, 10,000 usual ones. */
@@ -39,6 +40,8 @@ struct serve_connection {
     bool available;      /* false: 421, for a configuration that can't be trusted */
 };
 
+/* Milliseconds that replies may take altogether when the session's time is over. */
+uint64_t serve_late(const struct config *c);
 /* Speaks SMTP until the session is over. Descriptors stay open. `taken` is an arena
  * of at most CONFIG_ARENA_MAX at the start of memory->arena: the session's own begins behind it. */
 void serve(const struct config *c, const struct serve_connection *connection, struct log *log,

@@ -67,7 +67,7 @@ enum smtp_want smtp_session_line(struct smtp_session *s, struct span line)
 enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_result fault)
 {
     begin(s);
-    if (fault == SMTP_LINE_TOO_LONG && s->errors >= s->options->max_errors)
+    if (s->errors >= s->options->max_errors)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_ERRORS);
     if (++s->commands > s->options->max_commands)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_COMMANDS);
@@ -249,6 +249,12 @@ enum smtp_want smtp_session_delivered(struct smtp_session *s)
         return SMTP_NEXT_MORE;
     }
     return say_last_result(s, merged_result(t));
+}
+
+enum smtp_want smtp_session_gone(struct smtp_session *s)
+{
+    begin(s);
+    return SMTP_NEXT_CLOSE;
 }
 
 enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id why)

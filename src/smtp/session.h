@@ -118,6 +118,8 @@ void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data);
 enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_data *data);
 enum smtp_want smtp_session_delivered(struct smtp_session *s);
 enum smtp_want smtp_session_more(struct smtp_session *s);
+/* The client is gone: nothing more is said. */
+enum smtp_want smtp_session_gone(struct smtp_session *s);
 /* The shell ends the session with a 421 of its own reason (RFC 5321 3.8). */
 enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id why);
 

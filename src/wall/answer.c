@@ -4,10 +4,26 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 
 enum { PATIENCE = 10 * 1000 }; /* milliseconds for the other side to take an answer */
+
+void answer_look_at_stop(struct answer *a)
+{
+    struct pollfd p = {.fd = a->stop, .events = POLLIN};
+    const struct config *c = a->desk->config;
+    uint64_t drained;
+
+    if (a->stop < 0 || poll(&p, 1, 0) != 1)
+        return;
+    a->stop = -1;
+    kill(a->child, SIGTERM);
+    drained = clock_now() + c->drain_timeout + a->slack;
+    if (drained < a->deadline + a->delivering)
+        a->deadline = drained - a->delivering;
+}
 
 static const char *send_answer(struct answer *a)
 {
@@ -205,6 +221,7 @@ static const char *take_message(struct answer *a, const struct request *r)
 /* Octets from where the other side may still write: copied first, then looked at. */
 static const char *take_bytes(struct answer *a, uint64_t n)
 {
+    const uint64_t before = clock_now();
     struct span left = {.p = a->shared, .n = n};
 
     if (n > a->cap)
@@ -227,6 +244,7 @@ static const char *take_bytes(struct answer *a, uint64_t n)
         desk_add(a->desk, room);
         left = span_from(left, room);
     }
+    a->delivering += clock_now() - before;
     return NULL;
 }
 
@@ -310,11 +328,13 @@ static const char *deliver(struct answer *a, const struct request *r)
     struct smtp_data data = {.ended = true, .size = r->size};
     const char *wrong = take_message(a, r);
     bool ran = false;
+    uint64_t before;
 
     if (wrong == NULL)
         wrong = take_bytes(a, r->octets);
     if (wrong != NULL)
         return wrong;
+    before = clock_now();
     /* As the decoder counts: each line end is two octets (RFC 1870 5). */
     if (!a->refused && r->size != a->stored + (d->config->line_ending == 0 ? a->ends : 0))
         return "has a message of another size";
@@ -325,15 +345,27 @@ static const char *deliver(struct answer *a, const struct request *r)
     recorder_continue(&d->recorder, r->boundary);
     if (!a->refused) {
         struct arena room = arena_behind(a->arena, SERVE_ARENA_MAX + SERVE_DELIVERY_MAX);
-        const uint64_t before = clock_now();
 
         desk_deliver(d, &room);
         ran = d->record.delivery.runs > 0;
-        a->delivering += clock_now() - before;
     }
+    a->delivering += clock_now() - before;
+    /* Before the other side goes on to a message that waits behind this one. */
+    answer_look_at_stop(a);
     wrong = say_results(a, recorder_leave(&d->recorder), ran);
     log_results(a, &data);
     return wrong;
+}
+
+/* As it is known here: <postmaster> has a domain by now. */
+static struct span whole_address(const struct answer *a, struct span said)
+{
+    if (span_find(said, '@') < said.n)
+        return said;
+    for (const struct smtp_recipient *r = transaction_of(a)->first; r != NULL; r = r->next)
+        if (span_eq(r->mailbox.local, said))
+            return r->mailbox.address;
+    return said;
 }
 
 /* What the log says of replies, names and phases is what the other side says of them; the client's
@@ -354,6 +386,8 @@ static const char *after(struct answer *a, const struct request *r)
         return "ends within a message";
     if (r->before >= SMTP_MAIL && (a->over || a->transaction == 0))
         return "ends no transaction";
+    if ((r->before == SMTP_RCPT) != (t->recipients > 0))
+        return "is in another phase";
     if (r->reply.code >= 500 && !s->options->lmtp && ++a->errors > s->options->max_errors)
         return "has too many errors";
     text_add(&word, r->rule);
@@ -366,7 +400,7 @@ static const char *after(struct answer *a, const struct request *r)
     s->phase = r->phase;
     s->said = (struct smtp_said){.reply = r->reply, .argument = r->argument};
     s->said.reply.rule = r->rule.n > 0 ? text_string(&word) : NULL;
-    s->judged = r->judged;
+    s->judged = whole_address(a, r->judged);
     desk_after(a->desk, r->close ? SMTP_NEXT_CLOSE : SMTP_NEXT_LINE);
     a->desk->record.end = NULL; /* its word lives here: REQUEST_CLOSE has it again */
     s->said = (struct smtp_said){.argument = {.p = NULL}};

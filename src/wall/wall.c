@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 enum {
-    SLACK = 10 * 1000,   /* milliseconds for the last words of a session whose time is over */
-    PATIENCE = 2 * 1000, /* for it to end after them */
+    SLACK = 10 * 1000,   /* milliseconds beyond those that its late replies may take */
+    PATIENCE = 2 * 1000, /* milliseconds for a process to end after its last word */
     REQUESTS_MORE = 100,
 };
 
@@ -117,29 +117,21 @@ static const char *hear(struct answer *a, bool *gone)
     return answer_request(a, (struct span){.p = a->room.p, .n = (size_t)n});
 }
 
-/* Answers until the other side has ended, or has said its last. Asked to end, this process asks the
- * other one to. */
-static const char *attend(struct answer *a, pid_t child, int stop, uint64_t deadline)
+/* Answers until the other side has ended, or has said its last. */
+static const char *attend(struct answer *a)
 {
     const char *wrong = NULL;
     bool gone = false;
 
     while (!gone && !a->closed && wrong == NULL) {
-        struct pollfd p[2] = {{.fd = a->fd, .events = POLLIN}, {.fd = stop, .events = POLLIN}};
-        /* Deliveries have a time of their own. */
-        const int n = poll(p, 2, clock_left(deadline + a->delivering));
+        struct pollfd p[2] = {{.fd = a->fd, .events = POLLIN}, {.fd = a->stop, .events = POLLIN}};
+        const int n = poll(p, 2, clock_left(a->deadline + a->delivering));
 
-        if (n > 0 && p[1].revents != 0) {
-            const uint64_t drained = clock_now() + a->desk->config->drain_timeout + SLACK;
-
-            kill(child, SIGTERM);
-            stop = -1;
-            if (drained < deadline + a->delivering)
-                deadline = drained - a->delivering;
-        }
+        if (n > 0 && p[1].revents != 0)
+            answer_look_at_stop(a);
         if (n > 0 && p[0].revents != 0)
             wrong = hear(a, &gone);
-        if (wrong == NULL && !a->closed && clock_left(deadline + a->delivering) == 0)
+        if (wrong == NULL && !a->closed && clock_left(a->deadline + a->delivering) == 0)
             wrong = "outlives its time";
     }
     return wrong;
@@ -184,6 +176,9 @@ static bool stay_outside(struct desk *d, pid_t child, int fd, int stop, struct s
     struct answer a = {
         .desk = d,
         .fd = fd,
+        .child = child,
+        .stop = stop,
+        .slack = serve_late(d->config) + SLACK,
         .room = TEXT(memory->packet),
         .shared = shared,
         .cap = SERVE_SPOOL_MAX,
@@ -195,7 +190,8 @@ static bool stay_outside(struct desk *d, pid_t child, int fd, int stop, struct s
     bool fine;
 
     *d->session = (struct smtp_session){.options = o, .transaction = {.arena = transaction}};
-    wrong = attend(&a, child, stop, deadline);
+    a.deadline = deadline + a.slack;
+    wrong = attend(&a);
     if (wrong != NULL)
         kill(child, SIGKILL);
     if (wait_for(child, wrong == NULL && a.closed, &status) != NULL)
@@ -260,8 +256,7 @@ enum wall_side wall_raise(struct desk *d, const struct serve_connection *connect
     close(ends[1]);
     d->recorder.out.n = 0; /* the other one's to write */
     show_outside(d);
-    return stay_outside(d, child, ends[0], connection->stop, memory, shared, transaction,
-                        deadline + SLACK)
+    return stay_outside(d, child, ends[0], connection->stop, memory, shared, transaction, deadline)
                ? WALL_OUTSIDE
                : WALL_BROKEN;
 }

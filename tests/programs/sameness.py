@@ -1,5 +1,5 @@
 """With the wall and without: each session is the same, in replies, log, transcript, messages and exit status."""
-import glob, re
+import glob, random, re
 from harness import *
 
 sys.path.insert(0, os.path.join(SOURCE, "tests", "fuzz"))
@@ -59,9 +59,23 @@ same("each with one recipient", EHLO + MAIL + RCPT + RCPT + DATA + b"QUIT\r\n", 
 same("the MAIL that is one too many", EHLO + (MAIL + RCPT + DATA) * 4, max_transactions="2")
 same("the command that is one too many", EHLO + MAIL + RCPT + b"NOOP\r\n" * 9, max_commands="5")
 same("errors", EHLO + b"X\r\n" * 30, max_errors="3")
+for end in (b"", b"foo\n", b"foo\rbar\r\n", b"NOOP\r\n", b"RSET\r\n", b"QUIT\r\n"):
+    same(f"as many errors as may be, then {end!r}", EHLO + b"X\r\n" * 3 + end, max_errors="3")
+    same(f"the same within a transaction, then {end!r}", EHLO + MAIL + b"RCPT TO:<x@elsewhere.example>\r\n" * 3 + end, max_errors="3")
 same("errors by results", EHLO + (MAIL + RCPT + DATA) * 5, status="67", max_errors="3")
 for end in (b"", b"RSET\r\n", b"QUIT\r\n", b"EHLO again\r\n", MAIL): same(f"a transaction in UTF-8, left by {end!r}", EHLO + b"MAIL FROM:<\xc3\xa4@example.com> SMTPUTF8\r\n" + RCPT + end)
 same("the end in the middle of a message", EHLO + MAIL + RCPT + b"DATA\r\nhalf")
 same("1,100 recipients, an answer of 400 octets", EHLO + MAIL + b"".join(b"RCPT TO:<r%d@example.org>\r\n" % i for i in range(1100)) + DATA + b"QUIT\r\n", max_recipients="2000", says="r" * 400 + "\n", trace="")
 for size in range(4096, 6000, 137): same(f"a transcript of {size} octets", EHLO + (MAIL + RCPT + DATA) * 8 + b"QUIT\r\n", trace_size=str(size), trace_messages="yes")
+# By chance, the same chance each time.
+chance = random.Random(20261125)
+LINES = [EHLO, b"LHLO c\r\n", b"HELO c\r\n", MAIL, b"MAIL FROM:<>\r\n", b"MAIL FROM:<\xc3\xa4@example.com> SMTPUTF8\r\n", MAIL[:-2] + b" PRDR\r\n", RCPT, b"RCPT TO:<postmaster>\r\n", b"RCPT TO:<c@example.org>\r\n",
+         b"RCPT TO:<x@elsewhere.example>\r\n", b"RCPT TO:<@\r\n", DATA, b"DATA\r\n" + b"Received: x\r\n" * 4 + b"\r\n.\r\n", b"DATA\r\nbare\nline\r\n.\r\n", b"DATA\r\nhalf", b"RSET\r\n", b"NOOP\r\n", b"X\r\n", b"bare\n", b"QUIT\r\n", b"y" * 2100 + b"\r\n"]
+USUAL = [EHLO, MAIL, RCPT, RCPT, DATA]
+for n in range(120 if not SANITIZED else 30):
+    settings = {k: v for k, v in (("protocol", "lmtp"), ("deliver_per", "recipient"), ("partial", "single"), ("line_ending", "crlf"), ("max_errors", "3"), ("max_commands", "9"), ("max_transactions", "2"), ("max_received", "2"),
+                                  ("status", chance.choice(["67", "75", "1"])), ("says", "4.2.0 its words\n"), ("helo_required", "yes"), ("trace_messages", "yes")) if chance.random() < 0.25}
+    said = b"".join(chance.choice(LINES) if chance.random() < 0.4 else USUAL[i % 5] for i in range(chance.randrange(3, 16)))
+    if settings.get("protocol"): said = said.replace(b"EHLO", b"LHLO")
+    same(f"chance {n} {sorted(settings)}", said, **settings)
 done()

@@ -97,4 +97,30 @@ for bad in ("", "x", "/nonexistent", "@", "/" + "x" * 200):
     out, err, status = pipe(mail(), {"deliver": deliver, "log": "none"}, env={**os.environ, "NOTIFY_SOCKET": bad})
     if not ok(final_reply(out).startswith("250") and status == 0, f"NOTIFY_SOCKET={bad[:20]}: no harm", (out, err)): break
 manager.close()
+
+# Messages that wait behind one that is being delivered are no way round the stop.
+slow = write("slow", f'#!/bin/sh\n{deliver.split()[0]} {directory} x y && sleep 1\n')
+for sandbox in ("no", "yes"):
+    p, ours = begin({"deliver": slow, "sandbox": sandbox})
+    ours.sendall(b"EHLO x\r\n" + b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nx\r\n.\r\n" * 4)
+    end = time.monotonic() + 20
+    while not messages(directory) and time.monotonic() < end: time.sleep(0.02)
+    time.sleep(0.3); p.terminate()
+    said = read_all(ours); ours.close()
+    ok(p.wait(20) == 0 and len(messages(directory)) == 1 and said.count(b"250 2.0.0 OK") == 1 and b"421 4.3.2" in said, f"sandbox = {sandbox}, SIGTERM during a delivery: 250, then 421, and no other message begins", said)
+
+# Replies that are late because there are many: a client that reads slowly hears them all.
+says = write("says", '#!/bin/sh\ncat >/dev/null; sleep 2\necho ' + "r" * 390 + "\n")
+for sandbox in ("no", "yes"):
+    ours, theirs = socket.socketpair(); theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096); ours.settimeout(30)
+    p = subprocess.Popen(arguments({"log": "none", "protocol": "lmtp", "deliver": says, "session_timeout": "1", "max_recipients": "2000", "sandbox": sandbox}), stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL); theirs.close()
+    ours.sendall(b"LHLO x\r\nMAIL FROM:<a@example.com>\r\n" + b"RCPT TO:<b@example.org>\r\n" * 1500 + b"DATA\r\nx\r\n.\r\n")
+    heard = b""
+    while True:
+        piece = ours.recv(8192)
+        if not piece: break
+        heard += piece
+        if heard.count(b"\r\n250 2.0.0 r"): time.sleep(0.06)
+    ours.close()
+    ok(p.wait(20) == 0 and heard.count(b"\r\n250 2.0.0 r") == 1500, f"sandbox = {sandbox}, 1500 late replies, read slowly: all are heard", (heard.count(b"\r\n250 2.0.0 r"), heard[-200:]))
 done()

@@ -66,13 +66,14 @@ EXPECTED = {  # what came to the client, and what the log says is wrong
     "forge_log": ("", "sends what is no request"), "flood": ("", "has too many requests"), "close_twice": ("", None), "crash": ("", ""), "leave": ("", ""),
     "take_no_answers": ("", "takes no answer"), "close_and_stay": ("", "does not end"), "hang_up_and_stay": ("", ""), "shut_and_stay": ("", ""), "empty_and_stay": ("", ""),
     "endless_nothing": ("", "has too many requests"), "busy": ("", "outlives its time"), "two_for_single": ("", "has too many recipients"),
+    "one_transaction_too_many": ("", "asks for a recipient of no transaction"), "log_within_message": ("", "ends within a message"), "give_up_good_message": ("", "gives a good message up"),
     "invent_transactions": ("", "ends no transaction"), "many_errors": ("", "has too many errors"), "write_far": ("delivered\n", None),
 }
 equal(sorted(EXPECTED), sorted(requests), "each attack of the program is expected here")
 TRACES = os.path.join(TMP, "traces"); os.mkdir(TRACES)
 traced = write("traced.conf", open(CONF).read() + f"trace = {TRACES}\ntrace_size = 10000\n", 0o644)
 single = write("single.conf", open(CONF).read() + "partial = single\n", 0o644)
-hung = write("hung.conf", open(CONF).read() + "session_timeout = 1\n", 0o644)
+hung = write("hung.conf", open(CONF).read() + "session_timeout = 1\ncommand_timeout = 1\n", 0o644)
 small = write("small.conf", open(CONF).read() + "max_message_size = 65536\nmax_commands = 10\nsession_timeout = 5\n", 0o644)
 for name in requests:
     if SANITIZED and name == "crash": continue
@@ -109,6 +110,9 @@ def facts(pid): return dict(l.split(":\t", 1) for l in open(f"/proc/{pid}/status
 f = facts(inner)
 if not SANITIZED: ok(f["Seccomp"] == "2" and f["NoNewPrivs"] == "1", "behind the wall: a filter, no new privileges", f)
 limits = open(f"/proc/{inner}/limits").read()
+held = {n: os.readlink(f"/proc/{inner}/fd/{n}") for n in sorted(os.listdir(f"/proc/{inner}/fd"), key=int)}
+ok(len(held) == 4 and "2" not in held and [v.split(":")[0] for v in held.values()] == ["socket", "socket", "anon_inode", "socket"], "it holds its connection, what tells it to stop and the way to ask, nothing else", held)
+ok(re.search(r"Max core file size\s+0\s+0", limits), "it leaves no core", limits)
 ok(re.search(r"Max stack size\s+1048576\s+1048576", limits), "its stack is limited", limits)
 f = facts(keeper)
 ok(f["Seccomp"] == facts(os.getpid())["Seccomp"] and f["NoNewPrivs"] == facts(os.getpid())["NoNewPrivs"], "outside: nothing of it", f)

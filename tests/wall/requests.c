@@ -390,10 +390,50 @@ static void two_for_single(struct ask *a)
         attack_say("taken\n");
 }
 
+static void one_transaction_too_many(struct ask *a)
+{
+    if (recipient(a, 1001, 0, SPAN("b@example.org")) >= 0)
+        attack_say("taken\n");
+}
+
+/* A message has begun, and is not at its end. */
+static void begin_message(struct ask *a)
+{
+    struct request r = honest(REQUEST_BYTES, 1);
+
+    recipient(a, 1, 0, SPAN("b@example.org"));
+    r.begins = true;
+    r.recipients = 1;
+    r.octets = 10;
+    put(a, &r);
+    hear(a);
+}
+
+static void log_within_message(struct ask *a)
+{
+    struct request r = honest(REQUEST_AFTER, 1);
+
+    begin_message(a);
+    put(a, &r);
+    hear(a);
+}
+
+static void give_up_good_message(struct ask *a)
+{
+    struct request r = honest(REQUEST_FINISH, 1);
+
+    begin_message(a);
+    r.recipients = 1;
+    r.ended = true;
+    put(a, &r);
+    hear(a);
+}
+
 static void invent_transactions(struct ask *a)
 {
     struct request r = honest(REQUEST_AFTER, 1);
 
+    r.before = SMTP_MAIL;
     r.phase = SMTP_GREETED;
     for (int i = 0; i < 100 && put(a, &r); i++)
         ;
@@ -472,6 +512,9 @@ const struct attack attack_requests[] = {
     ATTACK(endless_nothing),
     ATTACK(busy),
     ATTACK(two_for_single),
+    ATTACK(one_transaction_too_many),
+    ATTACK(log_within_message),
+    ATTACK(give_up_good_message),
     ATTACK(invent_transactions),
     ATTACK(many_errors),
     ATTACK(write_far),
