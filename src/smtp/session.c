@@ -36,6 +36,16 @@ void smtp_forget_transaction(struct smtp_session *s)
     s->phase = s->helo.n > 0 ? SMTP_GREETED : SMTP_CONNECTED;
 }
 
+void smtp_add_recipient(struct smtp_transaction *t, struct smtp_recipient *r)
+{
+    if (t->last == NULL)
+        t->first = r;
+    else
+        t->last->next = r;
+    t->last = r;
+    t->recipients++;
+}
+
 enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_options *options,
                                  struct text *out, struct arena *arena, bool available)
 {
@@ -80,7 +90,6 @@ enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_resu
 
 enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_verdict *verdict)
 {
-    struct smtp_transaction *t = &s->transaction;
     struct smtp_recipient *r = s->candidate;
     const struct span text = verdict->reply.text;
     struct smtp_reply reply = verdict->reply;
@@ -89,12 +98,7 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
     s->judged = r->mailbox.address;
     s->candidate = NULL;
     if (verdict->opinion == SMTP_ACCEPT) {
-        if (t->last == NULL)
-            t->first = r;
-        else
-            t->last->next = r;
-        t->last = r;
-        t->recipients++;
+        smtp_add_recipient(&s->transaction, r);
         s->phase = SMTP_RCPT;
         return smtp_say(s, SMTP_REPLY_RECIPIENT_OK, r->mailbox.address);
     }

@@ -135,12 +135,7 @@ static const char *decide(struct answer *a, const struct request *r)
     verdict = desk_decide(a->desk, &recipient->mailbox);
     if (verdict.opinion == SMTP_ACCEPT) {
         desk_accept(a->desk, &recipient->mailbox, a->arena);
-        if (t->last == NULL)
-            t->first = recipient;
-        else
-            t->last->next = recipient;
-        t->last = recipient;
-        t->recipients++;
+        smtp_add_recipient(t, recipient);
     } else {
         a->arena->used = mark;
     }
@@ -298,6 +293,14 @@ static const char *say_results(struct answer *a, bool goes_on, bool ran)
     return wrong;
 }
 
+/* Why the session ends is the other side's last word (REQUEST_CLOSE), not that of a step, which may
+ * point to what does not live that long. */
+static void log_step(struct answer *a, enum smtp_want want)
+{
+    desk_after(a->desk, want);
+    a->desk->record.end = NULL;
+}
+
 /* The session's own words on the results, as the other side will say them: for the log. */
 static void log_results(struct answer *a, const struct smtp_data *data)
 {
@@ -310,14 +313,13 @@ static void log_results(struct answer *a, const struct smtp_data *data)
     desk_before(a->desk);
     want =
         data->fault == SMTP_DATA_FINE ? smtp_session_delivered(s) : smtp_session_collected(s, data);
-    desk_after(a->desk, want);
+    log_step(a, want);
     while (want == SMTP_NEXT_MORE) {
         said.n = 0;
         desk_before(a->desk);
         want = smtp_session_more(s);
-        desk_after(a->desk, want);
+        log_step(a, want);
     }
-    a->desk->record.end = NULL;
     s->out = NULL;
     a->over = true;
 }
@@ -401,8 +403,7 @@ static const char *after(struct answer *a, const struct request *r)
     s->said = (struct smtp_said){.reply = r->reply, .argument = r->argument};
     s->said.reply.rule = r->rule.n > 0 ? text_string(&word) : NULL;
     s->judged = whole_address(a, r->judged);
-    desk_after(a->desk, r->close ? SMTP_NEXT_CLOSE : SMTP_NEXT_LINE);
-    a->desk->record.end = NULL; /* its word lives here: REQUEST_CLOSE has it again */
+    log_step(a, r->close ? SMTP_NEXT_CLOSE : SMTP_NEXT_LINE);
     s->said = (struct smtp_said){.argument = {.p = NULL}};
     s->judged = SPAN("");
     if (unknown)

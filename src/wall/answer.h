@@ -1,5 +1,5 @@
-/* The side of the wall that answers: it never sees a client's byte that was not parsed, believes
- * nothing that it is told, and does what a session may ask for. */
+/* The side of the wall that answers: it never reads from the connection, parses nothing that was
+ * not parsed before, believes nothing that it is told, and does what a session may ask for. */
 #ifndef SMTPIN_WALL_ANSWER_H
 #define SMTPIN_WALL_ANSWER_H
 
