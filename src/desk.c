@@ -148,20 +148,18 @@ void desk_finish(struct desk *d, struct smtp_data *data)
 bool desk_deliver(struct desk *d, struct arena *a)
 {
     struct smtp_transaction *t = &d->session->transaction;
-    struct deliver order = {
-        .facts = facts(d),
-        .transaction = t,
-        .spool = &d->spool,
-        .head = d->head,
-        .size = d->record.size,
-        .arena = a,
-    };
 
     if (is_inside(d))
         return ask_deliver(&d->ask, d->session, d->record.size, &d->recorder, a);
-    order.digest = digest_close(&d->digest, t, a);
-    d->record.digest = order.digest;
-    deliver_all(&order, &d->record.delivery);
+    d->record.digest = digest_close(&d->digest, t, a);
+    deliver_all(&(struct deliver){.facts = facts(d),
+                                  .transaction = t,
+                                  .spool = &d->spool,
+                                  .head = d->head,
+                                  .size = d->record.size,
+                                  .digest = d->record.digest,
+                                  .arena = a},
+                &d->record.delivery);
     recorder_delivery(&d->recorder, &d->record.delivery);
     spool_close(&d->spool);
     record_delivered(&d->record);

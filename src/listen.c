@@ -274,7 +274,7 @@ static bool serve_in_child(struct listening *l, int fd, size_t listener,
         close_listeners(l);
         close(l->events);
         for (size_t i = 0; i < REFUSED_KINDS && l->rejected > 0; i++)
-            l->refused[i] = (struct refusals){.held = 0};
+            memset(l->refused[i].address, 0, sizeof l->refused[i].address);
         if (l->notify.fd >= 0)
             close(l->notify.fd);
         *out = (struct listen_accepted){

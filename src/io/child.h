@@ -55,7 +55,7 @@ struct child_process {
     bool ended;
     struct child_result result; /* once it has */
     pid_t pid;
-    int pidfd;       /* -1: this kernel has none */
+    int pidfd;       /* -1: this kernel has none, or it has not been looked at for longer */
     bool looked;     /* it runs for longer: its pipes are attended to */
     unsigned killed; /* signals that it was sent */
     uint64_t deadline;

@@ -4,7 +4,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { MOST = 1 << 16 };
+enum {
+    MOST = 1 << 16
+}; /* one by one; one above the limit, opened before that was lowered, stays */
 
 void descriptors_close(unsigned from, unsigned to)
 {

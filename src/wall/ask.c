@@ -169,7 +169,12 @@ void ask_after(struct ask *a, const struct record *r, enum smtp_want want, bool 
 {
     const struct smtp_session *s = r->session;
     const bool known = a->reporting;
-    const struct request request = {
+    struct request request;
+
+    a->reporting = known && want == SMTP_NEXT_MORE;
+    if (known || !news)
+        return;
+    request = (struct request){
         .kind = REQUEST_AFTER,
         .transaction = s->transactions,
         .address = r->transaction.reverse_path.address,
@@ -184,10 +189,7 @@ void ask_after(struct ask *a, const struct record *r, enum smtp_want want, bool 
         .judged = s->judged,
         .commands = s->commands,
     };
-
-    a->reporting = known && want == SMTP_NEXT_MORE;
-    if (!known && news)
-        send_request(a, &request);
+    send_request(a, &request);
 }
 
 void ask_tell(struct ask *a, const struct record *r, const char *doing)

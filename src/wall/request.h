@@ -17,14 +17,14 @@ enum request_kind {
     REQUEST_AFTER,      /* for the log: a refusal, or the end of a transaction */
     REQUEST_TELL,       /* for the service manager: what the session is about */
     REQUEST_CLOSE,      /* the session is over */
-    REQUEST_NO_FILTER,  /* the filter could not be entered (`sandbox = auto`) */
+    REQUEST_NO_FILTER,  /* the filter could not be entered */
 };
 
 enum {
     REQUEST_ADDRESS_MAX = 1024, /* octets; path.h takes less */
     REQUEST_TEXT_MAX = SMTP_REPLY_LINE_MAX,
     REQUEST_ARGUMENT_MAX = 600, /* of a reply, and whom it is about; more is cut, for the log */
-    REQUEST_WORD_MAX = 32,      /* a rule, an end, a phase: see request_is_word */
+    REQUEST_WORD_MAX = 32,      /* a rule, an end: see request_is_word */
     REQUEST_RESULTS = 16,       /* in one packet */
 };
 
@@ -56,8 +56,8 @@ bool request_read(struct span packet, struct request *out);
 /* Small letters, digits, '_' and '-', at most REQUEST_WORD_MAX. */
 bool request_is_word(struct span s);
 
-/* A reply with all that it points to; request_read_reply's spans are in the packet, its rule is
- * NULL or in `rule`. */
+/* A reply with all that it points to. What request_read_reply gives is in the packet; the rule,
+ * which is not terminated there, is in *rule alone. */
 void request_write_reply(struct text *out, const struct smtp_reply *reply);
 void request_read_reply(struct packet *p, struct smtp_reply *reply, struct span *rule);
 

@@ -1,5 +1,6 @@
 /* `sandbox`: the process that reads a client's bytes is cut off from everything else, and asks its
- * parent, which never reads one, for what a session needs. docs/security.md has the whole picture.
+ * parent, which never reads from the connection, for what a session needs. docs/security.md has the
+ * whole picture.
  */
 #ifndef SMTPIN_WALL_WALL_H
 #define SMTPIN_WALL_WALL_H
