@@ -144,8 +144,7 @@ static enum smtp_want say_line(struct drive *d, struct span line)
         return want;
     }
     promise(n == 1);
-    promise((want == SMTP_NEXT_CLOSE) ==
-            (code == 221 || code == 421 || (code == 554 && want == SMTP_NEXT_CLOSE)));
+    promise((want == SMTP_NEXT_CLOSE) == (code == 221 || code == 421));
     if (is_verb(line, "MAIL") && code == 250) {
         promise(!d->model.open);
         d->model.open = true;
@@ -246,6 +245,18 @@ static void decode_slowly(struct smtp_data *slow, struct span bytes, unsigned lo
     }
 }
 
+/* The rest of what each recipient hears. */
+static size_t replies_to_come(struct drive *d, enum smtp_want *want, unsigned *code)
+{
+    size_t n = 0;
+
+    while (*want == SMTP_NEXT_MORE) {
+        *want = smtp_session_more(&d->session);
+        n += replies(d, code);
+    }
+    return n;
+}
+
 static enum smtp_want collect(struct drive *d)
 {
     const size_t first = d->start, recipients = d->model.recipients;
@@ -288,10 +299,7 @@ static enum smtp_want collect(struct drive *d)
         promise(size == data.size);
         d->sums.deliveries = mix(d->sums.deliveries, (const char *)&sum, sizeof sum);
     } else {
-        while (want == SMTP_NEXT_MORE) {
-            want = smtp_session_more(&d->session);
-            n += replies(d, &code);
-        }
+        n += replies_to_come(d, &want, &code);
         promise(n == (d->options.lmtp ? recipients : 1) && code >= 400);
         forget(&d->model);
     }
@@ -329,10 +337,7 @@ static enum smtp_want deliver(struct drive *d)
             addresses == d->model.addresses);
     want = smtp_session_delivered(&d->session);
     total = replies(d, &code);
-    while (want == SMTP_NEXT_MORE) {
-        want = smtp_session_more(&d->session);
-        total += replies(d, &code);
-    }
+    total += replies_to_come(d, &want, &code);
     promise(total == (d->options.lmtp ? n : report ? n + 2 : 1));
     /* One reply for all: a success is everybody's. */
     if (!d->options.lmtp)

@@ -63,7 +63,7 @@ before = descriptors(pid)
 MOST = 4000 if not SANITIZED else 10 ** 6  # KiB: the program and its buffers
 
 
-def flood(c, piece, count, until=lambda: False):
+def flood(c, piece, count):
     """As fast as it is taken; what was heard meanwhile is read, or the server would stop reading."""
     heard, peak = [b""], [0]
     def listen():

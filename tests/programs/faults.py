@@ -75,7 +75,7 @@ number = iter(range(10 ** 6))
 def attempt(inject, sandbox):
     root = root_of(f"r{next(number)}")
     conf = configuration(os.path.basename(root) + ".conf", root, sandbox=sandbox)
-    heard, fine = talk(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + inject.split(":")[0].replace("all", "all"), "-e", "inject=" + inject, SMTPIN, "-f", conf])
+    heard, fine = talk(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + inject.split(":")[0], "-e", "inject=" + inject, SMTPIN, "-f", conf])
     wrong = judge(heard, fine, root)
     left = left_over(conf)
     shutil.rmtree(root, ignore_errors=True)

@@ -1,5 +1,5 @@
 """The wall (sandbox): what is behind it, what a session that belongs to an attacker can do (tests/wall), what the command has of it."""
-import re, resource
+import re
 from harness import *
 
 POSSESSED = os.path.join(os.environ["SMTPIN_BUILD"], "possessed")
