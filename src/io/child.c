@@ -1,6 +1,7 @@
 #include "io/child.h"
 
 #include "io/clock.h"
+#include "io/descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,8 @@ enum {
     /* Most commands say little and end soon: for so many milliseconds only the end is waited for,
      * by its signal: no descriptor, and no wake-up for each pipe that is closed on the way. */
     FIRST_LOOK = 5,
-    TICK = 20, /* milliseconds between looks, on a kernel without pidfd_open */
+    FIRST_LOOKS = 4, /* at the most, since the signal may be another process's */
+    TICK = 20,       /* milliseconds between looks, on a kernel without pidfd_open */
 };
 
 /* What the new process does before it is the command. It runs in our memory while we stand still,
@@ -70,7 +72,14 @@ static int start(const struct child *c, int said, int complained, pid_t *pid)
 static bool drain(struct child_outlet *o)
 {
     char chunk[4096];
-    const ssize_t n = read(o->fd, chunk, sizeof chunk);
+    ssize_t n;
+
+    /* A process left behind may hold the other end open for ever, and the command may read from it
+     * itself, between our poll and our read. */
+    if (!o->polite)
+        fcntl(o->fd, F_SETFL, O_NONBLOCK);
+    o->polite = true;
+    n = read(o->fd, chunk, sizeof chunk);
 
     if (n > 0)
         text_add(o->text, (struct span){.p = chunk, .n = (size_t)n});
@@ -99,8 +108,6 @@ static void drain_rest(struct child_outlet *o)
             if ((p[k].revents & POLLIN) != 0 && drain(&o[k]))
                 more = true;
     }
-    for (size_t k = 0; k < CHILD_OUTLETS; k++)
-        close_outlet(&o[k]);
 }
 
 static void open_outlet(struct child_outlet *o, int *write_end, bool *failed)
@@ -111,16 +118,40 @@ static void open_outlet(struct child_outlet *o, int *write_end, bool *failed)
         *failed = true;
         return;
     }
-    /* Our end does not block: a process left behind may hold the other one open for ever, and the
-     * command may read from it itself, between our poll and our read. */
-    fcntl(ends[0], F_SETFL, O_NONBLOCK);
     o->fd = ends[0];
     *write_end = ends[1];
+}
+
+/* Ours, which the command has by now: without them, the end of its own is the pipe's. */
+static void close_write_ends(struct child_process *p)
+{
+    for (size_t i = 0; i < CHILD_OUTLETS; i++) {
+        if (p->write_end[i] >= 0)
+            close(p->write_end[i]);
+        p->write_end[i] = -1;
+    }
+}
+
+/* Both ends of both pipes, in one call where they stand side by side. */
+static void close_pipes(struct child_process *p)
+{
+    const int first = p->outlet[0].fd;
+
+    if (first >= 0 && p->write_end[0] == first + 1 && p->outlet[1].fd == first + 2 &&
+        p->write_end[1] == first + 3) {
+        descriptors_close((unsigned)first, (unsigned)first + 3);
+        p->outlet[0].fd = p->outlet[1].fd = p->write_end[0] = p->write_end[1] = -1;
+        return;
+    }
+    for (size_t i = 0; i < CHILD_OUTLETS; i++)
+        close_outlet(&p->outlet[i]);
+    close_write_ends(p);
 }
 
 static void finish(struct child_process *p, struct child_result result)
 {
     drain_rest(p->outlet);
+    close_pipes(p);
     if (p->pidfd >= 0)
         close(p->pidfd);
     p->pidfd = -1;
@@ -131,21 +162,19 @@ static void finish(struct child_process *p, struct child_result result)
 void child_start(struct child_process *p, const struct child *c, struct text *said,
                  struct text *complained)
 {
-    int ends[CHILD_OUTLETS] = {-1, -1}, error;
     bool failed = false;
+    int error;
 
     *p = (struct child_process){
         .pid = -1,
         .pidfd = -1,
-        .deadline = clock_now() + c->timeout,
+        .timeout = c->timeout,
         .outlet = {{.fd = -1, .text = said}, {.fd = -1, .text = complained}},
+        .write_end = {-1, -1},
     };
     for (size_t i = 0; i < CHILD_OUTLETS; i++)
-        open_outlet(&p->outlet[i], &ends[i], &failed);
-    error = failed ? errno : start(c, ends[0], ends[1], &p->pid);
-    for (size_t i = 0; i < CHILD_OUTLETS; i++)
-        if (ends[i] >= 0)
-            close(ends[i]);
+        open_outlet(&p->outlet[i], &p->write_end[i], &failed);
+    error = failed ? errno : start(c, p->write_end[0], p->write_end[1], &p->pid);
     if (error != 0)
         finish(p, (struct child_result){.end = CHILD_NOT_STARTED, .status = error});
 }
@@ -254,14 +283,14 @@ static bool are_new(const struct child_process *p, size_t n)
  * whose end it was, and may be an earlier one's. */
 static void look_first(struct child_process *p, size_t n)
 {
-    const uint64_t deadline = clock_now() + FIRST_LOOK;
-    bool ended = false;
+    bool ended = false, signalled = true;
     sigset_t child;
 
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
-    while (!ended && clock_left(deadline) > 0) {
-        sigtimedwait(&child, NULL, &(struct timespec){.tv_nsec = FIRST_LOOK * 1000000});
+    for (int looks = 0; !ended && signalled && looks < FIRST_LOOKS; looks++) {
+        signalled = sigtimedwait(&child, NULL,
+                                 &(struct timespec){.tv_nsec = FIRST_LOOK * 1000000}) == SIGCHLD;
         for (size_t i = 0; i < n; i++)
             ended = (!p[i].ended && reap(&p[i])) || ended;
     }
@@ -270,9 +299,12 @@ static void look_first(struct child_process *p, size_t n)
 /* From the first look on, the process is waited for among other things. */
 static void look(struct child_process *p)
 {
-    if (!p->looked)
-        p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+    if (p->looked)
+        return;
     p->looked = true;
+    p->deadline = clock_now() + p->timeout;
+    p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+    close_write_ends(p);
 }
 
 void child_attend(struct child_process *p, size_t n)

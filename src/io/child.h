@@ -46,7 +46,8 @@ struct child_result {
 };
 
 struct child_outlet {
-    int fd; /* our end of a pipe; -1: ended */
+    int fd;      /* our end of a pipe; -1: ended */
+    bool polite; /* it does not block */
     struct text *text;
 };
 
@@ -56,10 +57,11 @@ struct child_process {
     struct child_result result; /* once it has */
     pid_t pid;
     int pidfd;       /* -1: this kernel has none, or it has not been looked at for longer */
-    bool looked;     /* it runs for longer: its pipes are attended to */
+    bool looked;     /* it runs for longer than some milliseconds: its pipes are attended to */
     unsigned killed; /* signals that it was sent */
-    uint64_t deadline;
+    uint64_t timeout, deadline; /* which begins to run with the first look */
     struct child_outlet outlet[CHILD_OUTLETS];
+    int write_end[CHILD_OUTLETS]; /* open until then */
 };
 
 /* What it writes to the two pipes is appended to said and complained, which must live until it has

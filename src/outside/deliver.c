@@ -261,6 +261,7 @@ static void settle(const struct deliver *d, struct run *r, struct smtp_recipient
         report->deferred += code >= 400 && code < 500;
         report->refused += code >= 500;
     }
+    report->waited = report->waited || r->process.looked;
     *kept =
         (struct deliver_run){.result = *result, .said = arena_copy(d->arena, text_span(&r->said))};
     if (report->complained.n == 0)

@@ -30,6 +30,7 @@ struct deliver_report {
     struct child_result child; /* of the run that went worst */
     struct span complained;    /* the first line that a run wrote to its descriptor 2 */
     size_t accepted, deferred, refused;
+    bool waited; /* a run was no matter of milliseconds */
 };
 
 /* Runs the command, once or for each recipient. Every recipient has a result afterwards; from a
