@@ -87,12 +87,15 @@ static struct head_facts facts(const struct desk *d)
 static bool write_head(struct desk *d)
 {
     const struct head_facts f = facts(d);
-    char room[HEAD_MAX];
-    struct text head = TEXT(room);
+    struct text head = {.cap = 0};
 
+    head.p = spool_room(&d->spool, &head.cap); /* a whole buffer, which is more than HEAD_MAX */
+    if (head.p == NULL)
+        return false;
     head_write(&head, &f, deliver_common_fields(d->config), head_only_recipient(d->session));
     d->head = head.n;
-    return spool_write(&d->spool, text_span(&head));
+    spool_add(&d->spool, head.n);
+    return true;
 }
 
 bool desk_begin(struct desk *d)
@@ -164,6 +167,11 @@ bool desk_deliver(struct desk *d, struct arena *a)
     spool_close(&d->spool);
     record_delivered(&d->record);
     return true;
+}
+
+bool desk_was_quick(const struct desk *d)
+{
+    return !is_inside(d) && !d->record.delivery.waited;
 }
 
 /* The title is this process's own; the service manager listens to the other one. */

@@ -51,6 +51,8 @@ void desk_finish(struct desk *d, struct smtp_data *data);
 /* Delivers it: each recipient has its result. `a` is for what the results point to. False: behind
  * the wall it turns out only now that it could not be stored. */
 bool desk_deliver(struct desk *d, struct arena *a);
+/* Did that take next to no time? */
+bool desk_was_quick(const struct desk *d);
 
 /* What the session is about, for ps(1) and systemctl status (see status.h). */
 void desk_show(struct desk *d, const char *doing);

@@ -250,7 +250,7 @@ int explain(const struct config *c, const struct explain_question *q)
         e->json = q->json;
         e->out = TEXT(e->out_room);
         e->arena = (struct arena){.base = memory, .cap = ARENA_MAX};
-        peer_find(&e->peer, -1, true, c);
+        peer_find(&e->peer, NULL, true, c);
         smtp_session_open(&e->session, &c->smtp, &e->out, &e->arena, true);
         e->out.n = 0;
         if (e->json) {

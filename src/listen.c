@@ -47,7 +47,7 @@ struct listening {
     struct admission guests;
     struct refusals refused[REFUSED_KINDS];
     struct notify notify;
-    int events; /* SIGCHLD, SIGHUP */
+    int stop, events; /* SIGTERM; SIGCHLD, SIGHUP */
     bool stopping;
     bool news; /* since the last status */
     uint64_t next_status, next_complaint, paused_until, idle_since;
@@ -185,7 +185,7 @@ static void reload(struct listening *l)
         forget(&l->now);
         l->now = fresh;
         l->available = l->given->available;
-        log_open(l->given->log, l->now.config[0].log, l->given->setup->stderr_is_ours);
+        log_open(l->given->log, l->now.config[0].log, l->given->setup->client);
     } else {
         forget(&fresh);
     }
@@ -266,7 +266,8 @@ static void close_listeners(const struct listening *l)
 
 /* True in the child. */
 static bool serve_in_child(struct listening *l, int fd, size_t listener,
-                           const struct admission_guest *g, struct listen_accepted *out)
+                           const struct sockaddr_storage *from, const struct admission_guest *g,
+                           struct listen_accepted *out)
 {
     const pid_t pid = fork();
 
@@ -277,8 +278,11 @@ static bool serve_in_child(struct listening *l, int fd, size_t listener,
             memset(l->refused[i].address, 0, sizeof l->refused[i].address);
         if (l->notify.fd >= 0)
             close(l->notify.fd);
-        *out = (struct listen_accepted){
-            .fd = fd, .config = l->now.config[listener], .available = l->available};
+        *out->config = l->now.config[listener];
+        out->fd = fd;
+        out->from = *from;
+        out->stop = l->stop;
+        out->available = l->available;
         return true;
     }
     if (pid < 0) {
@@ -328,7 +332,7 @@ static bool accept_one(struct listening *l, size_t listener, struct listen_accep
         refuse(l, fd, listener, &guest, REFUSED_SOURCE);
         return false;
     default:
-        return serve_in_child(l, fd, listener, &guest, out);
+        return serve_in_child(l, fd, listener, &from, &guest, out);
     }
 }
 
@@ -401,7 +405,7 @@ static bool turn(struct listening *l, struct listen_accepted *out)
     const size_t listeners = l->stopping || l->paused_until > 0 ? 0 : s->listeners;
     struct pollfd p[SETUP_LISTENERS_MAX + 2] = {
         {.fd = l->events, .events = POLLIN},
-        {.fd = l->stopping ? -1 : s->stop, .events = POLLIN},
+        {.fd = l->stopping ? -1 : l->stop, .events = POLLIN},
     };
     const uint64_t next = next_duty(l);
 
@@ -420,13 +424,15 @@ static bool turn(struct listening *l, struct listen_accepted *out)
     return false;
 }
 
-/* NULL, or why there can be no listening. SIGCHLD and SIGHUP are blocked since setup_process. */
+/* NULL, or why there can be no listening. SIGCHLD is blocked since setup_process, SIGHUP since
+ * there are listeners. */
 static const char *prepare(struct listening *l)
 {
     const struct setup *s = l->given->setup;
     sigset_t signals;
 
-    if (s->stop < 0)
+    l->stop = setup_stop();
+    if (l->stop < 0)
         return "SIGTERM can't be watched: it would end the parent alone";
     l->guests.cap = CONFIG_CONNECTIONS_MAX;
     l->guests.seat = mmap(NULL, l->guests.cap * sizeof *l->guests.seat, PROT_READ | PROT_WRITE,
@@ -454,7 +460,7 @@ enum listen_result listen_run(const struct listen_given *given, struct listen_ac
 
     if (l.now.room == NULL)
         return LISTEN_FAILED;
-    log_open(given->log, l.now.config[0].log, given->setup->stderr_is_ours);
+    log_open(given->log, l.now.config[0].log, given->setup->client);
     l.available = take_user(&l, &l.now) && good && given->available;
     wrong = prepare(&l);
     if (wrong != NULL) {

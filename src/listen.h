@@ -10,8 +10,10 @@
 /* What a child of the listening process has to serve. */
 struct listen_accepted {
     int fd;
-    struct config config;
-    bool available; /* false: the configuration can't be trusted */
+    struct sockaddr_storage from;
+    int stop;              /* readable once the child is asked to end */
+    struct config *config; /* set by the caller: where to */
+    bool available;        /* false: the configuration can't be trusted */
 };
 
 struct listen_given {

@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 enum {
-    OVERRIDES_MAX = 256,
     EXIT_USAGE = 64,
     EXIT_NO_SOCKET = 69,
     EXIT_SYSTEM = 71,
@@ -28,7 +27,7 @@ enum {
 
 struct arguments {
     const char *file;
-    const char *override[OVERRIDES_MAX];
+    const char **override; /* at most SERVE_OVERRIDES_MAX */
     size_t overrides;
     bool check, explain, listen;
     const char *client; /* --client */
@@ -56,7 +55,7 @@ static bool explain_option(struct arguments *a, const char *name, const char *va
 {
     struct explain_question *q = &a->question;
 
-    if (strcmp(name, "--client") == 0 && a->overrides < OVERRIDES_MAX)
+    if (strcmp(name, "--client") == 0 && a->overrides < SERVE_OVERRIDES_MAX)
         a->client = value;
     else if (strcmp(name, "--helo") == 0)
         q->helo = value;
@@ -77,9 +76,10 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "-f") == 0 && i + 1 < argc) {
             a->file = argv[++i];
-        } else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc && a->overrides < OVERRIDES_MAX) {
+        } else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc &&
+                   a->overrides < SERVE_OVERRIDES_MAX) {
             a->override[a->overrides++] = argv[++i];
-        } else if (strcmp(argv[i], "--lmtp") == 0 && a->overrides < OVERRIDES_MAX) {
+        } else if (strcmp(argv[i], "--lmtp") == 0 && a->overrides < SERVE_OVERRIDES_MAX) {
             a->override[a->overrides++] = "protocol=lmtp";
         } else if (strcmp(argv[i], "--check") == 0) {
             a->check = true;
@@ -120,7 +120,7 @@ static void complain_mistake(void *context, const char *file, unsigned line, str
 static struct config_source source(const struct arguments *a)
 {
     return (struct config_source){
-        .file = a->file, .override = a->override, .overrides = a->overrides};
+        .file = a->file, .override = (const char *const *)a->override, .overrides = a->overrides};
 }
 
 /* The configuration of each socket that has a section in it, as its connections would have it. */
@@ -199,6 +199,9 @@ static void serve_one(const struct config *c, struct serve_connection *connectio
         connection->available = false;
     }
     connection->peer = peer;
+    /* Behind the wall there is no way to it. */
+    if (connection->stop == SERVE_STOP_LATER && c->sandbox != CONFIG_SANDBOX_NO)
+        connection->stop = setup_stop();
     serve(c, connection, log, m, taken);
 }
 
@@ -209,8 +212,9 @@ static int listen_and_serve(const struct arguments *a, struct serve_memory *m,
     const struct listen_given given = {
         .setup = s, .source = source(a), .available = a->wrong == NULL, .log = log};
     struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
-    struct serve_connection connection = {.stop = s->stop};
-    struct listen_accepted accepted;
+    struct serve_connection connection = {.available = true};
+    struct config *const c = &m->config;
+    struct listen_accepted accepted = {.config = c};
     struct title title;
     struct peer peer;
 
@@ -224,13 +228,13 @@ static int listen_and_serve(const struct arguments *a, struct serve_memory *m,
         break;
     }
     /* A section may have its own. */
-    log_open(log, accepted.config.log, s->stderr_is_ours);
+    log_open(log, c->log, s->client);
     connection.in = connection.out = accepted.fd;
+    connection.stop = accepted.stop;
     connection.available = accepted.available;
     connection.title = &title;
-    peer_find(&peer, accepted.fd, false, &accepted.config);
-    if (!peer.gone)
-        serve_one(&accepted.config, &connection, &peer, log, m, &arena);
+    peer_find(&peer, &accepted.from, false, c);
+    serve_one(c, &connection, &peer, log, m, &arena);
     return 0;
 }
 
@@ -240,14 +244,14 @@ static int run(const struct arguments *a, struct serve_memory *m, char **argv)
     struct serve_connection connection = {.available = true};
     struct config_report report = {.say = record_mistake};
     const struct config_source from = source(a);
-    struct config c;
+    struct config *const c = &m->config;
     struct setup s;
     struct log log = LOG_CLOSED;
     struct peer peer;
 
     setup_process(&s);
     /* Until the configuration says where to: so that its own mistakes are heard. */
-    log_open(&log, CONFIG_LOG_AUTO, s.stderr_is_ours);
+    log_open(&log, CONFIG_LOG_AUTO, s.client);
     report.context = &log;
     if (s.wrong != NULL)
         record_mistake(&log, "setup", 0, SPAN(""), s.wrong);
@@ -257,16 +261,16 @@ static int run(const struct arguments *a, struct serve_memory *m, char **argv)
         record_mistake(&log, "setup", 0, SPAN("--listen"), "no listening socket was passed");
         return EXIT_NO_SOCKET;
     }
+    if (s.gone)
+        return 0;
     connection.in = s.in;
     connection.out = s.out;
-    connection.stop = s.stop;
-    connection.available = config_load(&c, &arena, &from, &report) && a->wrong == NULL;
-    log_open(&log, c.log, s.stderr_is_ours);
-    peer_find(&peer, connection.in, true, &c);
-    if (peer.gone)
-        return 0;
-    connection.available = setup_user(&c, &report) && connection.available;
-    serve_one(&c, &connection, &peer, &log, m, &arena);
+    connection.stop = SERVE_STOP_LATER;
+    connection.available = config_load(c, &arena, &from, &report) && a->wrong == NULL;
+    log_open(&log, c->log, s.client);
+    peer_find(&peer, &s.from, true, c);
+    connection.available = setup_user(c, &report) && connection.available;
+    serve_one(c, &connection, &peer, &log, m, &arena);
     return 0;
 }
 
@@ -277,25 +281,17 @@ static bool is_connection(int fd)
     return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-/* The arrays are left as they are: pages of the stack that nobody needs. */
-static void no_arguments(struct arguments *a)
-{
-    a->file = a->client = a->wrong = NULL;
-    a->check = a->explain = a->listen = false;
-    a->overrides = 0;
-    a->question.helo = a->question.sender = NULL;
-    a->question.recipients = 0;
-    a->question.size = 0;
-    a->question.json = false;
-}
-
 int main(int argc, char **argv)
 {
-    struct arguments a;
+    struct serve_memory *m =
+        mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct arguments a = {.question = {.size = 0}};
     int status;
-    struct serve_memory *m;
 
-    no_arguments(&a);
+    if (m == MAP_FAILED)
+        return EXIT_SYSTEM; /* no memory to say more */
+    a.override = m->override;
+    a.question.recipient = m->recipient;
     status = parse_arguments(&a, argc, argv);
     /* Descriptor 2 may be the client's, who has no use for our usage: 421, and the log has it. */
     if (status == EXIT_USAGE && is_connection(0)) {
@@ -305,9 +301,6 @@ int main(int argc, char **argv)
             fputs(usage, stderr);
         return status;
     }
-    m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (m == MAP_FAILED)
-        return EXIT_SYSTEM; /* no memory to say more */
     if (a.explain)
         return explain_message(&a, m);
     return a.check ? check(&a, m) : run(&a, m, argv);

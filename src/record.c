@@ -73,6 +73,8 @@ void record_mistake(void *log, const char *file, unsigned line, struct span key,
 {
     struct log_record r;
 
+    if (log_is_silent(log))
+        return;
     log_begin(&r, LOG_CONFIGURATION, LOG_LEVEL_ERROR);
     log_add(&r, "file", span_of(file));
     log_add_number(&r, "line", line);
@@ -252,9 +254,9 @@ bool record_after(struct record *r, enum smtp_want want)
     const bool refused = said->reply.rule != NULL;
 
     r->refusals += refused;
-    if (r->log != NULL && ended)
+    if (ended && !log_is_silent(r->log))
         log_transaction(r);
-    else if (r->log != NULL && refused)
+    else if (refused && !log_is_silent(r->log))
         log_refusal(r);
     if (ended) {
         r->size = 0;
@@ -270,6 +272,8 @@ void record_close(struct record *r)
     const struct smtp_session *s = r->session;
     struct log_record l;
 
+    if (log_is_silent(r->log))
+        return;
     /* A look at the port that said nothing (a health check, a scanner) is worth less. */
     log_begin(&l, LOG_SESSION, s->commands == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE);
     add_client(r, &l);

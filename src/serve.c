@@ -3,13 +3,16 @@
 #include "desk.h"
 #include "io/clock.h"
 #include "io/wire.h"
+#include "outside/setup.h"
 #include "wall/wall.h"
 
+#include <assert.h>
 #include <unistd.h>
 
 enum {
     LINGER_TIME = 2000, /* milliseconds for a client to see our last reply */
     LINGER_OCTETS = 16 * 1024 * 1024,
+    GLANCES = 10, /* waits of WIRE_MOMENT before the clock and the stop are looked at again */
 };
 
 struct serve {
@@ -23,8 +26,9 @@ struct serve {
     uint64_t credit; /* milliseconds times min_data_rate that came in pieces too small to count */
     size_t spoken;   /* octets of wire.send that were there before this step */
     uint64_t session_deadline;
-    uint64_t late; /* once that is over: until when replies may still go out */
-    bool stopping; /* this process is asked to end */
+    uint64_t late;    /* once that is over: until when replies may still go out */
+    bool stopping;    /* this process is asked to end */
+    unsigned glances; /* since the clock and the stop were looked at */
 };
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -48,6 +52,14 @@ static enum smtp_want give_up(struct serve *s, enum wire_result why, enum smtp_r
     return smtp_session_interrupt(&s->session, s->stopping ? SMTP_REPLY_SHUTDOWN
                                                : over      ? SMTP_REPLY_SESSION_OVER
                                                            : slow);
+}
+
+/* From here on the stop is seen. */
+static void watch_stop(struct serve *s)
+{
+    s->glances = 0;
+    if (s->wire.stop == SERVE_STOP_LATER)
+        s->wire.stop = setup_stop();
 }
 
 /* Asked to end: a message that is being sent may still come to its end, for drain_timeout. */
@@ -76,27 +88,56 @@ static uint64_t reply_deadline(struct serve *s)
     return earlier(now + LINGER_TIME, s->late);
 }
 
-/* Waits for the client. One that keeps us waiting is worth a line to the service manager. */
-static enum wire_result fill(struct serve *s, uint64_t deadline, const char *doing)
+static enum wire_result flush(struct serve *s)
 {
-    enum wire_result filled = wire_flush(&s->wire, reply_deadline(s));
+    const enum wire_result pushed = wire_push(&s->wire);
 
     s->spoken = 0;
+    return pushed == WIRE_TIMEOUT ? wire_flush(&s->wire, reply_deadline(s)) : pushed;
+}
+
+/* Is this the wait for a new line, or message, of a client that keeps up so far? It is looked for
+ * without clock and stop, a few times. */
+static bool may_glance(const struct serve *s, uint64_t deadline)
+{
+    return deadline == 0 && s->glances < GLANCES && wire_unread(&s->wire).n == 0 && !s->stopping &&
+           !desk_tells(&s->desk);
+}
+
+/* Waits for the client, until *deadline. Where that is 0, it is set once somebody is really waited
+ * for: `timeout` from then. A client that keeps us waiting is worth a line to the service manager.
+ */
+static enum wire_result fill(struct serve *s, uint64_t *deadline, uint64_t timeout,
+                             const char *doing)
+{
+    enum wire_result filled = flush(s);
+
     if (filled != WIRE_OK)
         return filled;
+    if (may_glance(s, *deadline)) {
+        s->glances++;
+        filled = wire_glance(&s->wire);
+        if (filled != WIRE_TIMEOUT)
+            return filled;
+    }
+    watch_stop(s);
+    if (*deadline == 0)
+        *deadline = clock_now() + timeout;
     if (desk_tells(&s->desk)) {
-        filled = wire_fill(&s->wire, earlier(deadline, clock_now() + STATUS_INTERVAL));
+        filled = wire_fill(&s->wire, earlier(earlier(*deadline, s->session_deadline),
+                                             clock_now() + STATUS_INTERVAL));
         if (filled != WIRE_TIMEOUT)
             return filled;
         desk_tell(&s->desk, doing);
     }
-    return wire_fill(&s->wire, deadline);
+    return wire_fill(&s->wire, earlier(*deadline, s->session_deadline));
 }
 
 /* Waits for more of a command. RFC 5321 3.8: who shuts down between commands says 421. */
-static enum wire_result fill_line(struct serve *s, uint64_t deadline)
+static enum wire_result fill_line(struct serve *s, uint64_t *deadline)
 {
-    const enum wire_result filled = s->stopping ? WIRE_STOP : fill(s, deadline, NULL);
+    const enum wire_result filled =
+        s->stopping ? WIRE_STOP : fill(s, deadline, s->config->command_timeout, NULL);
 
     if (filled == WIRE_STOP && !s->stopping)
         begin_to_stop(s);
@@ -106,16 +147,19 @@ static enum wire_result fill_line(struct serve *s, uint64_t deadline)
 static enum smtp_want next_line(struct serve *s)
 {
     /* One deadline for the whole line: a byte now and then buys no time. */
-    const uint64_t deadline =
-        earlier(clock_now() + s->config->command_timeout, s->session_deadline);
+    uint64_t deadline = 0;
 
-    /* Commands that wait in the buffer, each with a message perhaps, are no way round the stop. */
-    if (wire_unread(&s->wire).n > 0 && s->session.phase < SMTP_MAIL && wire_stopped(&s->wire))
-        begin_to_stop(s);
+    /* Commands that wait in the buffer, each with a message perhaps, are no way round the stop or
+     * the session's end. */
+    if (s->glances >= GLANCES && wire_unread(&s->wire).n > 0) {
+        watch_stop(s);
+        if (s->session.phase < SMTP_MAIL && wire_stopped(&s->wire))
+            begin_to_stop(s);
+        if (clock_left(s->session_deadline) == 0)
+            return give_up(s, WIRE_TIMEOUT, SMTP_REPLY_TIMEOUT);
+    }
     if (s->stopping && s->session.phase < SMTP_MAIL)
         return give_up(s, WIRE_STOP, SMTP_REPLY_TIMEOUT);
-    if (clock_left(s->session_deadline) == 0)
-        return give_up(s, WIRE_TIMEOUT, SMTP_REPLY_TIMEOUT);
     for (;;) {
         enum wire_result filled;
         enum smtp_line_result found;
@@ -132,7 +176,7 @@ static enum smtp_want next_line(struct serve *s)
         wire_used(&s->wire, used);
         if (found != SMTP_LINE_MORE)
             return want;
-        filled = fill_line(s, deadline);
+        filled = fill_line(s, &deadline);
         if (filled != WIRE_OK) {
             recorder_commands(&s->desk.recorder, wire_unread(&s->wire));
             return give_up(s, filled, SMTP_REPLY_TIMEOUT);
@@ -179,28 +223,27 @@ static void decode_unread(struct serve *s, struct smtp_data *data)
 static enum wire_result fill_data(struct serve *s, uint64_t *deadline)
 {
     const size_t before = wire_unread(&s->wire).n;
-    const uint64_t most = clock_now() + s->config->data_timeout;
-    const uint64_t rate = s->config->min_data_rate;
-    enum wire_result filled = fill(s, earlier(*deadline, s->session_deadline), "data");
+    const uint64_t timeout = s->config->data_timeout, rate = s->config->min_data_rate;
+    enum wire_result filled = fill(s, deadline, timeout, "data");
 
     if (filled == WIRE_STOP) {
         begin_to_stop(s);
         filled = wire_fill(&s->wire, earlier(*deadline, s->session_deadline));
     }
-    if (rate == 0) {
-        *deadline = clock_now() + s->config->data_timeout;
+    if (rate == 0)
+        *deadline = 0;
+    if (*deadline == 0)
         return filled;
-    }
     /* What does not buy a whole millisecond yet is not forgotten. */
     s->credit += (wire_unread(&s->wire).n - before) * 1000;
-    *deadline = earlier(*deadline + s->credit / rate, most);
+    *deadline = earlier(*deadline + s->credit / rate, clock_now() + timeout);
     s->credit %= rate;
     return filled;
 }
 
 static enum smtp_want collect(struct serve *s)
 {
-    uint64_t deadline = clock_now() + s->config->data_timeout;
+    uint64_t deadline = 0;
     struct smtp_data data;
 
     smtp_session_decoder(&s->session, &data);
@@ -233,18 +276,13 @@ static enum smtp_want deliver(struct serve *s)
     if (!desk_deliver(&s->desk, &s->delivery))
         return smtp_session_collected(
             &s->session, &(struct smtp_data){.fault = SMTP_DATA_NO_SPOOL, .ended = true});
+    s->glances = desk_was_quick(&s->desk) ? s->glances + 1 : GLANCES;
     return smtp_session_delivered(&s->session);
 }
 
 static enum smtp_want more(struct serve *s)
 {
     return smtp_session_more(&s->session);
-}
-
-static bool flush(struct serve *s)
-{
-    s->spoken = 0;
-    return wire_flush(&s->wire, reply_deadline(s)) == WIRE_OK;
 }
 
 /* What the step has said, into the recording too. */
@@ -254,6 +292,8 @@ static void say(struct serve *s)
     s->spoken = s->wire.send.n;
 }
 
+static_assert(sizeof(struct serve) <= SERVE_STATE_MAX, "serve_memory has room for it");
+
 void serve(const struct config *c, const struct serve_connection *connection, struct log *log,
            struct serve_memory *memory, const struct arena *taken)
 {
@@ -261,7 +301,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
         [SMTP_NEXT_LINE] = next_line,   [SMTP_NEXT_DECISION] = decide, [SMTP_NEXT_DATA] = collect,
         [SMTP_NEXT_DELIVERY] = deliver, [SMTP_NEXT_MORE] = more,
     };
-    struct serve self, *const s = &self;
+    struct serve *const s = (struct serve *)memory->state;
     enum wall_side side = WALL_NONE;
     bool available = connection->available;
     enum smtp_want want;
@@ -277,9 +317,10 @@ void serve(const struct config *c, const struct serve_connection *connection, st
                  .send = {.p = memory->send, .cap = sizeof memory->send},
                  .buffer = memory->read,
                  .cap = sizeof memory->read},
-        .session_deadline = clock_now() + c->session_timeout,
     };
+    wire_open(&s->wire);
     desk_open(&s->desk, c, connection, &s->session, log, memory);
+    s->session_deadline = s->desk.record.started + c->session_timeout;
     if (available && c->sandbox != CONFIG_SANDBOX_NO)
         side = wall_raise(&s->desk, connection, memory, &s->arena, s->session_deadline, &available);
     if (side == WALL_OUTSIDE || side == WALL_BROKEN)
@@ -289,7 +330,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
     for (;;) {
         say(s);
         /* Room for the next reply; a client that does not read its replies is shown out. */
-        if (s->wire.send.cap - s->wire.send.n < SMTP_REPLY_MAX && !flush(s))
+        if (s->wire.send.cap - s->wire.send.n < SMTP_REPLY_MAX && flush(s) != WIRE_OK)
             want = SMTP_NEXT_CLOSE;
         desk_after(&s->desk, want);
         desk_show(&s->desk, NULL);
@@ -298,7 +339,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
         desk_before(&s->desk);
         want = acts[want](s);
     }
-    if (flush(s) && s->session.said.reply.rule != NULL)
+    if (flush(s) == WIRE_OK && s->session.said.reply.rule != NULL)
         wire_linger(&s->wire, clock_now() + LINGER_TIME, LINGER_OCTETS);
     desk_close(&s->desk);
     if (side == WALL_INSIDE)

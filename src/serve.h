@@ -3,38 +3,53 @@
 #define SMTPIN_SERVE_H
 
 #include "config.h"
+#include "explain.h"
 #include "io/title.h"
 #include "outside/log.h"
 #include "outside/peer.h"
 #include "wall/packet.h"
 
+#include <stdalign.h>
+#include <stddef.h>
+
 enum {
     SERVE_BROKEN = 70, /* exit status: behind its wall, the session broke, and the log has it */
-    SERVE_LATE = 30 * 1000, /* milliseconds for replies when a session's time is over */
+    SERVE_LATE = 30 * 1000,     /* milliseconds for replies when a session's time is over */
+    SERVE_STATE_MAX = 2 * 1024, /* octets of serve.c's own */
+    SERVE_PAGE = 4096,
     SERVE_READ_MAX = 64 * 1024,
     SERVE_SPOOL_MAX = 64 * 1024,
     /* Recipients: some 2,000 with the longest of addresses, 10,000 usual ones. */
     SERVE_ARENA_MAX = 2 * 1024 * 1024,
+    SERVE_OVERRIDES_MAX = 256,
     /* A word for each of those recipients, and more. */
     SERVE_DELIVERY_MAX = 4 * 1024 * 1024,
 };
 
 /* Memory of a process that serves, in one mapping; touched only as far as it is used, so what is
- * used first lies together. */
+ * used first lies together, and not on a stack of its own pages. */
 struct serve_memory {
+    struct config config;
+    max_align_t state[SERVE_STATE_MAX / sizeof(max_align_t)];
     char send[2 * SMTP_REPLY_MAX];
-    char read[SERVE_READ_MAX];
+    alignas(SERVE_PAGE) char read[SERVE_READ_MAX];
     char spool[SERVE_SPOOL_MAX];
     char trace[4096];
     char packet[PACKET_MAX]; /* across the wall */
+    char verdict[PACKET_VERDICT_MAX];
     /* The configuration's to begin with; then the transaction's; what lies behind that is the
      * delivery's, while there is one. */
-    char arena[CONFIG_ARENA_MAX + SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];
+    alignas(SERVE_PAGE) char arena[CONFIG_ARENA_MAX + SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];
+    /* Of the command line: values of -o, --recipient. */
+    const char *override[SERVE_OVERRIDES_MAX];
+    const char *recipient[EXPLAIN_RECIPIENTS_MAX];
 };
+
+enum { SERVE_STOP_LATER = -2 }; /* setup_stop, once somebody is waited for */
 
 struct serve_connection {
     int in, out;
-    int stop; /* readable once this process is asked to end; -1: never */
+    int stop; /* readable once this process is asked to end; -1: never; or */
     const struct peer *peer;
     struct title *title; /* the process's, where this session may write it; else NULL */
     bool available;      /* false: 421, for a configuration that can't be trusted */

@@ -5,7 +5,7 @@
 void status_open(struct status *s, const struct record *r, struct title *title)
 {
     *s = (struct status){
-        .record = r, .title = title, .notify = {.fd = -1}, .next = clock_now() + STATUS_INTERVAL};
+        .record = r, .title = title, .notify = {.fd = -1}, .next = r->started + STATUS_INTERVAL};
     if (title == NULL)
         notify_open(&s->notify);
 }

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 struct span wire_unread(const struct wire *w)
@@ -39,19 +40,28 @@ static enum wire_result wait_for(int fd, short events, int stop, uint64_t deadli
     }
 }
 
-/* A connection usually takes a reply at once, so it is not asked before. What is no socket is,
- * since its write may block. */
-static ssize_t write_some(struct wire *w, struct span left, enum wire_result *waited, int stop,
-                          uint64_t deadline)
+/* A connection usually takes a reply at once, so it is not asked before. -1 and EAGAIN: it did not;
+ * what is no socket is asked, since its write may block. */
+static ssize_t write_at_once(struct wire *w, struct span left)
 {
     ssize_t n = -1;
 
-    *waited = WIRE_OK;
     if (!w->no_socket) {
         n = send(w->out, left.p, left.n, MSG_DONTWAIT | MSG_NOSIGNAL);
         w->no_socket = n < 0 && errno == ENOTSOCK;
     }
-    if (n < 0 && (w->no_socket || errno == EAGAIN)) {
+    if (w->no_socket)
+        errno = EAGAIN;
+    return n;
+}
+
+static ssize_t write_some(struct wire *w, struct span left, enum wire_result *waited, int stop,
+                          uint64_t deadline)
+{
+    ssize_t n = write_at_once(w, left);
+
+    *waited = WIRE_OK;
+    if (n < 0 && errno == EAGAIN) {
         *waited = wait_for(w->out, POLLOUT, stop, deadline);
         errno = EAGAIN;
         if (*waited == WIRE_OK && w->no_socket)
@@ -103,25 +113,82 @@ enum wire_result wire_flush(struct wire *w, uint64_t deadline)
     return result;
 }
 
+/* WIRE_TIMEOUT: nothing is there. */
+static enum wire_result read_once(struct wire *w)
+{
+    const ssize_t n = read(w->in, w->buffer + w->end, w->cap - w->end);
+
+    if (n > 0) {
+        w->end += (size_t)n;
+        return WIRE_OK;
+    }
+    if (n == 0)
+        return WIRE_EOF;
+    /* A terminal whose other side has gone says EIO; a connection, ECONNRESET. */
+    return errno == EINTR || errno == EAGAIN ? WIRE_TIMEOUT : WIRE_ERROR;
+}
+
 static enum wire_result read_some(struct wire *w, uint64_t deadline)
 {
-    for (;;) {
-        const enum wire_result result = wait_for(w->in, POLLIN, w->stop, deadline);
-        ssize_t n;
+    enum wire_result result;
 
+    do {
+        result = wait_for(w->in, POLLIN, w->stop, deadline);
         if (result != WIRE_OK)
             return result;
-        n = read(w->in, w->buffer + w->end, w->cap - w->end);
-        if (n > 0) {
-            w->end += (size_t)n;
-            return WIRE_OK;
-        }
-        if (n == 0)
-            return WIRE_EOF;
-        /* A terminal whose other side has gone says EIO; a connection, ECONNRESET. */
-        if (errno != EINTR && errno != EAGAIN)
-            return WIRE_ERROR;
+        result = read_once(w);
+    } while (result == WIRE_TIMEOUT);
+    return result;
+}
+
+static void make_room(struct wire *w)
+{
+    if (w->end < w->cap)
+        return;
+    memmove(w->buffer, w->buffer + w->start, w->end - w->start);
+    w->end -= w->start;
+    w->start = 0;
+}
+
+void wire_open(struct wire *w)
+{
+    const struct timeval moment = {.tv_usec = WIRE_MOMENT * 1000};
+
+    w->prompt = setsockopt(w->in, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment) == 0;
+}
+
+enum wire_result wire_push(struct wire *w)
+{
+    ssize_t n;
+
+    if (w->broken)
+        return WIRE_ERROR;
+    if (w->send.n == 0)
+        return WIRE_OK;
+    n = write_at_once(w, text_span(&w->send));
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        w->broken = true;
+        w->send.n = 0;
+        return WIRE_ERROR;
     }
+    if (n > 0)
+        w->send.n -= (size_t)n;
+    if (n > 0 && w->send.n > 0)
+        memmove(w->send.p, w->send.p + n, w->send.n);
+    return w->send.n > 0 ? WIRE_TIMEOUT : WIRE_OK;
+}
+
+enum wire_result wire_glance(struct wire *w)
+{
+    enum wire_result result;
+
+    if (!w->prompt)
+        return WIRE_TIMEOUT;
+    make_room(w);
+    result = read_once(w);
+    /* This client takes its time: from here on, it is waited for as others are. */
+    w->prompt = result != WIRE_TIMEOUT;
+    return result;
 }
 
 enum wire_result wire_fill(struct wire *w, uint64_t deadline)
@@ -133,11 +200,7 @@ enum wire_result wire_fill(struct wire *w, uint64_t deadline)
     /* A client that always has bytes ready would never make poll wait. */
     if (clock_left(deadline) == 0)
         return WIRE_TIMEOUT;
-    if (w->end == w->cap) {
-        memmove(w->buffer, w->buffer + w->start, w->end - w->start);
-        w->end -= w->start;
-        w->start = 0;
-    }
+    make_room(w);
     return read_some(w, deadline);
 }
 

@@ -10,10 +10,12 @@
 enum wire_result {
     WIRE_OK,
     WIRE_EOF,
-    WIRE_TIMEOUT, /* the deadline has passed */
+    WIRE_TIMEOUT, /* the deadline has passed, or the moment */
     WIRE_ERROR,   /* the connection is gone */
     WIRE_STOP,    /* this process is asked to end; nothing was read */
 };
+
+enum { WIRE_MOMENT = 200 }; /* milliseconds */
 
 struct wire {
     int in, out;      /* not closed here */
@@ -23,6 +25,7 @@ struct wire {
     char *buffer;     /* what was read: */
     size_t start, end, cap;
     bool no_socket; /* out is a pipe, a file, a terminal */
+    bool prompt;    /* a read comes back after a moment: wire_open */
     bool broken;    /* replies could not be written: nothing more is */
 };
 
@@ -31,6 +34,14 @@ struct span wire_unread(const struct wire *w);
 void wire_used(struct wire *w, size_t n);
 /* Is `stop` readable? */
 bool wire_stopped(const struct wire *w);
+/* Sees to it that wire_glance can wait: the descriptor gets a time-out of its own, if it can. */
+void wire_open(struct wire *w);
+/* What a client that keeps up costs: a send and a read. No deadline is needed for these two.
+ * wire_push sends what is there; WIRE_TIMEOUT: not all of it went, and wire_flush is needed.
+ * wire_glance then waits for a byte more, for a moment and whatever `stop` says; WIRE_TIMEOUT: it
+ * has not come, or this can't be waited for in that way, and wire_fill is needed. */
+enum wire_result wire_push(struct wire *w);
+enum wire_result wire_glance(struct wire *w);
 /* Flushes, then waits for at least one byte more. There must be room: unread < cap. `deadline` is
  * on the clock of clock_now. */
 enum wire_result wire_fill(struct wire *w, uint64_t deadline);

@@ -5,7 +5,6 @@
 #include "outside/network.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -64,22 +63,16 @@ static unsigned port_of(const struct sockaddr_storage *a)
     return a->ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)a)->sin6_port) : 0;
 }
 
-static void from_socket(struct peer *p, int fd)
+static void from_socket(struct peer *p, const struct sockaddr_storage *from)
 {
-    struct sockaddr_storage a = {.ss_family = AF_UNSPEC};
-    socklen_t n = sizeof a;
     unsigned char address[16];
     struct text port;
 
-    if (getpeername(fd, (struct sockaddr *)&a, &n) < 0) {
-        p->gone = errno == ENOTCONN;
-        return;
-    }
-    if (!network_of_socket(address, &a))
+    if (from == NULL || !network_of_socket(address, from))
         return;
     p->address = network_address(address, p->room, sizeof p->room);
     port = (struct text){.p = p->room + p->address.n + 1, .cap = sizeof p->room - p->address.n - 1};
-    text_addn(&port, port_of(&a), 1);
+    text_addn(&port, port_of(from), 1);
     p->port = text_span(&port);
 }
 
@@ -95,7 +88,8 @@ unsigned peer_own_port(int fd)
                                                                                     : 0;
 }
 
-void peer_find(struct peer *p, int fd, bool environment, const struct config *c)
+void peer_find(struct peer *p, const struct sockaddr_storage *from, bool environment,
+               const struct config *c)
 {
     const struct span name = environment ? span_of(getenv("TCPREMOTEHOST")) : SPAN("");
 
@@ -103,7 +97,7 @@ void peer_find(struct peer *p, int fd, bool environment, const struct config *c)
     if (c->client_address.n > 0)
         take_address(p, c->client_address);
     else if (!environment || !from_environment(p))
-        from_socket(p, fd);
+        from_socket(p, from);
     if (c->client_name.n > 0)
         p->name = c->client_name;
     else if (smtp_is_domain(name, false))

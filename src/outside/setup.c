@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -52,14 +53,13 @@ static bool listens(int fd)
  * too; SIGCHLD ignored would take their exit status from us. Instead of being ignored or handled,
  * those that could end us in the middle of something are blocked: a connection that is gone is
  * EPIPE then, a file-size limit EFBIG, an alarm set by somebody else nothing; and SIGTERM is asked
- * for where it may end us (the descriptor returned, or -1): a delivery is never cut. */
-static int reset_signals(bool will_listen)
+ * for where it may end us (setup_stop): a delivery is never cut. */
+static void reset_signals(bool will_listen)
 {
     /* Those that super-servers, shells and daemons ignore. */
     static const int usual[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD,
                                 SIGXFSZ, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
-    sigset_t term, blocked;
-    int stop;
+    sigset_t blocked;
 
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         sigaction(usual[i], &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
@@ -67,36 +67,61 @@ static int reset_signals(bool will_listen)
     sigaddset(&blocked, SIGPIPE);
     sigaddset(&blocked, SIGALRM);
     sigaddset(&blocked, SIGXFSZ);
+    sigaddset(&blocked, SIGTERM);
     sigaddset(&blocked, SIGCHLD); /* waited for: child.c, listen.c */
     if (will_listen)              /* see listen.c; one may come before it is there */
         sigaddset(&blocked, SIGHUP);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
+int setup_stop(void)
+{
+    sigset_t term;
+    int stop;
+
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     stop = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (stop >= 0) /* else: ended at once rather than never */
-        sigaddset(&blocked, SIGTERM);
-    sigprocmask(SIG_SETMASK, &blocked, NULL);
+    if (stop < 0) /* ended at once rather than never */
+        sigprocmask(SIG_UNBLOCK, &term, NULL);
     return stop;
 }
 
 /* Descriptors 0 to 2, those that are closed made /dev/null: so that no file of ours becomes a
  * standard one. */
-static void look_at_standard(struct stat st[3])
+static void look_at_standard(void)
 {
-    bool all = true;
+    struct pollfd p[3] = {{.fd = 0}, {.fd = 1}, {.fd = 2}};
+    bool closed = poll(p, 3, 0) < 0;
 
-    for (int fd = 0; fd < 3; fd++) {
-        st[fd] = (struct stat){0};
-        all = fstat(fd, &st[fd]) == 0 && all;
-    }
+    for (int fd = 0; fd < 3; fd++)
+        closed = closed || (p[fd].revents & POLLNVAL) != 0;
     /* The lowest free one is taken. */
-    for (int spare = all ? 3 : 0; spare >= 0 && spare < 3;)
-        spare = open("/dev/null", O_RDWR);
+    for (int spare = closed ? 0 : 3; spare >= 0 && spare < 3;)
+        spare = open("/dev/null", O_RDWR | O_CLOEXEC);
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
+/* The connection, or what stands in its place. */
+static void take_connection(struct setup *s, int in, int out)
 {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+    socklen_t n = sizeof s->from;
+
+    s->in = in;
+    s->out = out;
+    s->client[0] = in;
+    s->client[1] = out;
+    if (getpeername(in, (struct sockaddr *)&s->from, &n) < 0) {
+        s->from.ss_family = AF_UNSPEC;
+        s->gone = errno == ENOTCONN;
+    }
+}
+
+static bool is_same(int a, int b)
+{
+    struct stat one, other;
+
+    return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
 }
 
 /* Of the sockets from 3 on, those that listen; a single one that does not is the connection. */
@@ -105,8 +130,8 @@ static void take_passed(struct setup *s, size_t n)
     struct span names = span_of(getenv("LISTEN_FDNAMES"));
 
     if (n == 1 && !listens(LISTEN_FDS_START)) {
-        s->in = s->out = LISTEN_FDS_START;
-        fcntl(s->in, F_SETFD, FD_CLOEXEC);
+        fcntl(LISTEN_FDS_START, F_SETFD, FD_CLOEXEC);
+        take_connection(s, LISTEN_FDS_START, LISTEN_FDS_START);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -123,17 +148,22 @@ static void take_passed(struct setup *s, size_t n)
             close(fd);
         }
     }
-    s->in = s->out = -1;
 }
 
-/* inetd's "wait": the listener is moved away from where a command's own descriptors will be. */
+/* inetd's "wait": the listener is moved away from where a command's own descriptors will be. It may
+ * be 2 as well: then records go elsewhere. */
 static void take_standard_listener(struct setup *s)
 {
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const bool on_stderr = is_same(2, 0) || is_same(2, 1);
 
-    s->in = s->out = -1;
+    s->gone = false;
+    s->in = s->out = s->client[0] = s->client[1] = -1;
     s->listener[0] = fcntl(0, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
-    s->listeners = s->listener[0] >= 0 && null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0;
+    s->listeners = s->listener[0] >= 0 && null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0 &&
+                   (!on_stderr || dup2(null, 2) >= 0);
+    if (on_stderr)
+        s->client[0] = 2;
     if (s->listeners == 0)
         s->wrong = "no descriptor, or no /dev/null";
     if (null > 2)
@@ -143,29 +173,18 @@ static void take_standard_listener(struct setup *s)
 void setup_process(struct setup *s)
 {
     const size_t passed = passed_sockets();
-    struct stat st[3], connection = {0};
 
-    *s = (struct setup){.in = 0, .out = 1};
-    look_at_standard(st);
+    *s = (struct setup){.in = -1, .out = -1, .client = {-1, -1}};
+    look_at_standard();
     /* Leaked listeners, and the far end of our own socket pair: never ours. */
     descriptors_close(LISTEN_FDS_START + (unsigned)passed, ~0U);
-    if (passed > 0) {
+    if (passed > 0)
         take_passed(s, passed);
-        s->stderr_is_ours =
-            s->in < 0 || fstat(s->in, &connection) < 0 || !is_same(&st[2], &connection);
-    } else {
-        s->stderr_is_ours = !is_same(&st[2], &st[0]) && !is_same(&st[2], &st[1]);
-        if (S_ISSOCK(st[0].st_mode) && listens(0))
-            take_standard_listener(s);
-    }
-    if (!s->stderr_is_ours) {
-        const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-        dup2(null, 2);
-        if (null > 2)
-            close(null);
-    }
-    s->stop = reset_signals(s->listeners > 0);
+    else
+        take_connection(s, 0, 1);
+    if (passed == 0 && s->gone && listens(0))
+        take_standard_listener(s);
+    reset_signals(s->listeners > 0);
     umask(077);
 }
 

@@ -64,7 +64,7 @@ struct smtp_verdict ask_decide(struct ask *a, const struct smtp_session *s,
                               .transaction = s->transactions,
                               .recipients = s->transaction.recipients,
                               .address = recipient->address};
-    struct arena room = {.base = a->verdict, .cap = sizeof a->verdict};
+    struct arena room = {.base = a->verdict, .cap = PACKET_VERDICT_MAX};
     struct smtp_verdict verdict = {.opinion = SMTP_DEFER};
     struct packet answer;
 

@@ -7,18 +7,16 @@
 #include "record.h"
 #include "wall/request.h"
 
-enum { ASK_VERDICT_MAX = 1024 };
-
 struct ask {
     int fd;           /* the other side; -1: there is no wall */
     struct text room; /* for packets: PACKET_MAX */
     char *shared;     /* octets of messages on their way */
     size_t cap, filled;
-    bool tells;                    /* somebody is told of a session that lasts */
-    uint64_t next;                 /* clock_now from when on */
-    bool begins;                   /* a message, whose envelope has not been sent */
-    bool reporting;                /* the results of one, which the other side knows */
-    char verdict[ASK_VERDICT_MAX]; /* what the last verdict points to */
+    bool tells;     /* somebody is told of a session that lasts */
+    uint64_t next;  /* clock_now from when on */
+    bool begins;    /* a message, whose envelope has not been sent */
+    bool reporting; /* the results of one, which the other side knows */
+    char *verdict;  /* PACKET_VERDICT_MAX octets: what the last verdict points to */
 };
 
 struct smtp_verdict ask_decide(struct ask *a, const struct smtp_session *s,

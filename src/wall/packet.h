@@ -6,7 +6,10 @@
 
 #include "base/text.h"
 
-enum { PACKET_MAX = 16 * 1024 };
+enum {
+    PACKET_MAX = 16 * 1024,
+    PACKET_VERDICT_MAX = 1024, /* what an answer's reply points to */
+};
 
 struct packet {
     struct span left; /* to be read */

@@ -71,6 +71,7 @@ static bool go_inside(struct desk *d, const struct serve_connection *connection,
     d->ask = (struct ask){
         .fd = fd,
         .room = TEXT(memory->packet),
+        .verdict = memory->verdict,
         .shared = shared,
         .cap = SERVE_SPOOL_MAX,
         .tells = d->status.notify.fd >= 0,

@@ -311,7 +311,7 @@ void replay_core(const struct transcript *t, const struct replay_options *o, str
         s->message = TEXT(m->message);
         source.overrides = replay_settings(t, o, settings, 2 * TRANSCRIPT_SETTINGS_MAX);
         good = config_load(&s->config, &config_arena, &source, &silent);
-        peer_find(&s->peer, -1, true, &s->config);
+        peer_find(&s->peer, NULL, true, &s->config);
         s->want = smtp_session_open(&s->session, &s->config.smtp, &s->out, &s->arena, good);
         play(t, &e, &o->play, a, d);
         replay_compare(t, s->runs, NULL, a, d);
