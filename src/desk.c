@@ -148,6 +148,11 @@ void desk_finish(struct desk *d, struct smtp_data *data)
         spool_close(&d->spool);
 }
 
+static void deliver_lasts(void *desk)
+{
+    desk_tell((struct desk *)desk, "delivering");
+}
+
 bool desk_deliver(struct desk *d, struct arena *a)
 {
     struct smtp_transaction *t = &d->session->transaction;
@@ -155,7 +160,9 @@ bool desk_deliver(struct desk *d, struct arena *a)
     if (is_inside(d))
         return ask_deliver(&d->ask, d->session, d->record.size, &d->recorder, a);
     d->record.digest = digest_close(&d->digest, t, a);
-    deliver_all(&(struct deliver){.facts = facts(d),
+    deliver_all(&(struct deliver){.lasts = deliver_lasts,
+                                  .context = d,
+                                  .facts = facts(d),
                                   .transaction = t,
                                   .spool = &d->spool,
                                   .head = d->head,

@@ -1,5 +1,6 @@
 #include "listen.h"
 
+#include "io/child.h"
 #include "io/clock.h"
 #include "outside/admission.h"
 #include "outside/notify.h"
@@ -24,10 +25,10 @@ enum {
     PAUSE = 100, /* milliseconds, when nothing can be accepted */
 };
 
-/* Each listener's configuration, as it was read at one time. */
+/* Each listener's configuration, as it was read at one time: mapped. */
 struct generation {
-    char *room; /* mapped; NULL: none */
     struct config config[SETUP_LISTENERS_MAX];
+    char room[SETUP_LISTENERS_MAX][CONFIG_ARENA_MAX];
 };
 
 /* Refusals of one kind: one record a second at the most, with their number. */
@@ -39,9 +40,11 @@ struct refusals {
 
 enum refusal { REFUSED_ALL, REFUSED_SOURCE, REFUSED_FORK, REFUSED_KINDS };
 
+/* The parent's alone: a mapping that no child gets (madvise(2), MADV_DONTFORK). So no session sees
+ * who else is there, and what is written here after a fork is not copied first. */
 struct listening {
     const struct listen_given *given;
-    struct generation now;
+    struct generation *now; /* NULL: none; a child has it too */
     bool available;
     bool dropped; /* root has been, for now.config[0].user */
     struct admission guests;
@@ -52,6 +55,7 @@ struct listening {
     bool news; /* since the last status */
     uint64_t next_status, next_complaint, paused_until, idle_since;
     uint64_t accepted, rejected;
+    struct admission_seat seats[CONFIG_CONNECTIONS_MAX];
 };
 
 /* Listeners with one name count together: the first of them stands for all. */
@@ -66,39 +70,36 @@ static unsigned socket_of(const struct setup *s, size_t listener)
 
 static void forget(struct generation *g)
 {
-    if (g->room != NULL)
-        munmap(g->room, SETUP_LISTENERS_MAX * (size_t)CONFIG_ARENA_MAX);
-    g->room = NULL;
+    if (g != NULL)
+        munmap(g, sizeof *g);
 }
 
-/* False: there was a mistake, and it is in the log. */
-static bool load(const struct listening *l, struct generation *g)
+/* NULL: no memory. *good: without a mistake; else the log has it. */
+static struct generation *load(const struct listening *l, bool *good)
 {
+    struct generation *g = mmap(NULL, sizeof *g, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     const struct config_report report = {.say = record_mistake, .context = l->given->log};
     const struct config_report silent = {.say = NULL};
-    bool good = true;
 
-    g->room = mmap(NULL, SETUP_LISTENERS_MAX * (size_t)CONFIG_ARENA_MAX, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (g->room == MAP_FAILED) {
-        g->room = NULL;
+    *good = g != MAP_FAILED;
+    if (!*good) {
         record_mistake(l->given->log, "setup", 0, SPAN(""), strerror(errno));
-        return false;
+        return NULL;
     }
     for (size_t i = 0; i < l->given->setup->listeners; i++) {
-        struct arena arena = {.base = g->room + i * (size_t)CONFIG_ARENA_MAX,
-                              .cap = CONFIG_ARENA_MAX};
+        struct arena arena = {.base = g->room[i], .cap = CONFIG_ARENA_MAX};
         struct config_source source = l->given->source;
 
         source.socket = l->given->setup->name[i];
         /* It is one file: its mistakes are said once. */
-        good = config_load(&g->config[i], &arena, &source, good ? &report : &silent) && good;
-        if (good && !span_eq(g->config[i].user, g->config[0].user)) {
+        *good = config_load(&g->config[i], &arena, &source, *good ? &report : &silent) && *good;
+        if (*good && !span_eq(g->config[i].user, g->config[0].user)) {
             record_mistake(l->given->log, "setup", 0, SPAN("user"), "one process has one user");
-            good = false;
+            *good = false;
         }
     }
-    return good;
+    return g;
 }
 
 /* `user =` of a new configuration: root is dropped once, and then for good. */
@@ -107,7 +108,7 @@ static bool take_user(struct listening *l, const struct generation *fresh)
     const struct config_report report = {.say = record_mistake, .context = l->given->log};
     const bool root = geteuid() == 0;
 
-    if (l->dropped && !span_eq(fresh->config[0].user, l->now.config[0].user)) {
+    if (l->dropped && !span_eq(fresh->config[0].user, l->now->config[0].user)) {
         record_mistake(l->given->log, "setup", 0, SPAN("user"), "another user takes a restart");
         return false;
     }
@@ -168,26 +169,26 @@ static void reload(struct listening *l)
     const struct config_report report = {.say = record_mistake, .context = l->given->log};
     char room[64];
     struct text t = TEXT(room);
-    struct generation fresh = {.room = NULL};
+    struct generation *fresh;
     bool good;
 
     text_adds(&t, "RELOADING=1\nMONOTONIC_USEC=");
     text_addn(&t, clock_micros(), 1);
     notify_send(&l->notify, text_span(&t));
-    good = load(l, &fresh);
+    fresh = load(l, &good);
     for (size_t i = 0; good && i < l->given->setup->listeners; i++)
-        good = setup_check(&fresh.config[i], &report);
-    good = good && take_user(l, &fresh);
+        good = setup_check(&fresh->config[i], &report);
+    good = good && take_user(l, fresh);
     if (good) {
         /* What waits to be said speaks of the old one. */
         for (size_t i = 0; i < REFUSED_KINDS; i++)
             say_refusals(l, (enum refusal)i);
-        forget(&l->now);
+        forget(l->now);
         l->now = fresh;
         l->available = l->given->available;
-        log_open(l->given->log, l->now.config[0].log, l->given->setup->client);
+        log_open(l->given->log, l->now->config[0].log, l->given->setup->client);
     } else {
-        forget(&fresh);
+        forget(fresh);
     }
     say_event(l, good ? "reloaded" : "kept");
     tell_status(l, "READY=1\n");
@@ -203,7 +204,7 @@ static void log_crash(const struct listening *l, pid_t pid, int status,
     log_add_number(&r, "process", (uint64_t)pid);
     log_add_number(&r, WIFSIGNALED(status) ? "signal" : "status",
                    (uint64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
-    log_add(&r, "socket", l->now.config[guest->socket].socket);
+    log_add(&r, "socket", l->now->config[guest->socket].socket);
     log_add(&r, "client_address", admission_address(guest, address, sizeof address));
     log_end(l->given->log, &r);
 }
@@ -214,15 +215,17 @@ static void reap(struct listening *l)
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (!admission_leave(&l->guests, pid, &guest))
+    /* Not asked once more after the last one: an error is a page to be copied. */
+    do {
+        pid = waitpid(-1, &status, WNOHANG);
+        if (pid <= 0 || !admission_leave(&l->guests, pid, &guest))
             continue;
         l->news = true;
         if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != SERVE_BROKEN))
             log_crash(l, pid, status, &guest);
         if (l->guests.n == 0)
             l->idle_since = clock_now();
-    }
+    } while (pid > 0 && l->guests.n > 0);
 }
 
 /* The client hears why, at once, and only this: nothing that it has sent is looked at. */
@@ -234,7 +237,7 @@ static void refuse(struct listening *l, int fd, size_t listener, const struct ad
         [REFUSED_SOURCE] = SMTP_REPLY_TOO_MANY_OF_SOURCE,
         [REFUSED_FORK] = SMTP_REPLY_UNAVAILABLE,
     };
-    const struct config *c = &l->now.config[listener];
+    const struct config *c = &l->now->config[listener];
     const struct smtp_reply *reply = smtp_reply(replies[kind]);
     struct refusals *r = &l->refused[kind];
     const int error = errno;
@@ -258,10 +261,10 @@ static void refuse(struct listening *l, int fd, size_t listener, const struct ad
         say_refusals(l, kind);
 }
 
-static void close_listeners(const struct listening *l)
+static void close_listeners(const struct setup *s)
 {
-    for (size_t i = 0; i < l->given->setup->listeners; i++)
-        close(l->given->setup->listener[i]);
+    for (size_t i = 0; i < s->listeners; i++)
+        close(s->listener[i]);
 }
 
 /* True in the child. */
@@ -269,20 +272,24 @@ static bool serve_in_child(struct listening *l, int fd, size_t listener,
                            const struct sockaddr_storage *from, const struct admission_guest *g,
                            struct listen_accepted *out)
 {
-    const pid_t pid = fork();
+    /* In the child there is no *l. */
+    const struct setup *s = l->given->setup;
+    const int events = l->events, notify = l->notify.fd;
+    pid_t pid;
 
+    *out = (struct listen_accepted){
+        .fd = fd,
+        .from = *from,
+        .stop = l->stop,
+        .config = &l->now->config[listener],
+        .available = l->available,
+    };
+    pid = child_split();
     if (pid == 0) {
-        close_listeners(l);
-        close(l->events);
-        for (size_t i = 0; i < REFUSED_KINDS && l->rejected > 0; i++)
-            memset(l->refused[i].address, 0, sizeof l->refused[i].address);
-        if (l->notify.fd >= 0)
-            close(l->notify.fd);
-        *out->config = l->now.config[listener];
-        out->fd = fd;
-        out->from = *from;
-        out->stop = l->stop;
-        out->available = l->available;
+        close_listeners(s);
+        close(events);
+        if (notify >= 0)
+            close(notify);
         return true;
     }
     if (pid < 0) {
@@ -308,7 +315,7 @@ static void pause_accepting(struct listening *l, int error)
 /* One connection of a listener's. True in the child that serves it. */
 static bool accept_one(struct listening *l, size_t listener, struct listen_accepted *out)
 {
-    const struct config *c = &l->now.config[listener];
+    const struct config *c = &l->now->config[listener];
     struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
     socklen_t n = sizeof from;
     struct admission_guest guest = {.socket = socket_of(l->given->setup, listener)};
@@ -340,7 +347,7 @@ static bool accept_one(struct listening *l, size_t listener, struct listen_accep
 static void begin_to_stop(struct listening *l)
 {
     l->stopping = true;
-    close_listeners(l);
+    close_listeners(l->given->setup);
     for (size_t i = 0; i < l->guests.n; i++)
         kill(l->guests.seat[i].pid, SIGTERM);
     say_event(l, "stopping");
@@ -349,10 +356,12 @@ static void begin_to_stop(struct listening *l)
 
 static void see_to_signals(struct listening *l)
 {
-    struct signalfd_siginfo info;
+    /* There are two kinds, each of which waits once at the most (signal(7)). */
+    struct signalfd_siginfo info[2];
+    const ssize_t n = read(l->events, info, sizeof info);
 
-    while (read(l->events, &info, sizeof info) == sizeof info)
-        if (info.ssi_signo == SIGHUP && !l->stopping)
+    for (size_t i = 0; n > 0 && i < (size_t)n / sizeof *info; i++)
+        if (info[i].ssi_signo == SIGHUP && !l->stopping)
             reload(l);
     reap(l);
 }
@@ -365,7 +374,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* When something is to be done although nothing happens. */
 static uint64_t next_duty(const struct listening *l)
 {
-    const uint64_t idle = l->now.config[0].listen_idle;
+    const uint64_t idle = l->now->config[0].listen_idle;
     uint64_t next = UINT64_MAX;
 
     if (l->news && l->notify.fd >= 0)
@@ -382,10 +391,10 @@ static uint64_t next_duty(const struct listening *l)
 
 static void do_duties(struct listening *l)
 {
-    if (l->news && clock_now() >= l->next_status)
+    if (l->news && l->notify.fd >= 0 && clock_now() >= l->next_status)
         tell_status(l, "");
     for (size_t i = 0; i < REFUSED_KINDS; i++)
-        if (clock_left(l->refused[i].next) == 0)
+        if (l->refused[i].held > 0 && clock_left(l->refused[i].next) == 0)
             say_refusals(l, (enum refusal)i);
     if (l->paused_until > 0 && clock_left(l->paused_until) == 0)
         l->paused_until = 0;
@@ -393,7 +402,7 @@ static void do_duties(struct listening *l)
 
 static bool is_idle(const struct listening *l)
 {
-    const uint64_t idle = l->now.config[0].listen_idle;
+    const uint64_t idle = l->now->config[0].listen_idle;
 
     return l->guests.n == 0 && idle > 0 && clock_left(l->idle_since + idle) == 0;
 }
@@ -434,13 +443,7 @@ static const char *prepare(struct listening *l)
     l->stop = setup_stop();
     if (l->stop < 0)
         return "SIGTERM can't be watched: it would end the parent alone";
-    l->guests.cap = CONFIG_CONNECTIONS_MAX;
-    l->guests.seat = mmap(NULL, l->guests.cap * sizeof *l->guests.seat, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (l->guests.seat == MAP_FAILED)
-        return strerror(errno);
-    /* No session sees who else is there. */
-    madvise(l->guests.seat, l->guests.cap * sizeof *l->guests.seat, MADV_WIPEONFORK);
+    l->guests = (struct admission){.seat = l->seats, .cap = CONFIG_CONNECTIONS_MAX};
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGHUP);
@@ -454,27 +457,37 @@ static const char *prepare(struct listening *l)
 
 enum listen_result listen_run(const struct listen_given *given, struct listen_accepted *out)
 {
-    struct listening l = {.given = given, .notify = {.fd = -1}, .idle_since = clock_now()};
-    const bool good = load(&l, &l.now);
+    struct listening *l = mmap(NULL, sizeof *l, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     const char *wrong;
+    bool good;
 
-    if (l.now.room == NULL)
+    if (l == MAP_FAILED) {
+        record_mistake(given->log, "setup", 0, SPAN(""), strerror(errno));
         return LISTEN_FAILED;
-    log_open(given->log, l.now.config[0].log, given->setup->client);
-    l.available = take_user(&l, &l.now) && good && given->available;
-    wrong = prepare(&l);
+    }
+    madvise(l, sizeof *l, MADV_DONTFORK);
+    l->given = given;
+    l->notify.fd = -1;
+    l->idle_since = clock_now();
+    l->now = load(l, &good);
+    if (l->now == NULL)
+        return LISTEN_FAILED;
+    log_open(given->log, l->now->config[0].log, given->setup->client);
+    l->available = take_user(l, l->now) && good && given->available;
+    wrong = prepare(l);
     if (wrong != NULL) {
         record_mistake(given->log, "setup", 0, SPAN(""), wrong);
         return LISTEN_FAILED;
     }
-    notify_open(&l.notify);
-    say_event(&l, "listening");
-    tell_status(&l, "READY=1\n");
-    while (!(l.stopping && l.guests.n == 0) && !is_idle(&l))
-        if (turn(&l, out))
+    notify_open(&l->notify);
+    say_event(l, "listening");
+    tell_status(l, "READY=1\n");
+    while (!(l->stopping && l->guests.n == 0) && !is_idle(l))
+        if (turn(l, out))
             return LISTEN_ACCEPTED;
     for (size_t i = 0; i < REFUSED_KINDS; i++)
-        say_refusals(&l, (enum refusal)i);
-    say_event(&l, l.stopping ? "stopped" : "idle");
+        say_refusals(l, (enum refusal)i);
+    say_event(l, l->stopping ? "stopped" : "idle");
     return LISTEN_ENDED;
 }

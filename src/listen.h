@@ -11,9 +11,9 @@
 struct listen_accepted {
     int fd;
     struct sockaddr_storage from;
-    int stop;              /* readable once the child is asked to end */
-    struct config *config; /* set by the caller: where to */
-    bool available;        /* false: the configuration can't be trusted */
+    int stop; /* readable once the child is asked to end */
+    const struct config *config;
+    bool available; /* false: the configuration can't be trusted */
 };
 
 struct listen_given {

@@ -189,9 +189,9 @@ static int explain_message(struct arguments *a, struct serve_memory *m)
 }
 
 /* A session, from the moment that its connection and its configuration are there. */
-static void serve_one(const struct config *c, struct serve_connection *connection,
-                      const struct peer *peer, struct log *log, struct serve_memory *m,
-                      const struct arena *taken)
+static _Noreturn void serve_one(const struct config *c, struct serve_connection *connection,
+                                const struct peer *peer, struct log *log, struct serve_memory *m,
+                                const struct arena *taken)
 {
     if (c->smtp.lmtp && peer_own_port(connection->in) == 25) {
         record_mistake(log, "setup", 0, SPAN("protocol"),
@@ -203,6 +203,7 @@ static void serve_one(const struct config *c, struct serve_connection *connectio
     if (connection->stop == SERVE_STOP_LATER && c->sandbox != CONFIG_SANDBOX_NO)
         connection->stop = setup_stop();
     serve(c, connection, log, m, taken);
+    _exit(0); /* nothing is left to be flushed or cleaned up */
 }
 
 /* Of a listening process, only the children come back from listen_run with something to do. */
@@ -213,8 +214,8 @@ static int listen_and_serve(const struct arguments *a, struct serve_memory *m,
         .setup = s, .source = source(a), .available = a->wrong == NULL, .log = log};
     struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
     struct serve_connection connection = {.available = true};
-    struct config *const c = &m->config;
-    struct listen_accepted accepted = {.config = c};
+    struct listen_accepted accepted;
+    const struct config *c;
     struct title title;
     struct peer peer;
 
@@ -227,6 +228,7 @@ static int listen_and_serve(const struct arguments *a, struct serve_memory *m,
     case LISTEN_ACCEPTED:
         break;
     }
+    c = accepted.config;
     /* A section may have its own. */
     log_open(log, c->log, s->client);
     connection.in = connection.out = accepted.fd;
@@ -235,7 +237,6 @@ static int listen_and_serve(const struct arguments *a, struct serve_memory *m,
     connection.title = &title;
     peer_find(&peer, &accepted.from, false, c);
     serve_one(c, &connection, &peer, log, m, &arena);
-    return 0;
 }
 
 static int run(const struct arguments *a, struct serve_memory *m, char **argv)
@@ -271,7 +272,6 @@ static int run(const struct arguments *a, struct serve_memory *m, char **argv)
     peer_find(&peer, &s.from, true, c);
     connection.available = setup_user(c, &report) && connection.available;
     serve_one(c, &connection, &peer, &log, m, &arena);
-    return 0;
 }
 
 static bool is_connection(int fd)

@@ -121,6 +121,7 @@ static enum wire_result fill(struct serve *s, uint64_t *deadline, uint64_t timeo
             return filled;
     }
     watch_stop(s);
+    desk_show(&s->desk, doing);
     if (*deadline == 0)
         *deadline = clock_now() + timeout;
     if (desk_tells(&s->desk)) {
@@ -250,7 +251,6 @@ static enum smtp_want collect(struct serve *s)
     data.crlf = s->config->line_ending;
     if (!desk_begin(&s->desk))
         data.fault = SMTP_DATA_NO_SPOOL;
-    desk_show(&s->desk, "data");
     decode_unread(s, &data);
     while (!smtp_data_is_over(&data)) {
         const enum wire_result filled = fill_data(s, &deadline);
@@ -272,7 +272,6 @@ static enum smtp_want deliver(struct serve *s)
 {
     s->delivery = arena_behind(&s->arena, SERVE_ARENA_MAX + SERVE_DELIVERY_MAX);
     s->late = 0; /* its replies have a time of their own */
-    desk_tell(&s->desk, "delivering");
     if (!desk_deliver(&s->desk, &s->delivery))
         return smtp_session_collected(
             &s->session, &(struct smtp_data){.fault = SMTP_DATA_NO_SPOOL, .ended = true});
@@ -333,7 +332,6 @@ void serve(const struct config *c, const struct serve_connection *connection, st
         if (s->wire.send.cap - s->wire.send.n < SMTP_REPLY_MAX && flush(s) != WIRE_OK)
             want = SMTP_NEXT_CLOSE;
         desk_after(&s->desk, want);
-        desk_show(&s->desk, NULL);
         if (want == SMTP_NEXT_CLOSE)
             break;
         desk_before(&s->desk);

@@ -24,13 +24,20 @@ static const char *phase_name(const struct smtp_session *session)
     }
 }
 
+static void name(const struct status *s, const char *doing, struct text *out)
+{
+    const struct span address = s->record->peer->address;
+
+    text_add(out, address.n > 0 ? address : SPAN("local"));
+    text_adds(out, doing == NULL ? "" : " ");
+    text_adds(out, doing == NULL ? "" : doing);
+}
+
 static void describe(const struct status *s, const char *doing, struct text *out)
 {
     const struct record *r = s->record;
 
-    text_add(out, r->peer->address.n > 0 ? r->peer->address : SPAN("local"));
-    text_addc(out, ' ');
-    text_adds(out, doing != NULL ? doing : phase_name(r->session));
+    name(s, doing != NULL ? doing : phase_name(r->session), out);
     text_adds(out, ", commands ");
     text_addn(out, r->session->commands, 1);
     text_adds(out, ", messages ");
@@ -45,8 +52,11 @@ void status_show(struct status *s, const char *doing)
     struct text t = TEXT(room);
 
     if (s->title != NULL) {
-        text_adds(&t, "smtpin: ");
-        describe(s, doing, &t);
+        text_adds(&t, s->keeps ? "smtpin: for " : "smtpin: ");
+        if (!s->keeps)
+            describe(s, doing, &t);
+        else
+            name(s, doing, &t);
         title_show(s->title, text_span(&t));
     } else if (s->notify.fd >= 0 && clock_now() >= s->next) {
         status_tell(s, doing);

@@ -10,15 +10,18 @@
 struct status {
     const struct record *record;
     struct title *title; /* NULL: not this process's to change */
+    bool keeps;          /* for another process, which reads the client and has a title itself */
     struct notify notify;
     uint64_t next; /* clock_now from when on the manager hears of news */
 };
 
-/* A session that goes by in less than a second costs the manager nothing. */
+/* A session that goes by in less than a second costs the manager nothing. A title is shown where a
+ * session waits. */
 enum { STATUS_INTERVAL = 1000 };
 
 void status_open(struct status *s, const struct record *r, struct title *title);
-/* After each step. `doing`: NULL, or what the session is about that is no phase of the protocol. */
+/* Where something is waited for. `doing`: NULL, or what the session is about that is no phase of
+ * the protocol. */
 void status_show(struct status *s, const char *doing);
 /* The same, to the manager too: for what may last. */
 void status_tell(struct status *s, const char *doing);

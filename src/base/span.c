@@ -58,14 +58,20 @@ struct span span_trim(struct span s)
     return s;
 }
 
+static inline bool is_one_of(char c, const char *set)
+{
+    while (*set != '\0' && *set != c)
+        set++;
+    return *set != '\0';
+}
+
 bool span_word(struct span *s, const char *separators, struct span *word)
 {
-    const struct span apart = span_of(separators);
     size_t n = 0;
 
-    while (s->n > 0 && span_find(apart, s->p[0]) < apart.n)
+    while (s->n > 0 && is_one_of(s->p[0], separators))
         *s = span_from(*s, 1);
-    while (n < s->n && span_find(apart, s->p[n]) == apart.n)
+    while (n < s->n && !is_one_of(s->p[n], separators))
         n++;
     *word = span_first(*s, n);
     *s = span_from(*s, n);

@@ -2,6 +2,32 @@
 
 #include <string.h>
 
+/* Most pieces of text are a few octets long: two moves, which may overlap, are less than a call of
+ * memcpy. Returns false where n is more. */
+static inline bool copy_short(char *to, const char *from, size_t n)
+{
+    uint64_t first, last;
+    uint32_t half, end;
+
+    if (n > 2 * sizeof first)
+        return false;
+    if (n >= sizeof first) {
+        memcpy(&first, from, sizeof first);
+        memcpy(&last, from + n - sizeof last, sizeof last);
+        memcpy(to, &first, sizeof first);
+        memcpy(to + n - sizeof last, &last, sizeof last);
+    } else if (n >= sizeof half) {
+        memcpy(&half, from, sizeof half);
+        memcpy(&end, from + n - sizeof end, sizeof end);
+        memcpy(to, &half, sizeof half);
+        memcpy(to + n - sizeof end, &end, sizeof end);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[i];
+    }
+    return true;
+}
+
 void text_add(struct text *t, struct span s)
 {
     const size_t room = t->cap - t->n;
@@ -10,7 +36,7 @@ void text_add(struct text *t, struct span s)
         s.n = room;
         t->cut = true;
     }
-    if (s.n > 0)
+    if (s.n > 0 && !copy_short(t->p + t->n, s.p, s.n))
         memcpy(t->p + t->n, s.p, s.n);
     t->n += s.n;
 }
@@ -20,13 +46,16 @@ void text_adds(struct text *t, const char *terminated)
     text_add(t, span_of(terminated));
 }
 
-static void add_digits(struct text *t, uint64_t number, unsigned width, unsigned base)
+/* Inline, since a constant base is divided by without a division. */
+static inline void add_digits(struct text *t, uint64_t number, unsigned width, unsigned base)
 {
     char digits[64];
     size_t at = sizeof digits;
 
     do {
-        digits[--at] = "0123456789abcdefghijklmnopqrstuv"[number % base];
+        const char digit = (char)(number % base);
+
+        digits[--at] = (char)(digit < 10 ? '0' + digit : 'a' + digit - 10);
         number /= base;
     } while (at > 0 && (number > 0 || sizeof digits - at < width));
     text_add(t, (struct span){.p = digits + at, .n = sizeof digits - at});

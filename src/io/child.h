@@ -64,6 +64,9 @@ struct child_process {
     int write_end[CHILD_OUTLETS]; /* open until then */
 };
 
+/* fork(2), for a process that goes on with this program. Single-threaded ones alone. */
+pid_t child_split(void);
+
 /* What it writes to the two pipes is appended to said and complained, which must live until it has
  * ended; what does not fit there is read and dropped. */
 void child_start(struct child_process *p, const struct child *c, struct text *said,

@@ -296,6 +296,7 @@ static void deliver_together(const struct deliver *d, struct smtp_recipient **re
     const size_t said = each ? n * SMTP_REPLY_LINE_MAX + SAID_MAX : SAID_MAX;
     struct run r = {.facts = facts_of(d, recipient, n), .message = -1, .envelope = -1};
     const size_t share = (d->arena->cap - d->arena->used) / 2, mark = d->arena->used;
+    bool waited = false;
 
     r.arena = (struct arena){.base = arena_get(d->arena, share), .cap = share};
     r.said = (struct text){.p = arena_get(d->arena, said), .cap = said};
@@ -306,8 +307,12 @@ static void deliver_together(const struct deliver *d, struct smtp_recipient **re
     } else {
         start(d, &r, d->spool->fd);
     }
-    while (!r.process.ended)
+    while (!r.process.ended) {
         child_attend(&r.process, 1);
+        if (!r.process.ended && !waited)
+            d->lasts(d->context);
+        waited = true;
+    }
     /* Words and environment have served. What was said lies behind them, far enough not to be
      * reached by what is kept of it. */
     if (share >= 2 * said)
@@ -349,6 +354,7 @@ static void deliver_each(const struct deliver *d, struct smtp_recipient **recipi
     struct run *run = arena_get(d->arena, most * sizeof *run);
     size_t of[CONFIG_PARALLEL_MAX] = {0};
     size_t next = 0, done = 0;
+    bool waited = false;
 
     for (size_t i = 0; run != NULL && i < most; i++) {
         run[i] = (struct run){.message = -1, .envelope = -1};
@@ -380,6 +386,9 @@ static void deliver_each(const struct deliver *d, struct smtp_recipient **recipi
             }
         }
         child_attend(process, most);
+        if (!waited && done < n)
+            d->lasts(d->context);
+        waited = true;
     }
 }
 

@@ -15,7 +15,9 @@ struct deliver {
     size_t head;                          /* octets of ours at the front of the message */
     uint64_t size;                        /* octets of the message as it came */
     struct span digest;
-    struct arena *arena; /* for this hand-over; results point into it */
+    struct arena *arena;          /* for this hand-over; results point into it */
+    void (*lasts)(void *context); /* called once it is no matter of milliseconds */
+    void *context;
 };
 
 struct deliver_run {

@@ -1,5 +1,7 @@
 #include "smtp/reply.h"
 
+#include <string.h>
+
 #define ROW(c, e, t) .code = (c), .enhanced = SPAN_INIT(e), .text = SPAN_INIT(t)
 #define SPAN_INIT(literal)                                                                         \
     {                                                                                              \
@@ -110,34 +112,55 @@ const struct smtp_reply *smtp_reply(enum smtp_reply_id id)
     return &replies[id];
 }
 
-static void add_clean(struct text *line, struct span s)
+/* Is one of eight octets a control? No carry from one that is none can make another look like one:
+ * the lowest that is found is one. */
+static bool has_control(uint64_t octets)
 {
-    const size_t start = line->n;
+    const uint64_t each = UINT64_MAX / 255, high = 0x80 * each;
+    const uint64_t delete = octets ^ 0x7f * each;
 
-    text_add(line, s);
-    for (size_t i = start; i < line->n; i++)
-        if (byte_is_control(line->p[i]))
-            line->p[i] = ' ';
+    return (((octets - 0x20 * each) & ~octets) | ((delete - each) & ~delete)) & high;
+}
+
+static void clean(char *p, size_t n)
+{
+    uint64_t octets;
+    size_t i = 0;
+
+    for (; i + sizeof octets <= n; i += sizeof octets) {
+        memcpy(&octets, p + i, sizeof octets);
+        if (has_control(octets))
+            break;
+    }
+    for (; i < n; i++)
+        if (byte_is_control(p[i]))
+            p[i] = ' ';
 }
 
 void smtp_reply_line(struct text *out, const struct smtp_reply *r, bool last, bool enhanced,
                      struct span argument)
 {
-    char room[SMTP_REPLY_LINE_MAX - 2];
-    struct text line = TEXT(room);
+    /* Straight into its place: the line alone may be cut, its end not. */
+    struct text line = {.p = out->p + out->n, .cap = out->cap - out->n};
     const size_t place = span_find(r->text, '%');
 
+    if (line.cap < SMTP_REPLY_LINE_MAX) {
+        out->cut = true;
+        return;
+    }
+    line.cap = SMTP_REPLY_LINE_MAX - 2;
     text_addn(&line, r->code, 3);
     text_addc(&line, last ? ' ' : '-');
     if (enhanced && r->enhanced.n > 0) {
-        add_clean(&line, r->enhanced);
+        text_add(&line, r->enhanced);
         text_addc(&line, ' ');
     }
-    add_clean(&line, span_first(r->text, place));
+    text_add(&line, span_first(r->text, place));
     if (place < r->text.n) {
-        add_clean(&line, argument);
-        add_clean(&line, span_from(r->text, place + 1));
+        text_add(&line, argument);
+        text_add(&line, span_from(r->text, place + 1));
     }
-    text_add(out, text_span(&line));
-    text_adds(out, "\r\n");
+    clean(line.p, line.n);
+    out->n += line.n;
+    text_add(out, SPAN("\r\n"));
 }

@@ -1,7 +1,9 @@
 #include "wall/wall.h"
 
+#include "io/child.h"
 #include "io/clock.h"
 #include "io/descriptors.h"
+#include "io/wire.h"
 #include "wall/answer.h"
 #include "wall/filter.h"
 
@@ -12,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -122,12 +123,16 @@ static const char *hear(struct answer *a, bool *gone)
 static const char *attend(struct answer *a)
 {
     const char *wrong = NULL;
-    bool gone = false;
+    bool gone = false, shown = a->desk->status.title == NULL;
 
     while (!gone && !a->closed && wrong == NULL) {
         struct pollfd p[2] = {{.fd = a->fd, .events = POLLIN}, {.fd = a->stop, .events = POLLIN}};
-        const int n = poll(p, 2, clock_left(a->deadline + a->delivering));
+        const int left = clock_left(a->deadline + a->delivering);
+        const int n = poll(p, 2, !shown && left > WIRE_MOMENT ? WIRE_MOMENT : left);
 
+        if (n == 0 && !shown)
+            desk_show(a->desk, NULL);
+        shown = shown || n == 0;
         if (n > 0 && p[1].revents != 0)
             answer_look_at_stop(a);
         if (n > 0 && p[0].revents != 0)
@@ -208,32 +213,6 @@ static bool stay_outside(struct desk *d, pid_t child, int fd, int stop, struct s
     return fine;
 }
 
-/* The process's own name in ps(1), where the other one has the session's. */
-static void show_outside(struct desk *d)
-{
-    char room[128];
-    struct text t = TEXT(room);
-
-    if (d->status.title == NULL)
-        return;
-    text_adds(&t, "smtpin: for ");
-    text_add(&t, d->peer->address.n > 0 ? d->peer->address : SPAN("local"));
-    title_show(d->status.title, text_span(&t));
-    d->status.title = NULL;
-}
-
-/* fork(2) without the C library's own preparations, which cost pages that both sides then copy: no
- * thread, lock or handler of this process needs any. (On some other machines clone(2) has its
- * arguments in another order.) */
-static pid_t split(void)
-{
-#if defined(__x86_64__) || defined(__aarch64__)
-    return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
-#else
-    return fork();
-#endif
-}
-
 enum wall_side wall_raise(struct desk *d, const struct serve_connection *connection,
                           struct serve_memory *memory, struct arena *transaction, uint64_t deadline,
                           bool *available)
@@ -245,7 +224,7 @@ enum wall_side wall_raise(struct desk *d, const struct serve_connection *connect
     int ends[2];
 
     if (shared == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ||
-        (child = split()) < 0) {
+        (child = child_split()) < 0) {
         record_mistake(d->record.log, "setup", 0, SPAN("sandbox"), strerror(errno));
         *available = false;
         return WALL_NONE;
@@ -256,7 +235,7 @@ enum wall_side wall_raise(struct desk *d, const struct serve_connection *connect
     }
     close(ends[1]);
     d->recorder.out.n = 0; /* the other one's to write */
-    show_outside(d);
+    d->status.keeps = true;
     return stay_outside(d, child, ends[0], connection->stop, memory, shared, transaction, deadline)
                ? WALL_OUTSIDE
                : WALL_BROKEN;

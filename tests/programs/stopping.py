@@ -69,7 +69,7 @@ equal(wrong, [], "SIGTERM around the end of a message: 250 where it is stored, o
 manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 manager.bind(TMP + "/notify"); manager.settimeout(10)
 env = {**os.environ, "NOTIFY_SOCKET": TMP + "/notify", "REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "4000"}
-p, ours = begin(env=env)
+p, ours = begin({"deliver": '/bin/sh -c "cat >/dev/null; sleep 0.2"'}, env=env)
 ours.sendall(b"EHLO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<x@elsewhere.example>\r\nRCPT TO:<b@example.org>\r\n"); [read_one(ours) for _ in range(4)]
 equal(manager.recv(4096), b"STATUS=192.0.2.1 rcpt, commands 4, messages 0, refusals 1", "STATUS= of a client that keeps us waiting: who, how far, counts")
 ours.sendall(b"DATA\r\nx\r\n"); read_one(ours)
@@ -77,7 +77,7 @@ equal(manager.recv(4096), b"STATUS=192.0.2.1 data, commands 5, messages 0, refus
 ours.sendall(b".\r\n"); read_one(ours)
 said = [manager.recv(4096)]
 while b"delivering" not in said[-1] and len(said) < 5: said.append(manager.recv(4096))
-ok(b"192.0.2.1 delivering, commands 5, messages 0, refusals 1" in said[-1], "while the command runs", said)
+ok(b"192.0.2.1 delivering, commands 5, messages 0, refusals 1" in said[-1], "while a command runs that takes its time", said)
 ours.close(); p.wait(20)
 manager.settimeout(0.3)
 try:
