@@ -178,7 +178,7 @@ bool desk_deliver(struct desk *d, struct arena *a)
 
 bool desk_was_quick(const struct desk *d)
 {
-    return !is_inside(d) && !d->record.delivery.waited;
+    return is_inside(d) ? d->ask.quick : !d->record.delivery.waited;
 }
 
 /* The title is this process's own; the service manager listens to the other one. */

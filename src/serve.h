@@ -35,8 +35,8 @@ struct serve_memory {
     alignas(SERVE_PAGE) char read[SERVE_READ_MAX];
     char spool[SERVE_SPOOL_MAX];
     char trace[4096];
-    char packet[PACKET_MAX]; /* across the wall */
-    char verdict[PACKET_VERDICT_MAX];
+    char verdict[PACKET_VERDICT_MAX]; /* across the wall */
+    char packet[PACKET_MAX];
     /* The configuration's to begin with; then the transaction's; what lies behind that is the
      * delivery's, while there is one. */
     alignas(SERVE_PAGE) char arena[CONFIG_ARENA_MAX + SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];

@@ -27,12 +27,14 @@ void answer_look_at_stop(struct answer *a)
 
 static const char *send_answer(struct answer *a)
 {
-    const uint64_t deadline = clock_now() + PATIENCE;
     struct pollfd p = {.fd = a->fd, .events = POLLOUT};
+    uint64_t deadline = 0;
 
     while (send(a->fd, a->room.p, a->room.n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         if (errno != EAGAIN && errno != EINTR)
             return NULL; /* it is gone: the next look at it says so */
+        if (deadline == 0)
+            deadline = clock_now() + PATIENCE;
         if (clock_left(deadline) == 0)
             return "takes no answer";
         poll(&p, 1, clock_left(deadline));
@@ -216,7 +218,6 @@ static const char *take_message(struct answer *a, const struct request *r)
 /* Octets from where the other side may still write: copied first, then looked at. */
 static const char *take_bytes(struct answer *a, uint64_t n)
 {
-    const uint64_t before = clock_now();
     struct span left = {.p = a->shared, .n = n};
 
     if (n > a->cap)
@@ -239,18 +240,19 @@ static const char *take_bytes(struct answer *a, uint64_t n)
         desk_add(a->desk, room);
         left = span_from(left, room);
     }
-    a->delivering += clock_now() - before;
     return NULL;
 }
 
 static const char *bytes(struct answer *a, const struct request *r)
 {
+    const uint64_t before = clock_now();
     const char *wrong = take_message(a, r);
 
     if (wrong == NULL)
         wrong = take_bytes(a, r->octets);
     if (wrong != NULL)
         return wrong;
+    a->delivering += clock_now() - before;
     a->room.n = 0;
     packet_put_number(&a->room, !a->refused);
     return send_answer(a);
@@ -272,7 +274,7 @@ static const char *finish(struct answer *a, const struct request *r)
 
 /* Results, in packets; none for a message that could not be stored. And of the recording, whether
  * it goes on, and whether there was a run of the command. */
-static const char *say_results(struct answer *a, bool goes_on, bool ran)
+static const char *say_results(struct answer *a, bool goes_on, bool ran, bool quick)
 {
     const char *wrong = NULL;
     size_t left = a->refused ? 0 : transaction_of(a)->recipients;
@@ -285,6 +287,7 @@ static const char *say_results(struct answer *a, bool goes_on, bool ran)
         packet_put_number(&a->room, held);
         packet_put_number(&a->room, goes_on);
         packet_put_number(&a->room, ran);
+        packet_put_number(&a->room, quick);
         for (size_t i = 0; i < held; i++, r = r->next)
             request_write_reply(&a->room, &r->result);
         wrong = send_answer(a);
@@ -329,14 +332,13 @@ static const char *deliver(struct answer *a, const struct request *r)
     struct desk *d = a->desk;
     struct smtp_data data = {.ended = true, .size = r->size};
     const char *wrong = take_message(a, r);
-    bool ran = false;
-    uint64_t before;
+    const uint64_t before = clock_now();
+    bool ran = false, quick = true;
 
     if (wrong == NULL)
         wrong = take_bytes(a, r->octets);
     if (wrong != NULL)
         return wrong;
-    before = clock_now();
     /* As the decoder counts: each line end is two octets (RFC 1870 5). */
     if (!a->refused && r->size != a->stored + (d->config->line_ending == 0 ? a->ends : 0))
         return "has a message of another size";
@@ -350,11 +352,14 @@ static const char *deliver(struct answer *a, const struct request *r)
 
         desk_deliver(d, &room);
         ran = d->record.delivery.runs > 0;
+        quick = desk_was_quick(d);
     }
-    a->delivering += clock_now() - before;
-    /* Before the other side goes on to a message that waits behind this one. */
-    answer_look_at_stop(a);
-    wrong = say_results(a, recorder_leave(&d->recorder), ran);
+    if (!quick) {
+        a->delivering += clock_now() - before;
+        /* Before the other side goes on to a message that waits behind this one. */
+        answer_look_at_stop(a);
+    }
+    wrong = say_results(a, recorder_leave(&d->recorder), ran, quick);
     log_results(a, &data);
     return wrong;
 }

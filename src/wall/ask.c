@@ -144,12 +144,14 @@ bool ask_deliver(struct ask *a, struct smtp_session *s, uint64_t size, struct re
     r.boundary = recorder_pause(recorder);
     fine = send_request(a, &r);
     a->reporting = true;
+    a->quick = false;
     for (struct smtp_recipient *p = s->transaction.first; p != NULL && stored; p = p->next) {
         if (fine && held == 0) {
             fine = receive(a, &answer);
             held = packet_number_up_to(&answer, REQUEST_RESULTS);
             goes_on = packet_number_up_to(&answer, 1);
             ran = packet_number_up_to(&answer, 1);
+            a->quick = packet_number_up_to(&answer, 1);
             stored = held > 0 || answer.wrong;
         }
         fine = fine && held > 0 && !answer.wrong;

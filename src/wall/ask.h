@@ -16,6 +16,7 @@ struct ask {
     uint64_t next;  /* clock_now from when on */
     bool begins;    /* a message, whose envelope has not been sent */
     bool reporting; /* the results of one, which the other side knows */
+    bool quick;     /* they were there after milliseconds */
     char *verdict;  /* PACKET_VERDICT_MAX octets: what the last verdict points to */
 };
 

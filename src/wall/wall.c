@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@
 enum {
     SLACK = 10 * 1000,   /* milliseconds beyond those that its late replies may take */
     PATIENCE = 2 * 1000, /* milliseconds for a process to end after its last word */
+    LOOKS = 4,           /* of them */
+    GLANCES = 10,        /* requests that are waited for without a look at clock and stop */
     REQUESTS_MORE = 100,
 };
 
@@ -104,12 +107,14 @@ static void log_crash(const struct answer *a, const char *wrong, pid_t child, in
     log_end(r->log, &l);
 }
 
-/* One request; NULL, or what is wrong with it. *gone: the other side has closed. */
-static const char *hear(struct answer *a, bool *gone)
+/* One request, if it comes within a moment (the socket's time-out); NULL, or what is wrong with it.
+ * *gone: the other side has closed; *late: nothing has come. */
+static const char *hear(struct answer *a, bool *gone, bool *late)
 {
-    const ssize_t n = recv(a->fd, a->room.p, a->room.cap, MSG_DONTWAIT | MSG_TRUNC);
+    const ssize_t n = recv(a->fd, a->room.p, a->room.cap, MSG_TRUNC);
 
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    *late = n < 0 && (errno == EAGAIN || errno == EINTR);
+    if (*late)
         return NULL;
     *gone = n <= 0;
     if (*gone)
@@ -122,23 +127,26 @@ static const char *hear(struct answer *a, bool *gone)
 /* Answers until the other side has ended, or has said its last. */
 static const char *attend(struct answer *a)
 {
+    const struct timeval moment = {.tv_usec = WIRE_MOMENT * 1000};
     const char *wrong = NULL;
-    bool gone = false, shown = a->desk->status.title == NULL;
+    bool gone = false, late = false;
+    unsigned glances = 0;
 
+    setsockopt(a->fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment);
     while (!gone && !a->closed && wrong == NULL) {
         struct pollfd p[2] = {{.fd = a->fd, .events = POLLIN}, {.fd = a->stop, .events = POLLIN}};
-        const int left = clock_left(a->deadline + a->delivering);
-        const int n = poll(p, 2, !shown && left > WIRE_MOMENT ? WIRE_MOMENT : left);
 
-        if (n == 0 && !shown)
+        if (late || ++glances > GLANCES) {
+            glances = 0;
             desk_show(a->desk, NULL);
-        shown = shown || n == 0;
-        if (n > 0 && p[1].revents != 0)
-            answer_look_at_stop(a);
-        if (n > 0 && p[0].revents != 0)
-            wrong = hear(a, &gone);
-        if (wrong == NULL && !a->closed && clock_left(a->deadline + a->delivering) == 0)
-            wrong = "outlives its time";
+            if (poll(p, 2, clock_left(a->deadline + a->delivering)) > 0 && p[1].revents != 0)
+                answer_look_at_stop(a);
+            if (clock_left(a->deadline + a->delivering) == 0)
+                wrong = "outlives its time";
+            late = p[0].revents == 0;
+        }
+        if (!late && wrong == NULL)
+            wrong = hear(a, &gone, &late);
     }
     return wrong;
 }
@@ -146,15 +154,17 @@ static const char *attend(struct answer *a)
 /* Its exit status; it may take a moment, which SIGCHLD ends (it is blocked: setup.c). */
 static const char *wait_for(pid_t child, bool patient, int *status)
 {
-    const uint64_t deadline = clock_now() + (patient ? PATIENCE : 0);
     const char *wrong = NULL;
     sigset_t ended;
     pid_t got;
 
     sigemptyset(&ended);
     sigaddset(&ended, SIGCHLD);
-    while ((got = waitpid(child, status, WNOHANG)) == 0 && clock_left(deadline) > 0)
-        sigtimedwait(&ended, NULL, &(struct timespec){.tv_sec = 1});
+    got = waitpid(child, status, WNOHANG);
+    for (int i = 0; got == 0 && patient && i < LOOKS; i++) {
+        sigtimedwait(&ended, NULL, &(struct timespec){.tv_nsec = PATIENCE / LOOKS * 1000000});
+        got = waitpid(child, status, WNOHANG);
+    }
     if (got == 0 && patient)
         wrong = "does not end";
     if (got == 0)
