@@ -7,7 +7,7 @@ source=$(cd "$(dirname "$0")/../.." && pwd)
 rounds=${1-21}
 work=$(mktemp -d "${TMPDIR:-/tmp}/smtpin-bench.XXXXXX"); chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
-build() { name=$1; shift; { meson setup "$work/$name" "$source" -Dbuildtype=release "$@" && ninja -C "$work/$name" smtpin; } >"$work/log" 2>&1 || { tail "$work/log"; exit 1; }; }
+build() { name=$1; shift; { meson setup "$work/$name" "$source" "$@" && ninja -C "$work/$name" smtpin; } >"$work/log" 2>&1 || { tail "$work/log"; exit 1; }; }
 build default
 CC=musl-gcc build static -Dprefer_static=true -Db_pie=false
 gcc -O2 -static -nostdlib -ffreestanding -fno-stack-protector -fcf-protection=none -fno-pie -no-pie -Wl,--build-id=none -o "$work/floor" "$source/tests/bench/floor.c"

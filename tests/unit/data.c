@@ -85,6 +85,24 @@ Test(data, vector_and_plain_machine_agree, .timeout = 120)
     }
 }
 
+/* Whatever stands behind the octets that have come is not looked at. */
+Test(data, nothing_behind_the_piece_is_read)
+{
+    char text[512], out[512];
+
+    for (size_t n = 1; n < sizeof text; n++) {
+        struct smtp_data d = usual;
+        struct span in = {.p = text, .n = n};
+        size_t got;
+
+        memset(text, 'x', sizeof text);
+        memset(text + n, '\n', sizeof text - n);
+        d.in_body = true;
+        got = smtp_data_decode(&d, &in, out, sizeof out);
+        cr_assert(in.n == 0 && got == n && d.fault == SMTP_DATA_FINE && d.size == n, "%zu", n);
+    }
+}
+
 struct data_case {
     const char *in;
     const char *out;
