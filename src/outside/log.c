@@ -1,7 +1,8 @@
 #include "outside/log.h"
 
+#include "io/environment.h"
+
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -43,7 +44,7 @@ static bool is_clients(const struct log *l, const struct stat *st)
  * or 2 (systemd.exec(5)). */
 static bool is_journal(const struct stat *st)
 {
-    const char *stream = getenv("JOURNAL_STREAM");
+    const char *stream = environment_get("JOURNAL_STREAM");
     char room[64];
     struct text t = TEXT(room);
 

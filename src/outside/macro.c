@@ -1,6 +1,6 @@
 #include "outside/macro.h"
 
-#include <stdlib.h>
+#include "io/environment.h"
 
 #define TEXT_OF(literal)                                                                           \
     {                                                                                              \
@@ -125,7 +125,7 @@ static void add_body(struct text *out, const struct macro_run *run, const struct
 static void add_credentials_directory(struct text *out, const struct macro_run *run,
                                       const struct smtp_recipient *r)
 {
-    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    const char *directory = environment_get("CREDENTIALS_DIRECTORY");
 
     (void)run;
     (void)r;
@@ -303,7 +303,7 @@ static bool add_own(char **environment, size_t *n, const char *name, const char 
 
 char **macro_environment(const struct macro_run *run, struct arena *a)
 {
-    const char *zone = getenv("TZ"), *language = getenv("LANG");
+    const char *zone = environment_get("TZ"), *language = environment_get("LANG");
     char **environment = arena_get(a, (MACROS + 5) * sizeof *environment);
     struct text count = begin(a);
     size_t n = 0;

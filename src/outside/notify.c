@@ -1,11 +1,12 @@
 #include "outside/notify.h"
 
-#include <stdlib.h>
+#include "io/environment.h"
+
 #include <string.h>
 
 void notify_open(struct notify *n)
 {
-    const struct span path = span_of(getenv("NOTIFY_SOCKET"));
+    const struct span path = span_of(environment_get("NOTIFY_SOCKET"));
 
     *n = (struct notify){.fd = -1, .to = {.sun_family = AF_UNIX}};
     if (path.n < 2 || path.n >= sizeof n->to.sun_path || (path.p[0] != '/' && path.p[0] != '@'))

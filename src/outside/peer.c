@@ -2,10 +2,10 @@
 
 #include "base/number.h"
 #include "base/text.h"
+#include "io/environment.h"
 #include "outside/network.h"
 
 #include <arpa/inet.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -44,8 +44,8 @@ static bool is_port(struct span s)
 static bool from_environment(struct peer *p)
 {
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
-        const char *address = getenv(variables[i].address);
-        const char *port = variables[i].port == NULL ? NULL : getenv(variables[i].port);
+        const char *address = environment_get(variables[i].address);
+        const char *port = variables[i].port == NULL ? NULL : environment_get(variables[i].port);
 
         if (address == NULL || !take_address(p, span_of(address)))
             continue;
@@ -84,14 +84,15 @@ unsigned peer_own_port(int fd)
 
     if (getsockname(fd, (struct sockaddr *)&a, &n) == 0 && port_of(&a) != 0)
         return port_of(&a);
-    return number_parse(span_of(getenv("TCPLOCALPORT")), 65535, &port) == NUMBER_OK ? (unsigned)port
-                                                                                    : 0;
+    return number_parse(span_of(environment_get("TCPLOCALPORT")), 65535, &port) == NUMBER_OK
+               ? (unsigned)port
+               : 0;
 }
 
 void peer_find(struct peer *p, const struct sockaddr_storage *from, bool environment,
                const struct config *c)
 {
-    const struct span name = environment ? span_of(getenv("TCPREMOTEHOST")) : SPAN("");
+    const struct span name = environment ? span_of(environment_get("TCPREMOTEHOST")) : SPAN("");
 
     *p = (struct peer){.name = SPAN("")};
     if (c->client_address.n > 0)

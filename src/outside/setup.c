@@ -2,6 +2,7 @@
 
 #include "base/number.h"
 #include "io/descriptors.h"
+#include "io/environment.h"
 #include "outside/deliver.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -35,8 +35,9 @@ static size_t passed_sockets(void)
 {
     uint64_t n;
 
-    if (getenv("LISTEN_PID") == NULL || !number_is(getenv("LISTEN_PID"), (uint64_t)getpid()) ||
-        number_parse(span_of(getenv("LISTEN_FDS")), INT_MAX / 2, &n) != NUMBER_OK)
+    if (environment_get("LISTEN_PID") == NULL ||
+        !number_is(environment_get("LISTEN_PID"), (uint64_t)getpid()) ||
+        number_parse(span_of(environment_get("LISTEN_FDS")), INT_MAX / 2, &n) != NUMBER_OK)
         return 0;
     return n <= SETUP_LISTENERS_MAX ? n : SETUP_LISTENERS_MAX + 1; /* one too many */
 }
@@ -127,7 +128,7 @@ static bool is_same(int a, int b)
 /* Of the sockets from 3 on, those that listen; a single one that does not is the connection. */
 static void take_passed(struct setup *s, size_t n)
 {
-    struct span names = span_of(getenv("LISTEN_FDNAMES"));
+    struct span names = span_of(environment_get("LISTEN_FDNAMES"));
 
     if (n == 1 && !listens(LISTEN_FDS_START)) {
         fcntl(LISTEN_FDS_START, F_SETFD, FD_CLOEXEC);
