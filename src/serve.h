@@ -18,7 +18,7 @@ enum {
     SERVE_STATE_MAX = 2 * 1024, /* octets of serve.c's own */
     SERVE_PAGE = 4096,
     SERVE_READ_MAX = 64 * 1024,
-    SERVE_SPOOL_MAX = 64 * 1024,
+    SERVE_SPOOL_MAX = 256 * 1024, /* a large write costs a file system less than its parts */
     /* Recipients: some 2,000 with the longest of addresses, 10,000 usual ones. */
     SERVE_ARENA_MAX = 2 * 1024 * 1024,
     SERVE_OVERRIDES_MAX = 256,
