@@ -186,7 +186,7 @@ static void reload(struct listening *l)
         forget(l->now);
         l->now = fresh;
         l->available = l->given->available;
-        log_open(l->given->log, l->now->config[0].log, l->given->setup->client);
+        log_open(l->given->log, l->now->config[0].log, l->given->setup->stderr_is_ours);
     } else {
         forget(fresh);
     }
@@ -473,7 +473,7 @@ enum listen_result listen_run(const struct listen_given *given, struct listen_ac
     l->now = load(l, &good);
     if (l->now == NULL)
         return LISTEN_FAILED;
-    log_open(given->log, l->now->config[0].log, given->setup->client);
+    log_open(given->log, l->now->config[0].log, given->setup->stderr_is_ours);
     l->available = take_user(l, l->now) && good && given->available;
     wrong = prepare(l);
     if (wrong != NULL) {

@@ -202,6 +202,8 @@ static _Noreturn void serve_one(const struct config *c, struct serve_connection 
     /* Behind the wall there is no way to it. */
     if (connection->stop == SERVE_STOP_LATER && c->sandbox != CONFIG_SANDBOX_NO)
         connection->stop = setup_stop();
+    if (connection->stop == -1)
+        setup_no_stop();
     serve(c, connection, log, m, taken);
     _exit(0); /* nothing is left to be flushed or cleaned up */
 }
@@ -230,11 +232,13 @@ static int listen_and_serve(const struct arguments *a, struct serve_memory *m,
     }
     c = accepted.config;
     /* A section may have its own. */
-    log_open(log, c->log, s->client);
+    log_open(log, c->log, s->stderr_is_ours);
     connection.in = connection.out = accepted.fd;
     connection.stop = accepted.stop;
     connection.available = accepted.available;
     connection.title = &title;
+    if (setup_is_gone(accepted.fd))
+        return 0;
     peer_find(&peer, &accepted.from, false, c);
     serve_one(c, &connection, &peer, log, m, &arena);
 }
@@ -252,7 +256,7 @@ static int run(const struct arguments *a, struct serve_memory *m, char **argv)
 
     setup_process(&s);
     /* Until the configuration says where to: so that its own mistakes are heard. */
-    log_open(&log, CONFIG_LOG_AUTO, s.client);
+    log_open(&log, CONFIG_LOG_AUTO, s.stderr_is_ours);
     report.context = &log;
     if (s.wrong != NULL)
         record_mistake(&log, "setup", 0, SPAN(""), s.wrong);
@@ -262,14 +266,14 @@ static int run(const struct arguments *a, struct serve_memory *m, char **argv)
         record_mistake(&log, "setup", 0, SPAN("--listen"), "no listening socket was passed");
         return EXIT_NO_SOCKET;
     }
-    if (s.gone)
-        return 0;
     connection.in = s.in;
     connection.out = s.out;
     connection.stop = SERVE_STOP_LATER;
     connection.available = config_load(c, &arena, &from, &report) && a->wrong == NULL;
-    log_open(&log, c->log, s.client);
+    log_open(&log, c->log, s.stderr_is_ours);
     peer_find(&peer, &s.from, true, c);
+    if (s.gone && peer.address.n == 0) /* nobody has said who it was, either */
+        return 0;
     connection.available = setup_user(c, &report) && connection.available;
     serve_one(c, &connection, &peer, &log, m, &arena);
 }

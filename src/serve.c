@@ -54,14 +54,6 @@ static enum smtp_want give_up(struct serve *s, enum wire_result why, enum smtp_r
                                                            : slow);
 }
 
-/* From here on the stop is seen. */
-static void watch_stop(struct serve *s)
-{
-    s->glances = 0;
-    if (s->wire.stop == SERVE_STOP_LATER)
-        s->wire.stop = setup_stop();
-}
-
 /* Asked to end: a message that is being sent may still come to its end, for drain_timeout. */
 static void begin_to_stop(struct serve *s)
 {
@@ -88,12 +80,28 @@ static uint64_t reply_deadline(struct serve *s)
     return earlier(now + LINGER_TIME, s->late);
 }
 
+/* From here on the stop is seen; where it can't be had now, the next time. */
+static void watch_stop(struct serve *s)
+{
+    int stop;
+
+    s->glances = 0;
+    if (s->wire.stop != SERVE_STOP_LATER)
+        return;
+    stop = setup_stop();
+    if (stop >= 0)
+        s->wire.stop = stop;
+}
+
 static enum wire_result flush(struct serve *s)
 {
     const enum wire_result pushed = wire_push(&s->wire);
 
     s->spoken = 0;
-    return pushed == WIRE_TIMEOUT ? wire_flush(&s->wire, reply_deadline(s)) : pushed;
+    if (pushed != WIRE_TIMEOUT)
+        return pushed;
+    watch_stop(s);
+    return wire_flush(&s->wire, reply_deadline(s));
 }
 
 /* Is this the wait for a new line, or message, of a client that keeps up so far? It is looked for

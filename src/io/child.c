@@ -187,6 +187,8 @@ void child_start(struct child_process *p, const struct child *c, struct text *sa
     for (size_t i = 0; i < CHILD_OUTLETS; i++)
         open_outlet(&p->outlet[i], &p->write_end[i], &failed);
     error = failed ? errno : start(c, p->write_end[0], p->write_end[1], &p->pid);
+    if (c->among_many)
+        close_write_ends(p);
     if (error != 0)
         finish(p, (struct child_result){.end = CHILD_NOT_STARTED, .status = error});
 }

@@ -126,7 +126,8 @@ static void start(const struct deliver *d, struct run *r, int message)
 {
     const struct config *config = d->facts.config;
     const bool qmail = config->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE;
-    struct child c = {.timeout = config->deliver_timeout};
+    struct child c = {.timeout = config->deliver_timeout,
+                      .among_many = config->deliver_per == CONFIG_PER_RECIPIENT};
 
     c.argv = macro_argv(&r->facts, &config->deliver, &r->arena);
     c.envp = macro_environment(&r->facts, &r->arena);
@@ -261,7 +262,8 @@ static void settle(const struct deliver *d, struct run *r, struct smtp_recipient
         report->deferred += code >= 400 && code < 500;
         report->refused += code >= 500;
     }
-    report->waited = report->waited || r->process.looked;
+    /* Several, each after the other, take their time too. */
+    report->waited = report->waited || r->process.looked || report->runs > 1;
     *kept =
         (struct deliver_run){.result = *result, .said = arena_copy(d->arena, text_span(&r->said))};
     if (report->complained.n == 0)
@@ -386,9 +388,11 @@ static void deliver_each(const struct deliver *d, struct smtp_recipient **recipi
             }
         }
         child_attend(process, most);
-        if (!waited && done < n)
-            d->lasts(d->context);
-        waited = true;
+        for (size_t i = 0; !waited && i < most; i++) {
+            waited = !process[i].ended;
+            if (waited)
+                d->lasts(d->context);
+        }
     }
 }
 

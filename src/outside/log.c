@@ -24,59 +24,37 @@ static const struct {
     [LOG_SERVICE] = {"service", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f16"},
 };
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-/* The client must not read our log, whatever was asked for. */
-static bool is_clients(const struct log *l, const struct stat *st)
-{
-    struct stat client;
-
-    for (size_t i = 0; i < 2; i++)
-        if (l->client[i] >= 0 && (fstat(l->client[i], &client) < 0 || is_same(&client, st)))
-            return true;
-    return false;
-}
-
 /* systemd sets JOURNAL_STREAM to the device and inode of the stream that it has made descriptor 1
  * or 2 (systemd.exec(5)). */
-static bool is_journal(const struct stat *st)
+static bool stderr_is_journal(void)
 {
     const char *stream = environment_get("JOURNAL_STREAM");
+    struct stat st;
     char room[64];
     struct text t = TEXT(room);
 
-    if (stream == NULL)
+    if (stream == NULL || fstat(2, &st) < 0)
         return false;
-    text_addn(&t, st->st_dev, 1);
+    text_addn(&t, st.st_dev, 1);
     text_addc(&t, ':');
-    text_addn(&t, st->st_ino, 1);
+    text_addn(&t, st.st_ino, 1);
     return span_eq(text_span(&t), span_of(stream));
 }
 
-void log_open(struct log *l, uint64_t target, const int client[2])
+void log_open(struct log *l, uint64_t target, bool stderr_is_ours)
 {
     l->target = (enum config_log)target;
-    l->client[0] = client[0];
-    l->client[1] = client[1];
-    l->settled = false;
-}
-
-/* Where the first record goes, and so all: who logs nothing has not looked. */
-static void settle(struct log *l)
-{
-    struct stat st;
-    const bool ours = fstat(2, &st) == 0 && !is_clients(l, &st);
-
-    l->settled = true;
-    l->prefix = ours && is_journal(&st);
-    if (l->target == CONFIG_LOG_AUTO)
-        l->target = l->prefix ? CONFIG_LOG_JOURNAL : ours ? CONFIG_LOG_STDERR : CONFIG_LOG_SYSLOG;
-    if (l->target == CONFIG_LOG_STDERR && !ours)
+    l->prefix = false;
+    if (target == CONFIG_LOG_NONE || target == CONFIG_LOG_SYSLOG)
+        return;
+    l->prefix = stderr_is_ours && stderr_is_journal();
+    if (target == CONFIG_LOG_AUTO)
+        l->target = l->prefix        ? CONFIG_LOG_JOURNAL
+                    : stderr_is_ours ? CONFIG_LOG_STDERR
+                                     : CONFIG_LOG_SYSLOG;
+    /* The client must not read our log, whatever was asked for. */
+    if (l->target == CONFIG_LOG_STDERR && !stderr_is_ours)
         l->target = CONFIG_LOG_SYSLOG;
-    l->silent = !ours;
 }
 
 void log_begin(struct log_record *r, enum log_kind kind, enum log_level level)
@@ -245,12 +223,10 @@ __attribute__((noinline)) static void put_out(struct log *l, const struct log_re
     struct text text = TEXT(room);
     const struct span line = make_line(r, &text);
 
-    if (!l->settled)
-        settle(l);
     switch (l->target) {
     case CONFIG_LOG_JOURNAL:
         /* Descriptor 2 is the journal's too: where it is stuck, that would wait without an end. */
-        if (to_journal(l, r, line) == JOURNAL_NOBODY && !l->silent)
+        if (to_journal(l, r, line) == JOURNAL_NOBODY)
             to_stderr(l, r, line);
         break;
     case CONFIG_LOG_STDERR:

@@ -39,19 +39,15 @@ struct log_record {
 
 struct log {
     enum config_log target;
-    int client[2]; /* descriptors that are the client's; -1: none */
-    bool settled;  /* what follows, and that `target` is no longer "auto": */
-    bool silent;   /* descriptor 2 is the client's */
-    bool prefix;   /* descriptor 2 is read by the journal: "<5>" sets the level */
-    int journal;   /* a socket, once a record was sent; -1: none yet */
+    bool prefix; /* stderr is read by the journal: "<5>" sets the level */
+    int journal; /* a socket, once a record was sent; -1: none yet */
 };
 
 /* Before the first log_open. */
 #define LOG_CLOSED ((struct log){.target = CONFIG_LOG_NONE, .journal = -1})
 
-/* Where records go from now on: not to descriptor 2 where that is one of `client`, descriptors of
- * the client's (-1: none). */
-void log_open(struct log *l, uint64_t target, const int client[2]);
+/* Where records go from now on. `stderr_is_ours`: descriptor 2 is not the client's. */
+void log_open(struct log *l, uint64_t target, bool stderr_is_ours);
 
 /* Nothing that is said is heard: no record need be made. NULL is a log that is elsewhere. */
 static inline bool log_is_silent(const struct log *l)

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
-#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
@@ -75,54 +74,75 @@ static void reset_signals(bool will_listen)
     sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
-int setup_stop(void)
+static sigset_t sigterm(void)
 {
     sigset_t term;
-    int stop;
 
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
-    stop = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (stop < 0) /* ended at once rather than never */
-        sigprocmask(SIG_UNBLOCK, &term, NULL);
-    return stop;
+    return term;
+}
+
+int setup_stop(void)
+{
+    const sigset_t term = sigterm();
+
+    return signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void setup_no_stop(void)
+{
+    const sigset_t term = sigterm();
+
+    sigprocmask(SIG_UNBLOCK, &term, NULL);
 }
 
 /* Descriptors 0 to 2, those that are closed made /dev/null: so that no file of ours becomes a
  * standard one. */
-static void look_at_standard(void)
+static void look_at_standard(struct stat st[3])
 {
-    struct pollfd p[3] = {{.fd = 0}, {.fd = 1}, {.fd = 2}};
-    bool closed = poll(p, 3, 0) < 0;
+    bool all = true;
 
-    for (int fd = 0; fd < 3; fd++)
-        closed = closed || (p[fd].revents & POLLNVAL) != 0;
+    for (int fd = 0; fd < 3; fd++) {
+        st[fd] = (struct stat){0};
+        all = fstat(fd, &st[fd]) == 0 && all;
+    }
     /* The lowest free one is taken. */
-    for (int spare = closed ? 0 : 3; spare >= 0 && spare < 3;)
-        spare = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int spare = all ? 3 : 0; spare >= 0 && spare < 3;)
+        spare = open("/dev/null", O_RDWR);
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* False: it has no other end; *gone: it has none any more. */
+static bool find_other_end(int fd, struct sockaddr_storage *from, bool *gone)
+{
+    socklen_t n = sizeof *from;
+    const bool found = getpeername(fd, (struct sockaddr *)from, &n) == 0;
+
+    *gone = !found && errno == ENOTCONN;
+    return found;
+}
+
+bool setup_is_gone(int fd)
+{
+    struct sockaddr_storage from;
+    bool gone;
+
+    find_other_end(fd, &from, &gone);
+    return gone;
 }
 
 /* The connection, or what stands in its place. */
 static void take_connection(struct setup *s, int in, int out)
 {
-    socklen_t n = sizeof s->from;
-
     s->in = in;
     s->out = out;
-    s->client[0] = in;
-    s->client[1] = out;
-    if (getpeername(in, (struct sockaddr *)&s->from, &n) < 0) {
+    if (!find_other_end(in, &s->from, &s->gone))
         s->from.ss_family = AF_UNSPEC;
-        s->gone = errno == ENOTCONN;
-    }
-}
-
-static bool is_same(int a, int b)
-{
-    struct stat one, other;
-
-    return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev &&
-           one.st_ino == other.st_ino;
 }
 
 /* Of the sockets from 3 on, those that listen; a single one that does not is the connection. */
@@ -151,20 +171,15 @@ static void take_passed(struct setup *s, size_t n)
     }
 }
 
-/* inetd's "wait": the listener is moved away from where a command's own descriptors will be. It may
- * be 2 as well: then records go elsewhere. */
+/* inetd's "wait": the listener is moved away from where a command's own descriptors will be. */
 static void take_standard_listener(struct setup *s)
 {
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    const bool on_stderr = is_same(2, 0) || is_same(2, 1);
 
     s->gone = false;
-    s->in = s->out = s->client[0] = s->client[1] = -1;
+    s->in = s->out = -1;
     s->listener[0] = fcntl(0, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
-    s->listeners = s->listener[0] >= 0 && null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0 &&
-                   (!on_stderr || dup2(null, 2) >= 0);
-    if (on_stderr)
-        s->client[0] = 2;
+    s->listeners = s->listener[0] >= 0 && null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0;
     if (s->listeners == 0)
         s->wrong = "no descriptor, or no /dev/null";
     if (null > 2)
@@ -174,17 +189,30 @@ static void take_standard_listener(struct setup *s)
 void setup_process(struct setup *s)
 {
     const size_t passed = passed_sockets();
+    struct stat st[3], connection = {0};
 
-    *s = (struct setup){.in = -1, .out = -1, .client = {-1, -1}};
-    look_at_standard();
+    *s = (struct setup){.in = -1, .out = -1};
+    look_at_standard(st);
     /* Leaked listeners, and the far end of our own socket pair: never ours. */
     descriptors_close(LISTEN_FDS_START + (unsigned)passed, ~0U);
-    if (passed > 0)
+    if (passed > 0) {
         take_passed(s, passed);
-    else
+        s->stderr_is_ours =
+            s->in < 0 || fstat(s->in, &connection) < 0 || !is_same(&st[2], &connection);
+    } else {
+        s->stderr_is_ours = !is_same(&st[2], &st[0]) && !is_same(&st[2], &st[1]);
         take_connection(s, 0, 1);
-    if (passed == 0 && s->gone && listens(0))
-        take_standard_listener(s);
+        if (s->gone && listens(0))
+            take_standard_listener(s);
+    }
+    /* Not even a library's last words are for the client. */
+    if (!s->stderr_is_ours) {
+        const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+        dup2(null, 2);
+        if (null > 2)
+            close(null);
+    }
     reset_signals(s->listeners > 0);
     umask(077);
 }

@@ -33,6 +33,7 @@ static const char *send_answer(struct answer *a)
     while (send(a->fd, a->room.p, a->room.n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         if (errno != EAGAIN && errno != EINTR)
             return NULL; /* it is gone: the next look at it says so */
+        a->pressed = true;
         if (deadline == 0)
             deadline = clock_now() + PATIENCE;
         if (clock_left(deadline) == 0)
@@ -354,11 +355,10 @@ static const char *deliver(struct answer *a, const struct request *r)
         ran = d->record.delivery.runs > 0;
         quick = desk_was_quick(d);
     }
-    if (!quick) {
-        a->delivering += clock_now() - before;
-        /* Before the other side goes on to a message that waits behind this one. */
+    a->delivering += clock_now() - before;
+    /* Before the other side goes on to a message that waits behind this one. */
+    if (!quick)
         answer_look_at_stop(a);
-    }
     wrong = say_results(a, recorder_leave(&d->recorder), ran, quick);
     log_results(a, &data);
     return wrong;

@@ -29,6 +29,7 @@ struct answer {
     uint64_t delivering; /* milliseconds that storing and delivering took */
     uint64_t errors;     /* refusals with 5yz */
     bool closed;         /* the session has ended as it should */
+    bool pressed;        /* an answer was not taken at once: the clock is to be looked at */
     char end[REQUEST_WORD_MAX + 1];
 };
 

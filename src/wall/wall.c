@@ -136,8 +136,9 @@ static const char *attend(struct answer *a)
     while (!gone && !a->closed && wrong == NULL) {
         struct pollfd p[2] = {{.fd = a->fd, .events = POLLIN}, {.fd = a->stop, .events = POLLIN}};
 
-        if (late || ++glances > GLANCES) {
+        if (late || a->pressed || ++glances > GLANCES) {
             glances = 0;
+            a->pressed = false;
             desk_show(a->desk, NULL);
             if (poll(p, 2, clock_left(a->deadline + a->delivering)) > 0 && p[1].revents != 0)
                 answer_look_at_stop(a);

@@ -164,4 +164,11 @@ ok(reply(f"{queue} 0", q, envelope=many).startswith("250 2.0.0"), "qmail-queue: 
 equal(json.load(open(REPORT))["envelope"].count("\0"), 1002, "qmail-queue: all of them")
 out, got = inspect(mail(envelope=many))
 equal(got and len(got["argv"]), 1002, "1,000 recipients as 1,000 words")
+
+# Many at once need few descriptors.
+import resource
+sixteen = b"EHLO x\r\nMAIL FROM:<a@example.com>\r\n" + b"".join(b"RCPT TO:<r%d@example.org>\r\n" % i for i in range(16)) + b"DATA\r\n"
+out, err, _ = pipe(mail(envelope=sixteen), {"deliver": '/bin/sh -c "cat >/dev/null; sleep 0.1"', "deliver_per": "recipient", "deliver_parallel": "16", "log": "stderr"},
+                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (66, 66)))
+ok(final_reply(out).startswith("250") and b"accepted=16" in err, "16 runs at once with 66 descriptors", (out, err))
 done()

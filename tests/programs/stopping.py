@@ -65,6 +65,31 @@ for i in range(40):
     if (said.startswith("250"), len(messages(directory))) not in ((True, 1), (False, 0)): wrong.append((i, said, messages(directory)))
 equal(wrong, [], "SIGTERM around the end of a message: 250 where it is stored, once")
 
+# A client that never makes it wait hears of it too.
+for sandbox in ("yes", "no"):
+    p, ours = begin({"sandbox": sandbox})
+    said, after = "", 0
+    for i in range(100000):
+        if i == 30: p.terminate()
+        ours.sendall(b"NOOP\r\n"); said = read_one(ours)
+        if not said.startswith("250"): break
+        after += i >= 30
+    ok(said.startswith("421") and (sandbox == "yes" or after <= 11), f"SIGTERM, and a client that is busy, sandbox = {sandbox}: 421", (said, after))
+    ours.close(); p.wait(20)
+
+# One that asks and does not read.
+for sandbox in ("yes", "no"):
+    p, ours = begin({"sandbox": sandbox, "drain_timeout": "1s", "command_timeout": "60s", "max_commands": "100000000"})
+    ours.settimeout(1)
+    try:
+        for _ in range(100000): ours.sendall(b"HELP\r\n" * 100)
+    except TimeoutError: pass
+    start = time.monotonic(); p.terminate()
+    try: p.wait(30)
+    except subprocess.TimeoutExpired: p.kill()
+    ok(time.monotonic() - start < 20, f"SIGTERM, and a client that reads nothing, sandbox = {sandbox}: drain_timeout, not command_timeout", time.monotonic() - start)
+    ours.close(); p.wait(20)
+
 # What the manager sees.
 manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 manager.bind(TMP + "/notify"); manager.settimeout(10)
@@ -87,6 +112,11 @@ pipe(b"EHLO x\r\nQUIT\r\n", {"log": "none"}, env=env)
 try: said = manager.recv(4096)
 except TimeoutError: said = None
 equal(said, None, "a session that is over at once says nothing to the manager")
+for sandbox in ("yes", "no"):
+    out, err, status = pipe(mail(), {"deliver": "/bin/true", "deliver_per": "recipient", "log": "none", "sandbox": sandbox}, env=env)
+    try: said = manager.recv(4096)
+    except TimeoutError: said = None
+    equal((said, final_reply(out)[:3]), (None, "250"), f"nor does a delivery for each recipient, sandbox = {sandbox}")
 ours, theirs = socket.socketpair(); theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
 p = subprocess.Popen(arguments({"log": "none"}), stdin=theirs, stdout=theirs, env=env); theirs.close(); ours.settimeout(20)
 ours.sendall(b"HELP\r\n" * 400 + b"QUIT\r\n")

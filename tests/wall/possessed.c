@@ -66,7 +66,7 @@ int main(int argc, char **argv)
         attack = find(attack_requests, argv[2]);
     if (attack == NULL)
         return 64;
-    log_open(&log, CONFIG_LOG_STDERR, (const int[2]){-1, -1});
+    log_open(&log, CONFIG_LOG_STDERR, true);
     transaction = arena_behind(&arena, arena.used + SERVE_ARENA_MAX);
     desk_open(&desk, &config, &connection, &session, &log, &memory);
     switch (wall_raise(&desk, &connection, &memory, &transaction,
