@@ -12,7 +12,6 @@
 enum {
     LINGER_TIME = 2000, /* milliseconds for a client to see our last reply */
     LINGER_OCTETS = 16 * 1024 * 1024,
-    GLANCES = 10, /* waits of WIRE_MOMENT before the clock and the stop are looked at again */
 };
 
 struct serve {
@@ -108,8 +107,8 @@ static enum wire_result flush(struct serve *s)
  * without clock and stop, a few times. */
 static bool may_glance(const struct serve *s, uint64_t deadline)
 {
-    return deadline == 0 && s->glances < GLANCES && wire_unread(&s->wire).n == 0 && !s->stopping &&
-           !desk_tells(&s->desk);
+    return deadline == 0 && s->glances < WIRE_GLANCES && wire_unread(&s->wire).n == 0 &&
+           !s->stopping && !desk_tells(&s->desk);
 }
 
 /* Waits for the client, until *deadline. Where that is 0, it is set once somebody is really waited
@@ -160,7 +159,7 @@ static enum smtp_want next_line(struct serve *s)
 
     /* Commands that wait in the buffer, each with a message perhaps, are no way round the stop or
      * the session's end. */
-    if (s->glances >= GLANCES && wire_unread(&s->wire).n > 0) {
+    if (s->glances >= WIRE_GLANCES && wire_unread(&s->wire).n > 0) {
         watch_stop(s);
         if (s->session.phase < SMTP_MAIL && wire_stopped(&s->wire))
             begin_to_stop(s);
@@ -283,7 +282,7 @@ static enum smtp_want deliver(struct serve *s)
     if (!desk_deliver(&s->desk, &s->delivery))
         return smtp_session_collected(
             &s->session, &(struct smtp_data){.fault = SMTP_DATA_NO_SPOOL, .ended = true});
-    s->glances = desk_was_quick(&s->desk) ? s->glances + 1 : GLANCES;
+    s->glances = desk_was_quick(&s->desk) ? s->glances + 1 : WIRE_GLANCES;
     return smtp_session_delivered(&s->session);
 }
 

@@ -53,9 +53,7 @@ static inline void add_digits(struct text *t, uint64_t number, unsigned width, u
     size_t at = sizeof digits;
 
     do {
-        const char digit = (char)(number % base);
-
-        digits[--at] = (char)(digit < 10 ? '0' + digit : 'a' + digit - 10);
+        digits[--at] = "0123456789abcdefghijklmnopqrstuv"[number % base];
         number /= base;
     } while (at > 0 && (number > 0 || sizeof digits - at < width));
     text_add(t, (struct span){.p = digits + at, .n = sizeof digits - at});

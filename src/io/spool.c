@@ -124,23 +124,6 @@ void spool_add(struct spool *s, size_t n)
     s->size += n;
 }
 
-bool spool_write(struct spool *s, struct span bytes)
-{
-    while (bytes.n > 0) {
-        size_t room;
-        char *at = spool_room(s, &room);
-
-        if (at == NULL)
-            return false;
-        if (room > bytes.n)
-            room = bytes.n;
-        memcpy(at, bytes.p, room);
-        spool_add(s, room);
-        bytes = span_from(bytes, room);
-    }
-    return true;
-}
-
 int spool_finish(struct spool *s)
 {
     return write_out(s) ? s->fd : -1;

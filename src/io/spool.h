@@ -28,7 +28,6 @@ bool spool_open(struct spool *s, uint64_t expected);
  * be stored. */
 char *spool_room(struct spool *s, size_t *room);
 void spool_add(struct spool *s, size_t n);
-bool spool_write(struct spool *s, struct span bytes);
 /* Everything written out; returns the descriptor at offset 0 (close-on-exec, owned by the spool),
  * or -1. */
 int spool_finish(struct spool *s);

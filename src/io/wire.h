@@ -15,7 +15,10 @@ enum wire_result {
     WIRE_STOP,    /* this process is asked to end; nothing was read */
 };
 
-enum { WIRE_MOMENT = 200 }; /* milliseconds */
+enum {
+    WIRE_MOMENT = 200, /* milliseconds */
+    WIRE_GLANCES = 10, /* waits of a moment before clock and stop are to be looked at again */
+};
 
 struct wire {
     int in, out;      /* not closed here */

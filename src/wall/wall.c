@@ -23,7 +23,6 @@ enum {
     SLACK = 10 * 1000,   /* milliseconds beyond those that its late replies may take */
     PATIENCE = 2 * 1000, /* milliseconds for a process to end after its last word */
     LOOKS = 4,           /* of them */
-    GLANCES = 10,        /* requests that are waited for without a look at clock and stop */
     REQUESTS_MORE = 100,
 };
 
@@ -136,7 +135,7 @@ static const char *attend(struct answer *a)
     while (!gone && !a->closed && wrong == NULL) {
         struct pollfd p[2] = {{.fd = a->fd, .events = POLLIN}, {.fd = a->stop, .events = POLLIN}};
 
-        if (late || a->pressed || ++glances > GLANCES) {
+        if (late || a->pressed || ++glances > WIRE_GLANCES) {
             glances = 0;
             a->pressed = false;
             desk_show(a->desk, NULL);
