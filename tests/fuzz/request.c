@@ -87,6 +87,11 @@ bool desk_deliver(struct desk *d, struct arena *a)
     return true;
 }
 
+bool desk_was_quick(const struct desk *d)
+{
+    return d->record.messages % 2 == 0;
+}
+
 void desk_before(struct desk *d)
 {
     record_before(&d->record);
