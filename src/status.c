@@ -58,7 +58,8 @@ void status_show(struct status *s, const char *doing)
         else
             name(s, doing, &t);
         title_show(s->title, text_span(&t));
-    } else if (s->notify.fd >= 0 && clock_now() >= s->next) {
+    } else if (s->notify.fd >= 0 && !s->keeps && clock_now() >= s->next) {
+        /* Who keeps a session hears of its news from the other process. */
         status_tell(s, doing);
     }
 }
