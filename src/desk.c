@@ -64,13 +64,14 @@ struct smtp_verdict desk_decide(struct desk *d, const struct smtp_mailbox *recip
     const struct rules_question question = {
         .config = d->config, .peer = d->peer, .recipient = recipient};
 
-    return is_inside(d) ? ask_decide(&d->ask, d->session, recipient) : rules_decide(&question);
+    return rules_decide(&question);
 }
 
 void desk_accept(struct desk *d, struct smtp_mailbox *recipient, struct arena *a)
 {
-    if (!is_inside(d))
-        head_complete(d->config, a, recipient);
+    if (is_inside(d))
+        ask_add(&d->ask, d->session, recipient->address);
+    head_complete(d->config, a, recipient);
 }
 
 static struct head_facts facts(const struct desk *d)

@@ -7,7 +7,7 @@
 #include "io/title.h"
 #include "outside/log.h"
 #include "outside/peer.h"
-#include "wall/packet.h"
+#include "wall/request.h"
 
 #include <stdalign.h>
 #include <stddef.h>
@@ -31,12 +31,12 @@ enum {
 struct serve_memory {
     struct config config;
     max_align_t state[SERVE_STATE_MAX / sizeof(max_align_t)];
+    char added[REQUEST_ADDED_MAX]; /* of packets across the wall */
     char send[2 * SMTP_REPLY_MAX];
     alignas(SERVE_PAGE) char read[SERVE_READ_MAX];
+    char packet[PACKET_MAX];
     char spool[SERVE_SPOOL_MAX];
     char trace[4096];
-    char verdict[PACKET_VERDICT_MAX]; /* across the wall */
-    char packet[PACKET_MAX];
     /* The configuration's to begin with; then the transaction's; what lies behind that is the
      * delivery's, while there is one. */
     alignas(SERVE_PAGE) char arena[CONFIG_ARENA_MAX + SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];

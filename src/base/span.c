@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 struct span span_of(const char *text)
 {
     return (struct span){.p = text, .n = text == NULL ? 0 : strlen(text)};
@@ -47,6 +51,33 @@ size_t span_find(struct span s, char c)
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';
+}
+
+size_t span_count(struct span s, char c)
+{
+    size_t i = 0, n = 0;
+
+#if defined(__SSE2__)
+    const __m128i wanted = _mm_set1_epi8(c), zero = _mm_setzero_si128();
+
+    while (s.n - i >= 16) {
+        /* Sixteen counters of an octet each, which hold 255. */
+        const size_t blocks = (s.n - i) / 16 < 255 ? (s.n - i) / 16 : 255;
+        __m128i counters = zero;
+
+        for (const size_t end = i + blocks * 16; i < end; i += 16) {
+            const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
+
+            counters = _mm_sub_epi8(counters, _mm_cmpeq_epi8(bytes, wanted));
+        }
+        counters = _mm_sad_epu8(counters, zero);
+        n += (size_t)_mm_cvtsi128_si64(counters) +
+             (size_t)_mm_cvtsi128_si64(_mm_srli_si128(counters, 8));
+    }
+#endif
+    for (; i < s.n; i++)
+        n += s.p[i] == c;
+    return n;
 }
 
 struct span span_trim(struct span s)

@@ -23,6 +23,8 @@ bool span_eq_nocase(struct span a, struct span b);
 bool span_starts_nocase(struct span s, struct span prefix);
 /* The first place of c in s, or s.n when there is none. */
 size_t span_find(struct span s, char c);
+/* How many of its octets are c. */
+size_t span_count(struct span s, char c);
 /* s without spaces and tabs at its ends. */
 struct span span_trim(struct span s);
 /* Takes the next word off *s: runs of bytes that are not in `separators`.

@@ -33,6 +33,12 @@ static inline struct span text_span(const struct text *t)
     return (struct span){.p = t->p, .n = t->n};
 }
 
+/* What is left of it behind its first n bytes: a text of its own. */
+static inline struct text text_behind(const struct text *t, size_t n)
+{
+    return (struct text){.p = t->p + n, .cap = t->cap - n};
+}
+
 static inline void text_addc(struct text *t, char c)
 {
     if (t->n < t->cap)

@@ -92,57 +92,54 @@ static void end_transaction(struct answer *a)
     a->over = true;
 }
 
-static const char *say_verdict(struct answer *a, const struct smtp_verdict *verdict)
-{
-    a->room.n = 0;
-    packet_put_number(&a->room, verdict->opinion);
-    request_write_reply(&a->room, &verdict->reply);
-    return send_answer(a);
-}
-
 /* partial = single: others only where PRDR may give each its reply. */
 static uint64_t most_recipients(const struct smtp_options *o)
 {
     return o->single && !o->lmtp && !o->prdr ? 1 : o->max_recipients;
 }
 
-/* The recipient is remembered here: nobody else gets the message. */
-static const char *decide(struct answer *a, const struct request *r)
+/* Decided here as it was there; kept here: nobody else gets the message. */
+static const char *add(struct answer *a, struct span address)
 {
     struct smtp_transaction *t = transaction_of(a);
-    struct smtp_verdict verdict = {.opinion = SMTP_DEFER};
-    const size_t mark = a->arena->used;
     struct smtp_recipient *recipient;
 
     if (a->state != ANSWER_IDLE || a->over || a->transaction == 0 ||
         a->transaction > a->desk->config->smtp.max_transactions)
-        return "asks for a recipient of no transaction";
-    if (r->recipients != t->recipients)
-        return "has other recipients";
+        return "has a recipient of no transaction";
     if (t->recipients >= most_recipients(&a->desk->config->smtp))
         return "has too many recipients";
-    verdict.reply = *smtp_reply(SMTP_REPLY_NO_MEMORY);
     recipient = arena_get(a->arena, sizeof *recipient);
     if (recipient == NULL)
-        return say_verdict(a, &verdict);
+        return "has more recipients than room for them";
     *recipient = (struct smtp_recipient){.next = NULL};
-    switch (read_address(a, r->address, true, &recipient->mailbox)) {
-    case SMTP_PATH_OK:
-        break;
-    case SMTP_PATH_FULL: /* what was completed here takes more room than it does there */
-        a->arena->used = mark;
-        return say_verdict(a, &verdict);
-    default:
-        return "asks for a recipient that is no mailbox";
+    if (read_address(a, address, true, &recipient->mailbox) != SMTP_PATH_OK)
+        return "has a recipient that is no mailbox";
+    if (desk_decide(a->desk, &recipient->mailbox).opinion != SMTP_ACCEPT)
+        return "has a recipient that is refused";
+    desk_accept(a->desk, &recipient->mailbox, a->arena);
+    smtp_add_recipient(t, recipient);
+    return NULL;
+}
+
+static const char *add_all(struct answer *a, struct span added)
+{
+    struct packet p = {.left = added};
+    const char *wrong = NULL;
+
+    while (p.left.n > 0 && wrong == NULL) {
+        const struct span address = packet_text(&p, REQUEST_ADDRESS_MAX);
+
+        wrong = p.wrong ? "sends what is no request" : add(a, address);
     }
-    verdict = desk_decide(a->desk, &recipient->mailbox);
-    if (verdict.opinion == SMTP_ACCEPT) {
-        desk_accept(a->desk, &recipient->mailbox, a->arena);
-        smtp_add_recipient(t, recipient);
-    } else {
-        a->arena->used = mark;
-    }
-    return say_verdict(a, &verdict);
+    return wrong;
+}
+
+static const char *recipients(struct answer *a, const struct request *r)
+{
+    (void)a;
+    (void)r;
+    return NULL;
 }
 
 /* What the trace fields and the variables of the command will say. */
@@ -216,14 +213,9 @@ static const char *take_message(struct answer *a, const struct request *r)
     return r->recipients == transaction_of(a)->recipients ? NULL : "has other recipients";
 }
 
-/* Octets from where the other side may still write: copied first, then looked at. */
-static const char *take_bytes(struct answer *a, uint64_t n)
+static const char *take_octets(struct answer *a, struct span left)
 {
-    struct span left = {.p = a->shared, .n = n};
-
-    if (n > a->cap)
-        return "has more octets than the buffer";
-    a->stored += n;
+    a->stored += left.n;
     if (a->stored > a->desk->config->smtp.max_message_size)
         return "has a message that is too large";
     while (left.n > 0 && !a->refused) {
@@ -236,27 +228,22 @@ static const char *take_bytes(struct answer *a, uint64_t n)
         if (room > left.n)
             room = left.n;
         memcpy(at, left.p, room);
-        for (size_t i = 0; i < room; i++)
-            a->ends += at[i] == '\n';
+        a->ends += span_count((struct span){.p = at, .n = room}, '\n');
         desk_add(a->desk, room);
         left = span_from(left, room);
     }
     return NULL;
 }
 
-static const char *bytes(struct answer *a, const struct request *r)
+static const char *octets(struct answer *a, const struct request *r)
 {
     const uint64_t before = clock_now();
     const char *wrong = take_message(a, r);
 
     if (wrong == NULL)
-        wrong = take_bytes(a, r->octets);
-    if (wrong != NULL)
-        return wrong;
+        wrong = take_octets(a, r->octets);
     a->delivering += clock_now() - before;
-    a->room.n = 0;
-    packet_put_number(&a->room, !a->refused);
-    return send_answer(a);
+    return wrong;
 }
 
 static const char *finish(struct answer *a, const struct request *r)
@@ -337,7 +324,7 @@ static const char *deliver(struct answer *a, const struct request *r)
     bool ran = false, quick = true;
 
     if (wrong == NULL)
-        wrong = take_bytes(a, r->octets);
+        wrong = take_octets(a, r->octets);
     if (wrong != NULL)
         return wrong;
     /* As the decoder counts: each line end is two octets (RFC 1870 5). */
@@ -362,17 +349,6 @@ static const char *deliver(struct answer *a, const struct request *r)
     wrong = say_results(a, recorder_leave(&d->recorder), ran, quick);
     log_results(a, &data);
     return wrong;
-}
-
-/* As it is known here: <postmaster> has a domain by now. */
-static struct span whole_address(const struct answer *a, struct span said)
-{
-    if (span_find(said, '@') < said.n)
-        return said;
-    for (const struct smtp_recipient *r = transaction_of(a)->first; r != NULL; r = r->next)
-        if (span_eq(r->mailbox.local, said))
-            return r->mailbox.address;
-    return said;
 }
 
 /* What the log says of replies, names and phases is what the other side says of them; the client's
@@ -407,7 +383,7 @@ static const char *after(struct answer *a, const struct request *r)
     s->phase = r->phase;
     s->said = (struct smtp_said){.reply = r->reply, .argument = r->argument};
     s->said.reply.rule = r->rule.n > 0 ? text_string(&word) : NULL;
-    s->judged = whole_address(a, r->judged);
+    s->judged = r->judged;
     log_step(a, r->close ? SMTP_NEXT_CLOSE : SMTP_NEXT_LINE);
     s->said = (struct smtp_said){.argument = {.p = NULL}};
     s->judged = SPAN("");
@@ -464,10 +440,14 @@ static const char *no_filter(struct answer *a, const struct request *r)
 const char *answer_request(struct answer *a, struct span packet)
 {
     static const char *(*const acts[])(struct answer *, const struct request *) = {
-        [REQUEST_DECIDE] = decide, [REQUEST_BYTES] = bytes,
-        [REQUEST_FINISH] = finish, [REQUEST_DELIVER] = deliver,
-        [REQUEST_AFTER] = after,   [REQUEST_CLOSE] = close_session,
-        [REQUEST_TELL] = tell,     [REQUEST_NO_FILTER] = no_filter,
+        [REQUEST_RECIPIENTS] = recipients,
+        [REQUEST_OCTETS] = octets,
+        [REQUEST_FINISH] = finish,
+        [REQUEST_DELIVER] = deliver,
+        [REQUEST_AFTER] = after,
+        [REQUEST_CLOSE] = close_session,
+        [REQUEST_TELL] = tell,
+        [REQUEST_NO_FILTER] = no_filter,
     };
     struct request r;
     const char *wrong;
@@ -476,9 +456,11 @@ const char *answer_request(struct answer *a, struct span packet)
         return "goes on after its end";
     if (!request_read(packet, &r))
         return "sends what is no request";
-    /* Full buffers are bounded by the size of a message. */
-    if ((r.kind != REQUEST_BYTES || r.octets + 1 < a->cap) && ++a->requests > a->most)
+    /* The others are bounded by the size of a message. */
+    if (r.octets.n < REQUEST_OCTETS_FEW && ++a->requests > a->most)
         return "has too many requests";
     wrong = turn_to(a, r.transaction);
+    if (wrong == NULL)
+        wrong = add_all(a, r.added);
     return wrong != NULL ? wrong : acts[r.kind](a, &r);
 }

@@ -10,14 +10,12 @@
 
 struct answer {
     struct desk *desk;
-    int fd;             /* the side that asks */
-    pid_t child;        /* its process */
-    int stop;           /* readable once this one is asked to end; -1: never, or it has been told */
-    uint64_t slack;     /* milliseconds for last words when its time is over */
-    uint64_t deadline;  /* when the session ends at the latest, but for what `delivering` counts */
-    struct text room;   /* for packets: PACKET_MAX */
-    const char *shared; /* octets of messages on their way */
-    size_t cap;
+    int fd;            /* the side that asks */
+    pid_t child;       /* its process */
+    int stop;          /* readable once this one is asked to end; -1: never, or it has been told */
+    uint64_t slack;    /* milliseconds for last words when its time is over */
+    uint64_t deadline; /* when the session ends at the latest, but for what `delivering` counts */
+    struct text room;  /* for packets: PACKET_MAX */
     struct arena *arena;     /* of the transaction */
     uint64_t transaction;    /* the one that is known */
     bool unfiltered;         /* and should not be: no transaction */

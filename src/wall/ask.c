@@ -7,16 +7,34 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-static bool send_request(struct ask *a, const struct request *r)
+static bool send_request(struct ask *a, struct text packet, struct request *r)
 {
     ssize_t n;
 
-    a->room.n = 0;
-    request_write(&a->room, r);
+    r->added = text_span(&a->added);
+    request_write(&packet, r);
+    a->added.n = 0;
     do
-        n = send(a->fd, a->room.p, a->room.n, MSG_NOSIGNAL);
+        n = send(a->fd, packet.p, packet.n, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    return n == (ssize_t)a->room.n;
+    return n == (ssize_t)packet.n;
+}
+
+/* With the octets that wait. */
+static bool say_of_message(struct ask *a, struct request *r)
+{
+    const bool sent = send_request(a, a->room, r);
+
+    a->filled = 0;
+    return sent;
+}
+
+/* Behind them: a request of its own. */
+static void say(struct ask *a, struct request r)
+{
+    const char *behind = request_octets(&a->room) + a->filled;
+
+    send_request(a, text_behind(&a->room, (size_t)(behind - a->room.p)), &r);
 }
 
 static bool receive(struct ask *a, struct packet *answer)
@@ -28,11 +46,6 @@ static bool receive(struct ask *a, struct packet *answer)
     while (n < 0 && errno == EINTR);
     *answer = (struct packet){.left = {.p = a->room.p, .n = n > 0 ? (size_t)n : 0}};
     return n > 0;
-}
-
-static bool ask(struct ask *a, const struct request *r, struct packet *answer)
-{
-    return send_request(a, r) && receive(a, answer);
 }
 
 static bool is_same(const struct smtp_reply *a, const struct smtp_reply *b, struct span rule)
@@ -57,27 +70,15 @@ static void keep_reply(struct packet *answer, struct smtp_reply *reply,
     reply->rule = rule.n > 0 ? arena_copy(arena, rule).p : NULL;
 }
 
-struct smtp_verdict ask_decide(struct ask *a, const struct smtp_session *s,
-                               const struct smtp_mailbox *recipient)
+void ask_add(struct ask *a, const struct smtp_session *s, struct span address)
 {
-    const struct request r = {.kind = REQUEST_DECIDE,
-                              .transaction = s->transactions,
-                              .recipients = s->transaction.recipients,
-                              .address = recipient->address};
-    struct arena room = {.base = a->verdict, .cap = PACKET_VERDICT_MAX};
-    struct smtp_verdict verdict = {.opinion = SMTP_DEFER};
-    struct packet answer;
-
-    if (ask(a, &r, &answer)) {
-        verdict.opinion = (enum smtp_opinion)packet_number_up_to(&answer, SMTP_DEFER);
-        keep_reply(&answer, &verdict.reply, NULL, &room);
-    }
-    return verdict;
+    if (a->added.cap - a->added.n < sizeof(uint64_t) + address.n)
+        say(a, (struct request){.kind = REQUEST_RECIPIENTS, .transaction = s->transactions});
+    packet_put(&a->added, address);
 }
 
 void ask_begin(struct ask *a)
 {
-    a->filled = 0;
     a->begins = true;
 }
 
@@ -93,7 +94,7 @@ static struct request about_message(struct ask *a, const struct smtp_session *s,
         .kind = kind,
         .transaction = s->transactions,
         .recipients = t->recipients,
-        .octets = a->filled,
+        .octets = {.p = request_octets(&a->room), .n = a->filled},
         .begins = begins,
         .address = begins ? t->reverse_path.address : SPAN(""),
         .helo = s->helo,
@@ -108,27 +109,25 @@ static struct request about_message(struct ask *a, const struct smtp_session *s,
 
 char *ask_room(struct ask *a, const struct smtp_session *s, size_t *room)
 {
-    if (a->cap - a->filled < 2) {
-        const struct request r = about_message(a, s, REQUEST_BYTES);
-        struct packet answer;
+    if (a->most - a->filled < 2) {
+        struct request r = about_message(a, s, REQUEST_OCTETS);
 
-        if (!ask(a, &r, &answer) || packet_number(&answer) != 1)
+        if (!say_of_message(a, &r))
             return NULL;
-        a->filled = 0;
     }
-    *room = a->cap - a->filled;
-    return a->shared + a->filled;
+    *room = a->most - a->filled;
+    return request_octets(&a->room) + a->filled;
 }
 
 void ask_finish(struct ask *a, const struct smtp_session *s, const struct smtp_data *data)
 {
     struct request r = about_message(a, s, REQUEST_FINISH);
 
-    r.octets = 0;
+    r.octets.n = 0;
     r.size = data->size;
     r.fault = data->fault;
     r.ended = data->ended;
-    send_request(a, &r);
+    say_of_message(a, &r);
 }
 
 bool ask_deliver(struct ask *a, struct smtp_session *s, uint64_t size, struct recorder *recorder,
@@ -142,7 +141,7 @@ bool ask_deliver(struct ask *a, struct smtp_session *s, uint64_t size, struct re
 
     r.size = size;
     r.boundary = recorder_pause(recorder);
-    fine = send_request(a, &r);
+    fine = say_of_message(a, &r);
     a->reporting = true;
     a->quick = false;
     for (struct smtp_recipient *p = s->transaction.first; p != NULL && stored; p = p->next) {
@@ -171,61 +170,54 @@ void ask_after(struct ask *a, const struct record *r, enum smtp_want want, bool 
 {
     const struct smtp_session *s = r->session;
     const bool known = a->reporting;
-    struct request request;
 
     a->reporting = known && want == SMTP_NEXT_MORE;
     if (known || !news)
         return;
-    request = (struct request){
-        .kind = REQUEST_AFTER,
-        .transaction = s->transactions,
-        .address = r->transaction.reverse_path.address,
-        .helo = s->helo,
-        .esmtp = s->esmtp,
-        .smtputf8 = r->transaction.smtputf8,
-        .before = r->phase,
-        .phase = s->phase,
-        .close = want == SMTP_NEXT_CLOSE,
-        .reply = s->said.reply,
-        .argument = s->said.argument,
-        .judged = s->judged,
-        .commands = s->commands,
-    };
-    send_request(a, &request);
+    say(a, (struct request){
+               .kind = REQUEST_AFTER,
+               .transaction = s->transactions,
+               .address = r->transaction.reverse_path.address,
+               .helo = s->helo,
+               .esmtp = s->esmtp,
+               .smtputf8 = r->transaction.smtputf8,
+               .before = r->phase,
+               .phase = s->phase,
+               .close = want == SMTP_NEXT_CLOSE,
+               .reply = s->said.reply,
+               .argument = s->said.argument,
+               .judged = s->judged,
+               .commands = s->commands,
+           });
 }
 
 void ask_tell(struct ask *a, const struct record *r, const char *doing)
 {
-    const struct request request = {
-        .kind = REQUEST_TELL,
-        .transaction = r->session->transactions,
-        .phase = r->session->phase,
-        .commands = r->session->commands,
-        .word = span_of(doing),
-    };
-
-    send_request(a, &request);
+    say(a, (struct request){
+               .kind = REQUEST_TELL,
+               .transaction = r->session->transactions,
+               .phase = r->session->phase,
+               .commands = r->session->commands,
+               .word = span_of(doing),
+           });
     a->next = clock_now() + STATUS_INTERVAL;
 }
 
 void ask_close(struct ask *a, const struct record *r)
 {
     const struct smtp_session *s = r->session;
-    const struct request request = {
-        .kind = REQUEST_CLOSE,
-        .transaction = s->transactions,
-        .helo = s->helo,
-        .esmtp = s->esmtp,
-        .commands = s->commands,
-        .word = span_of(r->end),
-    };
 
-    send_request(a, &request);
+    say(a, (struct request){
+               .kind = REQUEST_CLOSE,
+               .transaction = s->transactions,
+               .helo = s->helo,
+               .esmtp = s->esmtp,
+               .commands = s->commands,
+               .word = span_of(r->end),
+           });
 }
 
 void ask_no_filter(struct ask *a)
 {
-    const struct request request = {.kind = REQUEST_NO_FILTER};
-
-    send_request(a, &request);
+    say(a, (struct request){.kind = REQUEST_NO_FILTER});
 }

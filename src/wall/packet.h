@@ -7,8 +7,7 @@
 #include "base/text.h"
 
 enum {
-    PACKET_MAX = 16 * 1024,
-    PACKET_VERDICT_MAX = 1024, /* what an answer's reply points to */
+    PACKET_MAX = 144 * 1024,
 };
 
 struct packet {

@@ -36,10 +36,22 @@ void request_read_reply(struct packet *p, struct smtp_reply *reply, struct span 
     p->wrong = p->wrong || !is_enhanced(reply->enhanced) || !request_is_word(*rule);
 }
 
+char *request_octets(const struct text *packet)
+{
+    return packet->p + sizeof(uint64_t);
+}
+
 void request_write(struct text *out, const struct request *r)
 {
+    out->n = 0;
+    packet_put_number(out, r->octets.n);
+    if (r->octets.p == request_octets(out))
+        out->n += r->octets.n;
+    else
+        text_add(out, r->octets);
     packet_put_number(out, r->kind);
     packet_put_number(out, r->transaction);
+    packet_put(out, r->added);
     packet_put(out, span_first(r->address, REQUEST_ADDRESS_MAX));
     packet_put(out, span_first(r->helo, SMTP_DOMAIN_MAX));
     packet_put_number(out, (uint64_t)r->esmtp | (uint64_t)r->smtputf8 << 1 |
@@ -48,7 +60,6 @@ void request_write(struct text *out, const struct request *r)
                                (uint64_t)r->prdr << 6);
     packet_put_number(out, r->recipients);
     packet_put_number(out, r->declared_size);
-    packet_put_number(out, r->octets);
     packet_put_number(out, r->size);
     packet_put_number(out, r->boundary);
     packet_put_number(out, r->fault);
@@ -75,8 +86,10 @@ bool request_read(struct span packet, struct request *out)
     struct packet p = {.left = packet};
     uint64_t flags;
 
-    *out = (struct request){.kind = (enum request_kind)packet_number_up_to(&p, REQUEST_NO_FILTER)};
+    *out = (struct request){.octets = packet_text(&p, REQUEST_OCTETS_MAX)};
+    out->kind = (enum request_kind)packet_number_up_to(&p, REQUEST_NO_FILTER);
     out->transaction = packet_number(&p);
+    out->added = packet_text(&p, REQUEST_ADDED_MAX);
     out->address = packet_text(&p, REQUEST_ADDRESS_MAX);
     out->helo = packet_text(&p, SMTP_DOMAIN_MAX);
     flags = packet_number_up_to(&p, 127);
@@ -89,7 +102,6 @@ bool request_read(struct span packet, struct request *out)
     out->prdr = flags & 64;
     out->recipients = packet_number(&p);
     out->declared_size = packet_number(&p);
-    out->octets = packet_number(&p);
     out->size = packet_number(&p);
     out->boundary = packet_number(&p);
     out->fault = (enum smtp_data_fault)packet_number_up_to(&p, SMTP_DATA_BARE_CR);

@@ -8,20 +8,22 @@
 #include "wall/packet.h"
 
 enum request_kind {
-    REQUEST_DECIDE = 1, /* may this recipient have mail?               answered with a verdict */
-    REQUEST_BYTES,      /* so many octets of a message are in the shared buffer
-                                                             answered: they are stored */
-    REQUEST_FINISH,     /* it was no message: a fault, or it has no end */
-    REQUEST_DELIVER,    /* its last octets, and deliver it; answered with the results. The log hears
-                           of these where they are made */
-    REQUEST_AFTER,      /* for the log: a refusal, or the end of a transaction */
-    REQUEST_TELL,       /* for the service manager: what the session is about */
-    REQUEST_CLOSE,      /* the session is over */
-    REQUEST_NO_FILTER,  /* the filter could not be entered */
+    REQUEST_RECIPIENTS = 1, /* there are more than fit into what is said next */
+    REQUEST_OCTETS,         /* of a message */
+    REQUEST_FINISH,         /* it was no message: a fault, or it has no end */
+    REQUEST_DELIVER,        /* its last octets, and deliver it. The one kind that has an answer, the
+                               results; the log hears of these where they are made */
+    REQUEST_AFTER,          /* for the log: a refusal, or the end of a transaction */
+    REQUEST_TELL,           /* for the service manager: what the session is about */
+    REQUEST_CLOSE,          /* the session is over */
+    REQUEST_NO_FILTER,      /* the filter could not be entered */
 };
 
 enum {
-    REQUEST_ADDRESS_MAX = 1024, /* octets; path.h takes less */
+    REQUEST_OCTETS_MAX = 128 * 1024, /* of a message, in one packet */
+    REQUEST_OCTETS_FEW = 2 * 1024,   /* less than is sent while there are more to come */
+    REQUEST_ADDED_MAX = 512,         /* octets of `added` */
+    REQUEST_ADDRESS_MAX = 400,       /* path.h takes less */
     REQUEST_TEXT_MAX = SMTP_REPLY_LINE_MAX,
     REQUEST_ARGUMENT_MAX = 600, /* of a reply, and whom it is about; more is cut, for the log */
     REQUEST_WORD_MAX = 32,      /* a rule, an end: see request_is_word */
@@ -31,13 +33,14 @@ enum {
 /* Fields that several kinds have; a kind leaves the others empty. Spans are in the packet. */
 struct request {
     enum request_kind kind;
+    struct span octets;   /* of the message */
     uint64_t transaction; /* the how-manieth MAIL of the session */
-    struct span address;  /* of a recipient, or the reverse-path */
+    struct span added;    /* its recipients since the last request: packet_text of each */
+    struct span address;  /* the reverse-path */
     struct span helo;
     bool begins; /* a message: with its envelope, at the first of its requests */
     bool esmtp, smtputf8, eight_bit, prdr;
     uint64_t recipients, declared_size;
-    uint64_t octets;   /* in the shared buffer */
     uint64_t size;     /* of the message: RFC 1870 5 */
     uint64_t boundary; /* of the recording: struct recorder */
     enum smtp_data_fault fault;
@@ -50,7 +53,10 @@ struct request {
     struct span word; /* how the session has ended; what it is about */
 };
 
+/* The packet; a message's octets are not copied where they are in their place already. */
 void request_write(struct text *out, const struct request *r);
+/* Their place, in a packet that is empty yet: REQUEST_OCTETS_MAX of room. */
+char *request_octets(const struct text *packet);
 /* False: it is none, or a field is not in its range. */
 bool request_read(struct span packet, struct request *out);
 /* Small letters, digits, '_' and '-', at most REQUEST_WORD_MAX. */

@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -24,6 +23,7 @@ enum {
     PATIENCE = 2 * 1000, /* milliseconds for a process to end after its last word */
     LOOKS = 4,           /* of them */
     REQUESTS_MORE = 100,
+    TRACE_MORE = 16 * 1024, /* octets */
 };
 
 const char *wall_check(void)
@@ -58,10 +58,24 @@ static void close_others(int *fd, size_t n)
     descriptors_close(from, ~0U);
 }
 
+/* How many octets of a message a packet takes, where the socket takes a packet of so many: a power
+ * of two, which costs the kernel less. */
+static size_t most_octets(int fd)
+{
+    size_t most = REQUEST_OCTETS_MAX;
+    int size = 0;
+    socklen_t n = sizeof size;
+
+    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &n);
+    while (most > 2 * REQUEST_OCTETS_FEW && most + most / 2 > (size_t)size)
+        most /= 2;
+    return most;
+}
+
 /* The process that will read: it keeps its connection, the way to ask, its recording. False: it
  * must not. */
 static bool go_inside(struct desk *d, const struct serve_connection *connection,
-                      struct serve_memory *memory, int fd, char *shared, pid_t outside)
+                      struct serve_memory *memory, int fd, pid_t outside)
 {
     int kept[] = {connection->in, connection->out, connection->stop, d->recorder.fd, fd};
     const bool recorded = d->recorder.fd >= 0;
@@ -74,15 +88,14 @@ static bool go_inside(struct desk *d, const struct serve_connection *connection,
     d->ask = (struct ask){
         .fd = fd,
         .room = TEXT(memory->packet),
-        .verdict = memory->verdict,
-        .shared = shared,
-        .cap = SERVE_SPOOL_MAX,
+        .most = most_octets(fd),
+        .added = TEXT(memory->added),
         .tells = d->status.notify.fd >= 0,
         .next = d->status.next,
     };
     d->status.notify.fd = -1;
     d->record.log = NULL;
-    if (filter_enter(recorded ? d->config->trace_size + PACKET_MAX : 0))
+    if (filter_enter(recorded ? d->config->trace_size + TRACE_MORE : 0))
         return true;
     ask_no_filter(&d->ask);
     return d->config->sandbox != CONFIG_SANDBOX_YES;
@@ -151,16 +164,16 @@ static const char *attend(struct answer *a)
     return wrong;
 }
 
-/* Its exit status; it may take a moment, which SIGCHLD ends (it is blocked: setup.c). */
+/* Its exit status. With patience it may take a moment, which SIGCHLD ends (it is blocked: setup.c);
+ * to be killed would cost it more than to end. */
 static const char *wait_for(pid_t child, bool patient, int *status)
 {
     const char *wrong = NULL;
     sigset_t ended;
-    pid_t got;
+    pid_t got = 0;
 
     sigemptyset(&ended);
     sigaddset(&ended, SIGCHLD);
-    got = waitpid(child, status, WNOHANG);
     for (int i = 0; got == 0 && patient && i < LOOKS; i++) {
         sigtimedwait(&ended, NULL, &(struct timespec){.tv_nsec = PATIENCE / LOOKS * 1000000});
         got = waitpid(child, status, WNOHANG);
@@ -186,7 +199,7 @@ static uint64_t most_requests(const struct config *c)
 }
 
 static bool stay_outside(struct desk *d, pid_t child, int fd, int stop, struct serve_memory *memory,
-                         char *shared, struct arena *transaction, uint64_t deadline)
+                         struct arena *transaction, uint64_t deadline)
 {
     const struct smtp_options *o = &d->config->smtp;
     struct answer a = {
@@ -196,8 +209,6 @@ static bool stay_outside(struct desk *d, pid_t child, int fd, int stop, struct s
         .stop = stop,
         .slack = serve_late(d->config) + SLACK,
         .room = TEXT(memory->packet),
-        .shared = shared,
-        .cap = SERVE_SPOOL_MAX,
         .arena = transaction,
         .most = most_requests(d->config),
     };
@@ -208,8 +219,6 @@ static bool stay_outside(struct desk *d, pid_t child, int fd, int stop, struct s
     *d->session = (struct smtp_session){.options = o, .transaction = {.arena = transaction}};
     a.deadline = deadline + a.slack;
     wrong = attend(&a);
-    if (wrong != NULL)
-        kill(child, SIGKILL);
     if (wait_for(child, wrong == NULL && a.closed, &status) != NULL)
         wrong = "does not end";
     if (!a.closed)
@@ -227,26 +236,24 @@ enum wall_side wall_raise(struct desk *d, const struct serve_connection *connect
                           struct serve_memory *memory, struct arena *transaction, uint64_t deadline,
                           bool *available)
 {
-    char *shared =
-        mmap(NULL, SERVE_SPOOL_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     const pid_t outside = getpid();
     pid_t child = -1;
     int ends[2];
 
-    if (shared == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ||
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ||
         (child = child_split()) < 0) {
         record_mistake(d->record.log, "setup", 0, SPAN("sandbox"), strerror(errno));
         *available = false;
         return WALL_NONE;
     }
     if (child == 0) {
-        *available = go_inside(d, connection, memory, ends[1], shared, outside);
+        *available = go_inside(d, connection, memory, ends[1], outside);
         return WALL_INSIDE;
     }
     close(ends[1]);
     d->recorder.out.n = 0; /* the other one's to write */
     d->status.keeps = true;
-    return stay_outside(d, child, ends[0], connection->stop, memory, shared, transaction, deadline)
+    return stay_outside(d, child, ends[0], connection->stop, memory, transaction, deadline)
                ? WALL_OUTSIDE
                : WALL_BROKEN;
 }

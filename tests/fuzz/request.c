@@ -133,14 +133,26 @@ static struct span some(const uint8_t **p, const uint8_t *end)
     return s;
 }
 
+/* Recipients, most of them good ones; or something. */
+static struct span add_some(const uint8_t **p, const uint8_t *end, struct text *room)
+{
+    for (uint64_t n = small(p, end) % 4; n > 0; n--)
+        packet_put(room, n == 3 ? some(p, end) : SPAN("b@example.org"));
+    if (small(p, end) == 1)
+        text_add(room, some(p, end));
+    return text_span(room);
+}
+
 static void make_request(const uint8_t **p, const uint8_t *end, struct text *packet)
 {
+    static char octets[REQUEST_OCTETS_MAX];
     static const enum smtp_phase phases[] = {0, 1, 2, 4, 8, 3};
     const uint64_t flags = small(p, end);
+    char room[256];
+    struct text added = TEXT(room);
     struct request r = {.kind = (enum request_kind)(small(p, end) % 10),
                         .transaction = small(p, end),
                         .recipients = small(p, end),
-                        .octets = small(p, end),
                         .size = small(p, end),
                         .begins = flags & 1,
                         .esmtp = flags & 2,
@@ -150,9 +162,11 @@ static void make_request(const uint8_t **p, const uint8_t *end, struct text *pac
                         .prdr = flags & 32,
                         .fault = (enum smtp_data_fault)(flags >> 6)};
 
+    r.octets = (struct span){.p = octets, .n = (size_t)small(p, end) % (sizeof octets + 2)};
+    r.added = add_some(p, end, &added);
     r.before = phases[small(p, end) % 6];
     r.phase = phases[small(p, end) % 6];
-    r.address = flags & 128 ? some(p, end) : SPAN("b@example.org");
+    r.address = flags & 128 ? some(p, end) : SPAN("a@example.com");
     r.helo = flags & 64 ? some(p, end) : SPAN("x");
     r.word = some(p, end);
     r.argument = some(p, end);
@@ -166,20 +180,14 @@ static void make_request(const uint8_t **p, const uint8_t *end, struct text *pac
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct log log = {.target = CONFIG_LOG_NONE};
-    static char arena_room[1 << 16], packets[PACKET_MAX], shared[SERVE_SPOOL_MAX];
+    static char arena_room[1 << 16], packets[PACKET_MAX];
     static struct desk d;
     static struct smtp_session session;
     static struct config config;
     const struct peer peer = {.address = SPAN("192.0.2.1"), .name = SPAN("")};
     struct arena arena = {.base = arena_room, .cap = sizeof arena_room / 2};
-    struct answer a = {.desk = &d,
-                       .stop = -1,
-                       .fd = -1,
-                       .room = TEXT(packets),
-                       .shared = shared,
-                       .cap = sizeof shared,
-                       .arena = &arena,
-                       .most = 1000};
+    struct answer a = {
+        .desk = &d, .stop = -1, .fd = -1, .room = TEXT(packets), .arena = &arena, .most = 1000};
     const uint8_t *p = data, *const end = data + size;
 
     memset(&kept, 0, sizeof kept);

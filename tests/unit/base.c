@@ -20,6 +20,21 @@ Test(span, words_and_trimming)
     cr_expect_not(span_word(&s, " ,\t", &word));
 }
 
+Test(span, count)
+{
+    static char room[16 * 600 + 5];
+
+    for (size_t n = 0; n < sizeof room; n += n < 40 ? 1 : 501) {
+        size_t wanted = 0;
+
+        for (size_t i = 0; i < n; i++) {
+            room[i] = i % 7 == 3 || n % 2 == 0 ? '\n' : (char)i;
+            wanted += room[i] == '\n';
+        }
+        cr_expect_eq(span_count(guarded(room, n), '\n'), wanted, "%zu octets", n);
+    }
+}
+
 Test(span, comparing_and_finding)
 {
     cr_expect(span_eq_nocase(SPAN("MaIl"), SPAN("mAiL")));

@@ -155,7 +155,8 @@ static struct request sample(void)
         .esmtp = true,
         .prdr = true,
         .recipients = 2,
-        .octets = 100,
+        .octets = SPAN("Subject: x\n"),
+        .added = SPAN("\5\0\0\0\0\0\0\0a@b.c"),
         .size = 200,
         .boundary = 7,
         .before = SMTP_RCPT,
@@ -178,7 +179,9 @@ Test(wall, requests)
     request_write(&packet, &in);
     cr_assert(request_read(text_span(&packet), &out));
     cr_expect(out.kind == in.kind && out.transaction == 3 && out.recipients == 2 &&
-              out.octets == 100 && out.size == 200);
+              out.size == 200);
+    cr_expect_span(out.octets, "Subject: x\n", "octets");
+    cr_expect(span_eq(out.added, in.added));
     cr_expect(out.begins && out.esmtp && out.prdr && !out.smtputf8 && !out.ended && !out.close &&
               !out.eight_bit);
     cr_expect(out.before == SMTP_RCPT && out.phase == SMTP_GREETED && out.boundary == 7 &&
@@ -193,6 +196,25 @@ Test(wall, requests)
         cr_expect(!request_read(guarded(room, n), &out), "%zu octets", n);
     text_addc(&packet, 'x');
     cr_expect(!request_read(text_span(&packet), &out));
+}
+
+/* As many octets of a message as there may be, in their place or not, and one too many. */
+Test(wall, octets)
+{
+    static char room[PACKET_MAX], again[PACKET_MAX];
+    struct text packet = TEXT(room), copied = TEXT(again);
+    struct request r = sample(), out;
+
+    r.octets = (struct span){.p = request_octets(&packet), .n = REQUEST_OCTETS_MAX};
+    memset(request_octets(&packet), 'x', r.octets.n);
+    request_write(&packet, &r);
+    cr_assert(!packet.cut && request_read(text_span(&packet), &out));
+    cr_expect(out.octets.n == REQUEST_OCTETS_MAX && out.octets.p == request_octets(&packet));
+    request_write(&copied, &r);
+    cr_expect(span_eq(text_span(&packet), text_span(&copied)));
+    r.octets.n++;
+    request_write(&packet, &r);
+    cr_expect(!packet.cut && !request_read(text_span(&packet), &out));
 }
 
 /* One octet after the other replaced: read, or refused, and in its range. */
@@ -212,7 +234,7 @@ Test(wall, damaged_requests)
             room[i] = (char)value;
             copy = (struct span){.p = room, .n = packet.n};
             if (request_read(copy, &out)) {
-                cr_assert(out.kind >= REQUEST_DECIDE && out.kind <= REQUEST_NO_FILTER);
+                cr_assert(out.kind >= REQUEST_RECIPIENTS && out.kind <= REQUEST_NO_FILTER);
                 cr_assert(out.address.n <= REQUEST_ADDRESS_MAX && out.helo.n <= SMTP_DOMAIN_MAX);
                 cr_assert(out.reply.code <= 599 && out.reply.text.n <= REQUEST_TEXT_MAX);
                 cr_assert(request_is_word(out.rule) && request_is_word(out.word));

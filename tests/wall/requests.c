@@ -21,7 +21,6 @@ static struct request honest(enum request_kind kind, uint64_t transaction)
 
 static bool put(struct ask *a, const struct request *r)
 {
-    a->room.n = 0;
     request_write(&a->room, r);
     return send(a->fd, a->room.p, a->room.n, MSG_NOSIGNAL) == (ssize_t)a->room.n;
 }
@@ -36,36 +35,37 @@ static long hear(struct ask *a)
     return n > 0 ? (long)packet_number(&answer) : -1;
 }
 
-static long recipient(struct ask *a, uint64_t transaction, uint64_t before, struct span address)
+/* A list of one. */
+static void recipient(struct ask *a, uint64_t transaction, struct span address)
 {
-    struct request r = honest(REQUEST_DECIDE, transaction);
+    struct request r = honest(REQUEST_RECIPIENTS, transaction);
+    char room[REQUEST_ADDED_MAX];
+    struct text added = TEXT(room);
 
-    r.recipients = before;
-    r.address = address;
-    return put(a, &r) ? hear(a) : -1;
+    packet_put(&added, address);
+    r.added = text_span(&added);
+    put(a, &r);
 }
 
-static struct request message(struct ask *a, uint64_t transaction, uint64_t recipients,
-                              const char *text)
+static struct request message(uint64_t transaction, uint64_t recipients, const char *text)
 {
     struct request r = honest(REQUEST_DELIVER, transaction);
 
     r.begins = true;
     r.recipients = recipients;
-    r.octets = strlen(text);
-    r.size = r.octets;
+    r.octets = span_of(text);
+    r.size = r.octets.n;
     for (const char *c = text; *c != '\0'; c++)
         r.size += *c == '\n';
-    memcpy(a->shared, text, r.octets);
     return r;
 }
 
 static void send_mail_of(struct ask *a, uint64_t transaction)
 {
-    struct request r = message(a, transaction, 1, "Subject: x\n\nmail\n");
+    struct request r = message(transaction, 1, "Subject: x\n\nmail\n");
 
-    if (recipient(a, transaction, 0, SPAN("b@example.org")) == SMTP_ACCEPT && put(a, &r) &&
-        hear(a) == 1)
+    recipient(a, transaction, SPAN("b@example.org"));
+    if (put(a, &r) && hear(a) == 1)
         attack_say("delivered\n");
 }
 
@@ -80,26 +80,55 @@ static void send_mail(struct ask *a)
     _exit(0);
 }
 
-static void ask_for_relay(struct ask *a)
+/* Whoever is still there for an ordinary request: what came before was taken. */
+static void look(struct ask *a)
 {
-    attack_say(recipient(a, 1, 0, SPAN("b@elsewhere.example")) == SMTP_REFUSE ? "refused\n"
-                                                                              : "not refused\n");
-    attack_say(recipient(a, 1, 0, SPAN("b@elsewhere.example")) == SMTP_REFUSE ? "refused\n"
-                                                                              : "not refused\n");
+    send_mail_of(a, 999);
+}
+
+static void add_refused(struct ask *a)
+{
+    recipient(a, 1, SPAN("b@elsewhere.example"));
+    look(a);
 }
 
 static void deliver_to_refused(struct ask *a)
 {
-    struct request r = message(a, 1, 1, "x\n");
+    struct request r = message(1, 1, "x\n");
+    char room[REQUEST_ADDED_MAX];
+    struct text added = TEXT(room);
 
-    recipient(a, 1, 0, SPAN("b@elsewhere.example"));
+    packet_put(&added, SPAN("b@elsewhere.example"));
+    r.added = text_span(&added);
     if (put(a, &r) && hear(a) >= 0)
         attack_say("delivered\n");
 }
 
+static void damaged_list(struct ask *a)
+{
+    struct request r = honest(REQUEST_RECIPIENTS, 1);
+
+    r.added = SPAN("\377\0\0\0\0\0\0\0b@example.org");
+    put(a, &r);
+    look(a);
+}
+
+static void long_list(struct ask *a)
+{
+    struct request r = honest(REQUEST_RECIPIENTS, 1);
+    char room[2 * REQUEST_ADDED_MAX];
+    struct text added = TEXT(room);
+
+    while (!added.cut)
+        packet_put(&added, SPAN("b@example.org"));
+    r.added = text_span(&added);
+    put(a, &r);
+    look(a);
+}
+
 static void deliver_to_nobody(struct ask *a)
 {
-    struct request r = message(a, 1, 0, "x\n");
+    struct request r = message(1, 0, "x\n");
 
     if (put(a, &r) && hear(a) >= 0)
         attack_say("delivered\n");
@@ -107,9 +136,9 @@ static void deliver_to_nobody(struct ask *a)
 
 static void deliver_to_more(struct ask *a)
 {
-    struct request r = message(a, 1, 2, "x\n");
+    struct request r = message(1, 2, "x\n");
 
-    recipient(a, 1, 0, SPAN("b@example.org"));
+    recipient(a, 1, SPAN("b@example.org"));
     if (put(a, &r) && hear(a) >= 0)
         attack_say("delivered\n");
 }
@@ -119,7 +148,7 @@ static void deliver_twice(struct ask *a)
     struct request r;
 
     send_mail_of(a, 1);
-    r = message(a, 1, 1, "x\n");
+    r = message(1, 1, "x\n");
     if (put(a, &r) && hear(a) >= 0)
         attack_say("delivered again\n");
 }
@@ -127,35 +156,34 @@ static void deliver_twice(struct ask *a)
 static void recipient_after_end(struct ask *a)
 {
     send_mail_of(a, 1);
-    if (recipient(a, 1, 0, SPAN("b@example.org")) >= 0)
-        attack_say("taken\n");
+    recipient(a, 1, SPAN("b@example.org"));
+    look(a);
 }
 
 static void go_back(struct ask *a)
 {
     send_mail_of(a, 2);
-    if (recipient(a, 1, 0, SPAN("b@example.org")) >= 0)
-        attack_say("taken\n");
+    recipient(a, 1, SPAN("b@example.org"));
+    look(a);
 }
 
 static void too_many_transactions(struct ask *a)
 {
-    if (recipient(a, 100000, 0, SPAN("b@example.org")) >= 0)
-        attack_say("taken\n");
+    recipient(a, 100000, SPAN("b@example.org"));
+    look(a);
 }
 
 static void too_many_recipients(struct ask *a)
 {
     for (uint64_t i = 0; i < 101; i++)
-        if (recipient(a, 1, i, SPAN("b@example.org")) < 0)
-            return;
-    attack_say("taken\n");
+        recipient(a, 1, SPAN("b@example.org"));
+    look(a);
 }
 
 static void try_address(struct ask *a, struct span address)
 {
-    if (recipient(a, 1, 0, address) >= 0)
-        attack_say("taken\n");
+    recipient(a, 1, address);
+    look(a);
 }
 
 static void two_lines_address(struct ask *a)
@@ -170,7 +198,7 @@ static void nul_address(struct ask *a)
 
 static void long_address(struct ask *a)
 {
-    static char long_one[1000];
+    static char long_one[REQUEST_ADDRESS_MAX];
 
     memset(long_one, 'a', sizeof long_one);
     memcpy(long_one + sizeof long_one - 12, "@example.org", 12);
@@ -184,14 +212,14 @@ static void no_address(struct ask *a)
 
 static void try_message(struct ask *a, struct request *r)
 {
-    recipient(a, r->transaction, 0, SPAN("b@example.org"));
+    recipient(a, r->transaction, SPAN("b@example.org"));
     if (put(a, r) && hear(a) >= 0)
         attack_say("delivered\n");
 }
 
 static void forge_sender(struct ask *a)
 {
-    struct request r = message(a, 1, 1, "x\n");
+    struct request r = message(1, 1, "x\n");
 
     r.address = SPAN("a@example.com>\nX-Forged: yes");
     try_message(a, &r);
@@ -199,7 +227,7 @@ static void forge_sender(struct ask *a)
 
 static void forge_helo(struct ask *a)
 {
-    struct request r = message(a, 1, 1, "x\n");
+    struct request r = message(1, 1, "x\n");
 
     r.helo = SPAN("x\nX-Forged: yes");
     try_message(a, &r);
@@ -207,7 +235,7 @@ static void forge_helo(struct ask *a)
 
 static void forge_size(struct ask *a)
 {
-    struct request r = message(a, 1, 1, "x\n");
+    struct request r = message(1, 1, "x\n");
 
     r.size++;
     try_message(a, &r);
@@ -215,15 +243,15 @@ static void forge_size(struct ask *a)
 
 static void more_octets(struct ask *a)
 {
-    struct request r = message(a, 1, 1, "x\n");
+    struct request r = message(1, 1, "x\n");
 
-    r.octets = 1 << 20;
+    r.octets = (struct span){.p = request_octets(&a->room), .n = REQUEST_OCTETS_MAX + 1};
     try_message(a, &r);
 }
 
 static void utf8_without_leave(struct ask *a)
 {
-    struct request r = message(a, 1, 1, "x\n");
+    struct request r = message(1, 1, "x\n");
 
     r.address = SPAN("\xc3\xa4@example.com");
     try_message(a, &r);
@@ -231,23 +259,24 @@ static void utf8_without_leave(struct ask *a)
 
 static void endless_message(struct ask *a)
 {
-    struct request r = honest(REQUEST_BYTES, 1);
+    struct request r = honest(REQUEST_OCTETS, 1);
 
-    recipient(a, 1, 0, SPAN("b@example.org"));
+    recipient(a, 1, SPAN("b@example.org"));
     r.begins = true;
     r.recipients = 1;
-    r.octets = a->cap;
-    for (int i = 0; i < 100 && put(a, &r) && hear(a) >= 0; i++)
+    r.octets = (struct span){.p = request_octets(&a->room), .n = REQUEST_OCTETS_MAX};
+    for (int i = 0; i < 100 && put(a, &r); i++)
         r.begins = false;
+    hear(a);
 }
 
 static void octets_of_nothing(struct ask *a)
 {
-    struct request r = honest(REQUEST_BYTES, 1);
+    struct request r = honest(REQUEST_OCTETS, 1);
 
-    r.octets = 1;
-    if (put(a, &r) && hear(a) >= 0)
-        attack_say("taken\n");
+    r.octets = SPAN("x");
+    put(a, &r);
+    look(a);
 }
 
 static void garbage(struct ask *a)
@@ -258,7 +287,7 @@ static void garbage(struct ask *a)
 
 static void too_long(struct ask *a)
 {
-    send(a->fd, a->shared, 40000, MSG_NOSIGNAL);
+    send(a->fd, a->room.p, PACKET_MAX + 1, MSG_NOSIGNAL);
     hear(a);
 }
 
@@ -319,11 +348,13 @@ static void leave(struct ask *a)
 
 static void take_no_answers(struct ask *a)
 {
-    struct request r = honest(REQUEST_DECIDE, 1);
+    for (uint64_t i = 1;; i++) {
+        struct request r = message(i, 1, "x\n");
 
-    r.address = SPAN("b@elsewhere.example");
-    while (put(a, &r))
-        ;
+        recipient(a, i, SPAN("b@example.org"));
+        if (!put(a, &r))
+            break;
+    }
 }
 
 static void stay(void)
@@ -360,24 +391,24 @@ static void empty_and_stay(struct ask *a)
 
 static void endless_nothing(struct ask *a)
 {
-    struct request r = honest(REQUEST_BYTES, 1);
+    struct request r = honest(REQUEST_OCTETS, 1);
 
-    recipient(a, 1, 0, SPAN("b@example.org"));
+    recipient(a, 1, SPAN("b@example.org"));
     r.begins = true;
     r.recipients = 1;
-    while (put(a, &r) && hear(a) >= 0)
+    while (put(a, &r))
         r.begins = false;
 }
 
 static void busy(struct ask *a)
 {
-    struct request r = honest(REQUEST_BYTES, 1);
+    struct request r = honest(REQUEST_OCTETS, 1);
 
-    recipient(a, 1, 0, SPAN("b@example.org"));
+    recipient(a, 1, SPAN("b@example.org"));
     r.begins = true;
     r.recipients = 1;
-    r.octets = a->cap;
-    for (int i = 0; i < 10 && put(a, &r) && hear(a) >= 0; i++) {
+    r.octets = (struct span){.p = request_octets(&a->room), .n = REQUEST_OCTETS_MAX};
+    for (int i = 0; i < 10 && put(a, &r); i++) {
         r.begins = false;
         poll(NULL, 0, 2000);
     }
@@ -385,28 +416,27 @@ static void busy(struct ask *a)
 
 static void two_for_single(struct ask *a)
 {
-    if (recipient(a, 1, 0, SPAN("b@example.org")) >= 0 &&
-        recipient(a, 1, 1, SPAN("c@example.org")) >= 0)
-        attack_say("taken\n");
+    recipient(a, 1, SPAN("b@example.org"));
+    recipient(a, 1, SPAN("c@example.org"));
+    look(a);
 }
 
 static void one_transaction_too_many(struct ask *a)
 {
-    if (recipient(a, 1001, 0, SPAN("b@example.org")) >= 0)
-        attack_say("taken\n");
+    recipient(a, 1001, SPAN("b@example.org"));
+    look(a);
 }
 
 /* A message has begun, and is not at its end. */
 static void begin_message(struct ask *a)
 {
-    struct request r = honest(REQUEST_BYTES, 1);
+    struct request r = honest(REQUEST_OCTETS, 1);
 
-    recipient(a, 1, 0, SPAN("b@example.org"));
+    recipient(a, 1, SPAN("b@example.org"));
     r.begins = true;
     r.recipients = 1;
-    r.octets = 10;
+    r.octets = SPAN("Subject: x");
     put(a, &r);
-    hear(a);
 }
 
 static void log_within_message(struct ask *a)
@@ -454,13 +484,13 @@ static void many_errors(struct ask *a)
 /* The recording's own descriptor is the one between the connection and the way to ask. */
 static void write_far(struct ask *a)
 {
-    struct request r = message(a, 1, 1, "x\n");
+    struct request r = message(1, 1, "x\n");
 
     for (int fd = 2; fd < a->fd; fd++) {
         lseek(fd, (off_t)1 << 40, SEEK_SET);
         (void)!ftruncate(fd, (off_t)1 << 40);
         for (int i = 0; i < 100; i++)
-            (void)!write(fd, a->shared, 1000);
+            (void)!write(fd, a->room.p, 1000);
     }
     r.boundary = UINT64_MAX - 1;
     try_message(a, &r);
@@ -476,8 +506,10 @@ static void write_far(struct ask *a)
 
 const struct attack attack_requests[] = {
     ATTACK(send_mail),
-    ATTACK(ask_for_relay),
+    ATTACK(add_refused),
     ATTACK(deliver_to_refused),
+    ATTACK(damaged_list),
+    ATTACK(long_list),
     ATTACK(deliver_to_nobody),
     ATTACK(deliver_to_more),
     ATTACK(deliver_twice),
