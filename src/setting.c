@@ -265,6 +265,19 @@ static const struct setting keys[] = {
     {KEY("user", set_text, user), .most = 64},
 };
 
+/* Less than 0, 0 or more, as memcmp(3) and, where one goes on, the length say. Two keys differ
+ * early: for that a call is too much. */
+static int compare(struct span a, struct span b)
+{
+    size_t i = 0;
+
+    while (i < a.n && i < b.n && a.p[i] == b.p[i])
+        i++;
+    if (i < a.n && i < b.n)
+        return (unsigned char)a.p[i] - (unsigned char)b.p[i];
+    return (a.n > b.n) - (a.n < b.n);
+}
+
 /* The table is in order (tests/static.sh looks). */
 const struct setting *setting_find(struct span name)
 {
@@ -272,13 +285,11 @@ const struct setting *setting_find(struct span name)
 
     while (low < high) {
         const size_t at = low + (high - low) / 2;
-        const struct span key = keys[at].name;
-        const size_t n = key.n < name.n ? key.n : name.n;
-        const int order = n == 0 ? 0 : memcmp(name.p, key.p, n);
+        const int order = compare(name, keys[at].name);
 
-        if (order == 0 && name.n == key.n)
+        if (order == 0)
             return &keys[at];
-        if (order < 0 || (order == 0 && name.n < key.n))
+        if (order < 0)
             high = at;
         else
             low = at + 1;

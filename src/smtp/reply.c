@@ -149,7 +149,9 @@ void smtp_reply_line(struct text *out, const struct smtp_reply *r, bool last, bo
         return;
     }
     line.cap = SMTP_REPLY_LINE_MAX - 2;
-    text_addn(&line, r->code, 3);
+    text_addc(&line, (char)('0' + r->code / 100));
+    text_addc(&line, (char)('0' + r->code / 10 % 10));
+    text_addc(&line, (char)('0' + r->code % 10));
     text_addc(&line, last ? ' ' : '-');
     if (enhanced && r->enhanced.n > 0) {
         text_add(&line, r->enhanced);

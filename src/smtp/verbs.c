@@ -43,11 +43,6 @@ static enum smtp_want do_helo(struct smtp_session *s, struct span argument)
     return smtp_say(s, SMTP_REPLY_HELLO, s->options->hostname);
 }
 
-static void announce(struct smtp_session *s, struct span keyword, bool last)
-{
-    smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELLO), last, false, keyword);
-}
-
 /* partial = single: the others are asked to come one by one, each to hear its own result. */
 static bool one_at_a_time(const struct smtp_session *s)
 {
@@ -56,34 +51,28 @@ static bool one_at_a_time(const struct smtp_session *s)
 
 static enum smtp_want do_ehlo(struct smtp_session *s, struct span argument)
 {
+    const struct smtp_options *o = s->options;
     char room[SMTP_REPLY_LINE_MAX];
-    struct text line = TEXT(room);
+    struct text hello = TEXT(room);
 
     if (!greet(s, argument, true))
-        return smtp_say(s, SMTP_REPLY_BAD_NAME, s->options->lmtp ? SPAN("LHLO") : SPAN("EHLO"));
+        return smtp_say(s, SMTP_REPLY_BAD_NAME, o->lmtp ? SPAN("LHLO") : SPAN("EHLO"));
     /* ehlo-ok-rsp: the domain, then a greeting (RFC 5321 4.1.1.1) */
-    text_add(&line, s->options->hostname);
-    text_adds(&line, " Hello ");
-    text_add(&line, span_first(s->helo, 200));
-    announce(s, text_span(&line), false);
-    line = TEXT(room);
-    text_adds(&line, "SIZE ");
-    text_addn(&line, s->options->max_message_size, 1);
-    announce(s, text_span(&line), false);
-    line = TEXT(room);
+    text_add(&hello, o->hostname);
+    text_add(&hello, SPAN(" Hello "));
+    text_add(&hello, span_first(s->helo, 200));
+    smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELLO), false, false, text_span(&hello));
+    text_add(s->out, SPAN("250-SIZE "));
+    text_addn(s->out, o->max_message_size, 1);
     /* RFC 9422: how many transactions a session, how many recipients a transaction. */
-    text_adds(&line, "LIMITS MAILMAX=");
-    text_addn(&line, s->options->max_transactions, 1);
-    text_adds(&line, " RCPTMAX=");
-    text_addn(&line, one_at_a_time(s) ? 1 : s->options->max_recipients, 1);
-    announce(s, text_span(&line), false);
-    if (s->options->prdr && !s->options->lmtp)
-        announce(s, SPAN("PRDR"), false);
-    announce(s, SPAN("PIPELINING"), false);
-    announce(s, SPAN("8BITMIME"), false);
-    announce(s, SPAN("SMTPUTF8"), false);
-    announce(s, SPAN("ENHANCEDSTATUSCODES"), false);
-    announce(s, SPAN("HELP"), true);
+    text_add(s->out, SPAN("\r\n250-LIMITS MAILMAX="));
+    text_addn(s->out, o->max_transactions, 1);
+    text_add(s->out, SPAN(" RCPTMAX="));
+    text_addn(s->out, one_at_a_time(s) ? 1 : o->max_recipients, 1);
+    if (o->prdr && !o->lmtp)
+        text_add(s->out, SPAN("\r\n250-PRDR"));
+    text_add(s->out, SPAN("\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8"
+                          "\r\n250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n"));
     return SMTP_NEXT_LINE;
 }
 
