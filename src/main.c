@@ -23,11 +23,20 @@ enum {
     EXIT_NO_SOCKET = 69,
     EXIT_SYSTEM = 71,
     EXIT_CONFIG = 78,
+    OVERRIDES_MAX = 256,
+};
+
+/* All of this process's memory but its stack. What the command line needs lies behind what each
+ * connection touches. */
+struct memory {
+    struct serve_memory serve;
+    const char *override[OVERRIDES_MAX];
+    const char *recipient[EXPLAIN_RECIPIENTS_MAX];
 };
 
 struct arguments {
     const char *file;
-    const char **override; /* at most SERVE_OVERRIDES_MAX */
+    const char **override; /* at most OVERRIDES_MAX */
     size_t overrides;
     bool check, explain, listen;
     const char *client; /* --client */
@@ -55,7 +64,7 @@ static bool explain_option(struct arguments *a, const char *name, const char *va
 {
     struct explain_question *q = &a->question;
 
-    if (strcmp(name, "--client") == 0 && a->overrides < SERVE_OVERRIDES_MAX)
+    if (strcmp(name, "--client") == 0 && a->overrides < OVERRIDES_MAX)
         a->client = value;
     else if (strcmp(name, "--helo") == 0)
         q->helo = value;
@@ -76,10 +85,9 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "-f") == 0 && i + 1 < argc) {
             a->file = argv[++i];
-        } else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc &&
-                   a->overrides < SERVE_OVERRIDES_MAX) {
+        } else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc && a->overrides < OVERRIDES_MAX) {
             a->override[a->overrides++] = argv[++i];
-        } else if (strcmp(argv[i], "--lmtp") == 0 && a->overrides < SERVE_OVERRIDES_MAX) {
+        } else if (strcmp(argv[i], "--lmtp") == 0 && a->overrides < OVERRIDES_MAX) {
             a->override[a->overrides++] = "protocol=lmtp";
         } else if (strcmp(argv[i], "--check") == 0) {
             a->check = true;
@@ -287,7 +295,7 @@ static bool is_connection(int fd)
 
 int main(int argc, char **argv)
 {
-    struct serve_memory *m =
+    struct memory *m =
         mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     struct arguments a = {.question = {.size = 0}};
     int status;
@@ -306,6 +314,6 @@ int main(int argc, char **argv)
         return status;
     }
     if (a.explain)
-        return explain_message(&a, m);
-    return a.check ? check(&a, m) : run(&a, m, argv);
+        return explain_message(&a, &m->serve);
+    return a.check ? check(&a, &m->serve) : run(&a, &m->serve, argv);
 }

@@ -3,7 +3,6 @@
 #define SMTPIN_SERVE_H
 
 #include "config.h"
-#include "explain.h"
 #include "io/title.h"
 #include "outside/log.h"
 #include "outside/peer.h"
@@ -21,7 +20,6 @@ enum {
     SERVE_SPOOL_MAX = 256 * 1024, /* a large write costs a file system less than its parts */
     /* Recipients: some 2,000 with the longest of addresses, 10,000 usual ones. */
     SERVE_ARENA_MAX = 2 * 1024 * 1024,
-    SERVE_OVERRIDES_MAX = 256,
     /* A word for each of those recipients, and more. */
     SERVE_DELIVERY_MAX = 4 * 1024 * 1024,
 };
@@ -40,9 +38,6 @@ struct serve_memory {
     /* The configuration's to begin with; then the transaction's; what lies behind that is the
      * delivery's, while there is one. */
     alignas(SERVE_PAGE) char arena[CONFIG_ARENA_MAX + SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];
-    /* Of the command line: values of -o, --recipient. */
-    const char *override[SERVE_OVERRIDES_MAX];
-    const char *recipient[EXPLAIN_RECIPIENTS_MAX];
 };
 
 enum { SERVE_STOP_LATER = -2 }; /* setup_stop, once somebody is waited for */
