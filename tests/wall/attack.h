@@ -9,11 +9,27 @@ struct attack {
     void (*run)(struct ask *a);
 };
 
+#define ATTACK(name)                                                                               \
+    {                                                                                              \
+#name, name                                                                                \
+    }
+
 /* Each ends with a NULL. */
 extern const struct attack attack_calls[]; /* system calls: none may come back */
 extern const struct attack attack_requests[];
+extern const struct attack attack_conduct[];
 
 /* To the client: how far it came. */
 void attack_say(const char *text);
+
+/* requests.c: an honest request, of which something is changed. */
+struct request attack_honest(enum request_kind kind, uint64_t transaction);
+bool attack_put(struct ask *a, const struct request *r);
+/* The first number of the answer; -1: there is none. */
+long attack_hear(struct ask *a);
+/* One more recipient. */
+void attack_add(struct ask *a, uint64_t transaction, struct span address);
+/* Delivers `text` to those that there are. */
+struct request attack_message(uint64_t transaction, uint64_t recipients, const char *text);
 
 #endif

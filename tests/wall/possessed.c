@@ -15,12 +15,13 @@ void attack_say(const char *text)
     (void)!write(1, text, strlen(text));
 }
 
+/* Its end, which has no name, where there is none. */
 static const struct attack *find(const struct attack *all, const char *name)
 {
     for (; all->name != NULL; all++)
         if (strcmp(all->name, name) == 0)
-            return all;
-    return NULL;
+            break;
+    return all;
 }
 
 static void list(const char *kind, const struct attack *all)
@@ -58,13 +59,16 @@ int main(int argc, char **argv)
     if (argc == 2) {
         list("call ", attack_calls);
         list("request ", attack_requests);
+        list("request ", attack_conduct);
     }
     if (argc != 3 || !config_load(&config, &arena, &from, &silent))
         return argc == 2 ? 0 : 64;
     attack = find(attack_calls, argv[2]);
-    if (attack == NULL)
+    if (attack->name == NULL)
         attack = find(attack_requests, argv[2]);
-    if (attack == NULL)
+    if (attack->name == NULL)
+        attack = find(attack_conduct, argv[2]);
+    if (attack->name == NULL)
         return 64;
     log_open(&log, CONFIG_LOG_STDERR, true);
     transaction = arena_behind(&arena, arena.used + SERVE_ARENA_MAX);

@@ -1,0 +1,161 @@
+/* How a walled process may behave: talk without end, not listen, crash, stay. */
+#include "attack.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void flood(struct ask *a)
+{
+    struct request r = attack_honest(REQUEST_TELL, 0);
+
+    for (long i = 0; i < 10000000 && attack_put(a, &r); i++)
+        ;
+}
+
+static void close_twice(struct ask *a)
+{
+    struct request r = attack_honest(REQUEST_CLOSE, 0);
+
+    r.word = SPAN("quit");
+    attack_put(a, &r);
+    attack_put(a, &r);
+    _exit(0);
+}
+
+static void crash(struct ask *a)
+{
+    (void)a;
+    static volatile size_t nowhere = 8;
+
+    *(volatile int *)nowhere = 1;
+}
+
+static void leave(struct ask *a)
+{
+    (void)a;
+    _exit(0);
+}
+
+static void take_no_answers(struct ask *a)
+{
+    for (uint64_t i = 1;; i++) {
+        struct request r = attack_message(i, 1, "x\n");
+
+        attack_add(a, i, SPAN("b@example.org"));
+        if (!attack_put(a, &r))
+            break;
+    }
+}
+
+static void stay(void)
+{
+    poll(NULL, 0, -1);
+}
+
+static void close_and_stay(struct ask *a)
+{
+    struct request r = attack_honest(REQUEST_CLOSE, 0);
+
+    r.word = SPAN("quit");
+    attack_put(a, &r);
+    stay();
+}
+
+static void hang_up_and_stay(struct ask *a)
+{
+    close(a->fd);
+    stay();
+}
+
+static void shut_and_stay(struct ask *a)
+{
+    shutdown(a->fd, SHUT_WR);
+    stay();
+}
+
+static void empty_and_stay(struct ask *a)
+{
+    send(a->fd, "", 0, MSG_NOSIGNAL);
+    stay();
+}
+
+static void endless_nothing(struct ask *a)
+{
+    struct request r = attack_honest(REQUEST_OCTETS, 1);
+
+    attack_add(a, 1, SPAN("b@example.org"));
+    r.begins = true;
+    r.recipients = 1;
+    while (attack_put(a, &r))
+        r.begins = false;
+}
+
+static void busy(struct ask *a)
+{
+    struct request r = attack_honest(REQUEST_OCTETS, 1);
+
+    attack_add(a, 1, SPAN("b@example.org"));
+    r.begins = true;
+    r.recipients = 1;
+    r.octets = (struct span){.p = request_octets(&a->room), .n = REQUEST_OCTETS_MAX};
+    for (int i = 0; i < 10 && attack_put(a, &r); i++) {
+        r.begins = false;
+        poll(NULL, 0, 2000);
+    }
+}
+
+static void many_errors(struct ask *a)
+{
+    struct request r = attack_honest(REQUEST_AFTER, 0);
+
+    r.before = r.phase = SMTP_GREETED;
+    r.reply = (struct smtp_reply){.code = 550, .text = SPAN("no"), .rule = "relay"};
+    for (int i = 0; i < 1000 && attack_put(a, &r); i++)
+        ;
+    attack_hear(a);
+}
+
+static void endless_message(struct ask *a)
+{
+    struct request r = attack_honest(REQUEST_OCTETS, 1);
+
+    attack_add(a, 1, SPAN("b@example.org"));
+    r.begins = true;
+    r.recipients = 1;
+    r.octets = (struct span){.p = request_octets(&a->room), .n = REQUEST_OCTETS_MAX};
+    for (int i = 0; i < 100 && attack_put(a, &r); i++)
+        r.begins = false;
+    attack_hear(a);
+}
+
+static void garbage(struct ask *a)
+{
+    send(a->fd, "garbage", 7, MSG_NOSIGNAL);
+    attack_hear(a);
+}
+
+static void too_long(struct ask *a)
+{
+    send(a->fd, a->room.p, PACKET_MAX + 1, MSG_NOSIGNAL);
+    attack_hear(a);
+}
+
+const struct attack attack_conduct[] = {
+    ATTACK(flood),
+    ATTACK(close_twice),
+    ATTACK(crash),
+    ATTACK(leave),
+    ATTACK(take_no_answers),
+    ATTACK(close_and_stay),
+    ATTACK(hang_up_and_stay),
+    ATTACK(shut_and_stay),
+    ATTACK(empty_and_stay),
+    ATTACK(endless_nothing),
+    ATTACK(busy),
+    ATTACK(many_errors),
+    ATTACK(endless_message),
+    ATTACK(garbage),
+    ATTACK(too_long),
+    {NULL, NULL},
+};
