@@ -86,22 +86,31 @@ static bool has_control(struct span s)
     return false;
 }
 
-static void set(struct source *s, struct span setting)
+/* The setting's value from there on, terminated in its place: nothing of the text is needed behind
+ * it. */
+static struct span value_of(struct text *setting, size_t from)
 {
-    const size_t equals = span_find(setting, '=');
-    const struct span name = span_trim(span_first(setting, equals));
-    const struct span value = arena_copy(s->arena, span_trim(span_from(setting, equals + 1)));
+    const struct span value = span_trim(span_from(text_span(setting), from));
+    char *const end = setting->p + (value.p - setting->p) + value.n;
+
+    *end = '\0';
+    return value;
+}
+
+static void set(struct source *s, struct text *setting)
+{
+    const size_t equals = span_find(text_span(setting), '=');
+    const struct span name = span_trim(span_first(text_span(setting), equals));
+    const struct span value = value_of(setting, equals + 1);
     const struct setting *k = setting_find(name);
     const char *wrong;
 
-    if (equals == setting.n) {
+    if (equals == setting->n) {
         mistake(s, name, "no '=' behind the key");
     } else if (k == NULL) {
         mistake(s, name, "no such key");
     } else if (k->only_override && !s->overriding) {
         mistake(s, name, "belongs on the command line (-o)");
-    } else if (value.p == NULL) {
-        mistake(s, name, "the configuration is too large");
     } else if (has_control(value)) {
         mistake(s, name, "has a control character");
     } else {
@@ -137,28 +146,40 @@ static void begin_section(struct source *s, struct span line)
         mistake(s, name, "one section too many");
 }
 
-static void set_or_begin(struct source *s, struct span setting)
+static void set_or_begin(struct source *s, struct text *setting)
 {
-    if (setting.p[0] == '[')
-        begin_section(s, span_trim(setting));
-    else
+    if (setting->n > 0 && setting->p[0] == '[')
+        begin_section(s, span_trim(text_span(setting)));
+    else if (setting->n > 0)
         set(s, setting);
 }
 
-/* A line that begins with a blank goes on with the setting before it; empty lines and comments
- * belong to nothing (as in Postfix main.cf). */
-static void read_settings(struct source *s, struct span text)
+/* A copy is set, since the command line is looked at again by others (ps(1)). */
+static void override(struct source *s, struct span setting)
 {
-    struct text setting = {.p = arena_get(s->arena, text.n + 1), .cap = text.n + 1};
-    unsigned line_number = 0;
+    struct text copy = {.p = arena_get(s->arena, setting.n + 1), .cap = setting.n};
 
-    if (setting.p == NULL) {
+    if (copy.p == NULL) {
         mistake(s, SPAN(""), "the configuration is too large");
         return;
     }
+    text_add(&copy, setting);
+    set(s, &copy);
+}
+
+/* A line that begins with a blank goes on with the setting before it; empty lines and comments
+ * belong to nothing (as in Postfix main.cf). A setting is put together in its place: what goes on
+ * moves up to it. */
+static void read_settings(struct source *s, struct text *file)
+{
+    struct span text = text_span(file);
+    struct text setting = {.n = 0};
+    unsigned line_number = 0;
+
     while (text.n > 0) {
         struct span line = span_first(text, span_find(text, '\n'));
         const bool goes_on = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
+        char *const place = file->p + (line.p - file->p);
 
         text = span_from(text, line.n + 1);
         line_number++;
@@ -167,9 +188,8 @@ static void read_settings(struct source *s, struct span text)
         if (span_trim(line).n == 0 || span_trim(line).p[0] == '#')
             continue;
         if (!goes_on) {
-            if (setting.n > 0)
-                set_or_begin(s, text_span(&setting));
-            setting.n = 0;
+            set_or_begin(s, &setting);
+            setting = (struct text){.p = place};
             s->line = line_number;
         } else if (setting.n == 0) {
             s->line = line_number;
@@ -177,14 +197,15 @@ static void read_settings(struct source *s, struct span text)
                     "begins with a blank, and there is no setting to go on with");
             continue;
         }
-        text_add(&setting, line);
+        memmove(setting.p + setting.n, line.p, line.n);
+        setting.n += line.n;
     }
-    if (setting.n > 0)
-        set_or_begin(s, text_span(&setting));
+    set_or_begin(s, &setting);
 }
 
-/* The file's bytes in the arena, or .p NULL and errno. A missing default file is an empty one. */
-static struct span read_file(struct arena *a, const char *file, bool may_be_missing)
+/* The file's bytes in the arena, and room for one more; or .p NULL and errno. A missing default
+ * file is an empty one. */
+static struct text read_file(struct arena *a, const char *file, bool may_be_missing)
 {
     const int fd = open(file, O_RDONLY); /* closed before there is another process */
     char *text = arena_get(a, CONFIG_FILE_MAX);
@@ -192,7 +213,7 @@ static struct span read_file(struct arena *a, const char *file, bool may_be_miss
     size_t n = 0;
 
     if (fd < 0)
-        return (struct span){.p = may_be_missing && errno == ENOENT ? text : NULL};
+        return (struct text){.p = may_be_missing && errno == ENOENT ? text : NULL};
     while (text != NULL && got != 0) {
         if (n == CONFIG_FILE_MAX)
             errno = EFBIG;
@@ -204,8 +225,8 @@ static struct span read_file(struct arena *a, const char *file, bool may_be_miss
     }
     close(fd);
     if (text != NULL)
-        arena_shrink(a, text, n);
-    return (struct span){.p = text, .n = n};
+        arena_shrink(a, text, n + 1);
+    return (struct text){.p = text, .n = n};
 }
 
 /* The embedded default: Maildirs. */
@@ -363,7 +384,7 @@ bool config_load(struct config *c, struct arena *a, const struct config_source *
         .report = report,
         .good = true,
     };
-    struct span text;
+    struct text text;
 
     *c = defaults;
     find_socket(&s, from);
@@ -371,13 +392,13 @@ bool config_load(struct config *c, struct arena *a, const struct config_source *
     if (text.p == NULL)
         mistake(&s, SPAN(""), strerror(errno));
     else
-        read_settings(&s, text);
+        read_settings(&s, &text);
     s.config = c;
     s.file = "-o";
     s.overriding = true;
     for (size_t i = 0; i < from->overrides; i++) {
         s.line = (unsigned)i + 1;
-        set(&s, span_of(from->override[i]));
+        override(&s, span_of(from->override[i]));
     }
     conclude(&s, c);
     return s.good;
