@@ -117,7 +117,7 @@ char *desk_room(struct desk *d, size_t *room)
 {
     char *at = is_inside(d) ? ask_room(&d->ask, d->session, room) : spool_room(&d->spool, room);
 
-    if (at == NULL && !is_inside(d))
+    if (at == NULL)
         record_spool_error(&d->record, errno);
     return at;
 }

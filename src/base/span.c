@@ -75,8 +75,8 @@ size_t span_count(struct span s, char c)
             counters = _mm_sub_epi8(counters, _mm_cmpeq_epi8(bytes, wanted));
         }
         counters = _mm_sad_epu8(counters, zero);
-        n += (size_t)_mm_cvtsi128_si64(counters) +
-             (size_t)_mm_cvtsi128_si64(_mm_srli_si128(counters, 8));
+        n += (size_t)_mm_cvtsi128_si32(counters) +
+             (size_t)_mm_cvtsi128_si32(_mm_srli_si128(counters, 8));
     }
 #endif
     for (; i < s.n; i++)

@@ -12,6 +12,8 @@ enum {
     /* RFC 5321 4.5.3.1.1 asks for 64, no smaller. VERP and SRS sender addresses in real mail are
      * longer, and a refusal would lose that mail: twice as much is taken. */
     SMTP_LOCAL_MAX = 128,
+    /* Of an address as we write it: quotes, a backslash before each octet, the '@'. */
+    SMTP_ADDRESS_MAX = 2 * SMTP_LOCAL_MAX + 2 + 1 + SMTP_DOMAIN_MAX,
 };
 
 struct smtp_mailbox {

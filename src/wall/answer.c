@@ -62,7 +62,7 @@ static const char *turn_to(struct answer *a, uint64_t transaction)
         return "goes on without its filter";
     smtp_forget_transaction(a->desk->session);
     a->transaction = transaction;
-    a->over = false;
+    a->over = a->begun = false;
     return NULL;
 }
 
@@ -70,7 +70,7 @@ static const char *turn_to(struct answer *a, uint64_t transaction)
 static enum smtp_path_result read_address(struct answer *a, struct span address, bool forward,
                                           struct smtp_mailbox *out)
 {
-    char room[REQUEST_ADDRESS_MAX + 2];
+    char room[SMTP_ADDRESS_MAX + 2];
     struct text path = TEXT(room);
     enum smtp_path_result result;
     struct span in;
@@ -128,7 +128,7 @@ static const char *add_all(struct answer *a, struct span added)
     const char *wrong = NULL;
 
     while (p.left.n > 0 && wrong == NULL) {
-        const struct span address = packet_text(&p, REQUEST_ADDRESS_MAX);
+        const struct span address = packet_text(&p, SMTP_ADDRESS_MAX);
 
         wrong = p.wrong ? "sends what is no request" : add(a, address);
     }
@@ -174,10 +174,11 @@ static const char *begin(struct answer *a, const struct request *r)
 
     if (wrong != NULL)
         return wrong;
-    if (a->state != ANSWER_IDLE || a->over)
+    if (a->state != ANSWER_IDLE || a->over || a->begun)
         return "begins a message of no transaction";
     if (t->recipients == 0)
         return "begins a message for nobody";
+    a->begun = true;
     a->stored = a->ends = 0;
     a->state = ANSWER_MESSAGE;
     switch (read_address(a, r->address, false, &t->reverse_path)) {
@@ -265,22 +266,17 @@ static const char *finish(struct answer *a, const struct request *r)
 static const char *say_results(struct answer *a, bool goes_on, bool ran, bool quick)
 {
     const char *wrong = NULL;
-    size_t left = a->refused ? 0 : transaction_of(a)->recipients;
-    const struct smtp_recipient *r = transaction_of(a)->first;
+    const struct smtp_recipient *r = a->refused ? NULL : transaction_of(a)->first;
 
     do {
-        const size_t held = left < REQUEST_RESULTS ? left : REQUEST_RESULTS;
-
         a->room.n = 0;
-        packet_put_number(&a->room, held);
         packet_put_number(&a->room, goes_on);
         packet_put_number(&a->room, ran);
         packet_put_number(&a->room, quick);
-        for (size_t i = 0; i < held; i++, r = r->next)
+        for (; r != NULL && a->room.n < REQUEST_ANSWER_FULL; r = r->next)
             request_write_reply(&a->room, &r->result);
         wrong = send_answer(a);
-        left -= held;
-    } while (left > 0 && wrong == NULL);
+    } while (r != NULL && wrong == NULL);
     return wrong;
 }
 
@@ -457,7 +453,7 @@ const char *answer_request(struct answer *a, struct span packet)
     if (!request_read(packet, &r))
         return "sends what is no request";
     /* The others are bounded by the size of a message. */
-    if (r.octets.n < REQUEST_OCTETS_FEW && ++a->requests > a->most)
+    if ((r.kind != REQUEST_OCTETS || r.octets.n < REQUEST_OCTETS_FEW) && ++a->requests > a->most)
         return "has too many requests";
     wrong = turn_to(a, r.transaction);
     if (wrong == NULL)

@@ -20,6 +20,7 @@ struct answer {
     uint64_t transaction;    /* the one that is known */
     bool unfiltered;         /* and should not be: no transaction */
     bool over;               /* it has ended */
+    bool begun;              /* its message, of which there is one */
     uint64_t requests, most; /* how many came, how many may */
     uint64_t stored, ends;   /* of this message: octets, line ends among them */
     enum { ANSWER_IDLE, ANSWER_MESSAGE } state;

@@ -6,8 +6,11 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-static bool send_request(struct ask *a, struct text packet, struct request *r)
+/* A request that can't be sent is the end: the other side would know another session than this one.
+ * The client sees its connection closed, and comes again. */
+static void send_request(struct ask *a, struct text packet, struct request *r)
 {
     ssize_t n;
 
@@ -17,16 +20,15 @@ static bool send_request(struct ask *a, struct text packet, struct request *r)
     do
         n = send(a->fd, packet.p, packet.n, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    return n == (ssize_t)packet.n;
+    if (n != (ssize_t)packet.n || packet.cut)
+        _exit(1);
 }
 
 /* With the octets that wait. */
-static bool say_of_message(struct ask *a, struct request *r)
+static void say_of_message(struct ask *a, struct request *r)
 {
-    const bool sent = send_request(a, a->room, r);
-
+    send_request(a, a->room, r);
     a->filled = 0;
-    return sent;
 }
 
 /* Behind them: a request of its own. */
@@ -112,8 +114,7 @@ char *ask_room(struct ask *a, const struct smtp_session *s, size_t *room)
     if (a->most - a->filled < 2) {
         struct request r = about_message(a, s, REQUEST_OCTETS);
 
-        if (!say_of_message(a, &r))
-            return NULL;
+        say_of_message(a, &r);
     }
     *room = a->most - a->filled;
     return request_octets(&a->room) + a->filled;
@@ -136,28 +137,24 @@ bool ask_deliver(struct ask *a, struct smtp_session *s, uint64_t size, struct re
     struct request r = about_message(a, s, REQUEST_DELIVER);
     const struct smtp_reply *last = NULL;
     struct packet answer = {.wrong = true};
-    bool fine, goes_on = false, ran = false, stored = true;
-    size_t held = 0;
+    bool fine = true, goes_on = false, ran = false, stored = true;
 
     r.size = size;
     r.boundary = recorder_pause(recorder);
-    fine = say_of_message(a, &r);
+    say_of_message(a, &r);
     a->reporting = true;
     a->quick = false;
     for (struct smtp_recipient *p = s->transaction.first; p != NULL && stored; p = p->next) {
-        if (fine && held == 0) {
+        if (fine && answer.left.n == 0) {
             fine = receive(a, &answer);
-            held = packet_number_up_to(&answer, REQUEST_RESULTS);
             goes_on = packet_number_up_to(&answer, 1);
             ran = packet_number_up_to(&answer, 1);
             a->quick = packet_number_up_to(&answer, 1);
-            stored = held > 0 || answer.wrong;
+            stored = answer.left.n > 0 || answer.wrong;
         }
-        fine = fine && held > 0 && !answer.wrong;
-        if (fine) {
+        fine = fine && stored && !answer.wrong;
+        if (fine)
             keep_reply(&answer, &p->result, last, arena);
-            held--;
-        }
         if (!fine || p->result.text.p == NULL || p->result.enhanced.p == NULL)
             p->result = smtp_result_of_failure();
         last = &p->result;

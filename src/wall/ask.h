@@ -11,7 +11,7 @@ struct ask {
     int fd;            /* the other side; -1: there is no wall */
     struct text room;  /* for packets: PACKET_MAX */
     size_t filled;     /* of it, at its beginning: a message's octets that are still to be sent */
-    size_t most;       /* so many at once: at least REQUEST_OCTETS_FEW + 2 */
+    size_t most;       /* so many at once: more than REQUEST_OCTETS_FEW */
     struct text added; /* recipients that the other side has not heard of: REQUEST_ADDED_MAX */
     bool tells;        /* somebody is told of a session that lasts */
     uint64_t next;     /* clock_now from when on */
@@ -23,7 +23,7 @@ struct ask {
 /* The transaction has another recipient. */
 void ask_add(struct ask *a, const struct smtp_session *s, struct span address);
 void ask_begin(struct ask *a);
-/* Where the next octets go; NULL: nobody takes them. */
+/* Where the next octets go. */
 char *ask_room(struct ask *a, const struct smtp_session *s, size_t *room);
 void ask_finish(struct ask *a, const struct smtp_session *s, const struct smtp_data *data);
 /* Results and what they point to are in `arena`. False: the message could not be stored. */

@@ -52,8 +52,8 @@ void request_write(struct text *out, const struct request *r)
     packet_put_number(out, r->kind);
     packet_put_number(out, r->transaction);
     packet_put(out, r->added);
-    packet_put(out, span_first(r->address, REQUEST_ADDRESS_MAX));
-    packet_put(out, span_first(r->helo, SMTP_DOMAIN_MAX));
+    packet_put(out, r->address); /* not cut: what is too long is no request */
+    packet_put(out, r->helo);
     packet_put_number(out, (uint64_t)r->esmtp | (uint64_t)r->smtputf8 << 1 |
                                (uint64_t)r->eight_bit << 2 | (uint64_t)r->ended << 3 |
                                (uint64_t)r->close << 4 | (uint64_t)r->begins << 5 |
@@ -90,7 +90,7 @@ bool request_read(struct span packet, struct request *out)
     out->kind = (enum request_kind)packet_number_up_to(&p, REQUEST_NO_FILTER);
     out->transaction = packet_number(&p);
     out->added = packet_text(&p, REQUEST_ADDED_MAX);
-    out->address = packet_text(&p, REQUEST_ADDRESS_MAX);
+    out->address = packet_text(&p, SMTP_ADDRESS_MAX);
     out->helo = packet_text(&p, SMTP_DOMAIN_MAX);
     flags = packet_number_up_to(&p, 127);
     out->esmtp = flags & 1;
@@ -112,5 +112,6 @@ bool request_read(struct span packet, struct request *out)
     out->argument = packet_text(&p, REQUEST_ARGUMENT_MAX);
     out->judged = packet_text(&p, REQUEST_ARGUMENT_MAX);
     out->word = packet_text(&p, REQUEST_WORD_MAX);
-    return packet_is_good(&p) && out->kind != 0 && request_is_word(out->word);
+    return packet_is_good(&p) && out->kind != 0 && request_is_word(out->word) &&
+           (out->octets.n == 0 || out->kind == REQUEST_OCTETS || out->kind == REQUEST_DELIVER);
 }

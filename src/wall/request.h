@@ -20,14 +20,15 @@ enum request_kind {
 };
 
 enum {
-    REQUEST_OCTETS_MAX = 128 * 1024, /* of a message, in one packet */
-    REQUEST_OCTETS_FEW = 2 * 1024,   /* less than is sent while there are more to come */
-    REQUEST_ADDED_MAX = 512,         /* octets of `added` */
-    REQUEST_ADDRESS_MAX = 400,       /* path.h takes less */
+    /* Of a message, in one packet: a larger one would want pages in a row from the kernel. */
+    REQUEST_OCTETS_MAX = 64 * 1024,
+    REQUEST_OCTETS_FEW = 1024,                /* less than is sent while there are more to come */
+    REQUEST_FIELDS_MAX = 2048,                /* octets of the others in such a packet, and more */
+    REQUEST_ADDED_MAX = SMTP_ADDRESS_MAX + 8, /* octets of `added`: one has room in any case */
     REQUEST_TEXT_MAX = SMTP_REPLY_LINE_MAX,
-    REQUEST_ARGUMENT_MAX = 600, /* of a reply, and whom it is about; more is cut, for the log */
-    REQUEST_WORD_MAX = 32,      /* a rule, an end: see request_is_word */
-    REQUEST_RESULTS = 16,       /* in one packet */
+    REQUEST_ARGUMENT_MAX = 600,     /* of a reply, and whom it is about; more is cut, for the log */
+    REQUEST_WORD_MAX = 32,          /* a rule, an end: see request_is_word */
+    REQUEST_ANSWER_FULL = 3 * 1024, /* octets, from which on the results go on in another packet */
 };
 
 /* Fields that several kinds have; a kind leaves the others empty. Spans are in the packet. */

@@ -58,8 +58,7 @@ static void close_others(int *fd, size_t n)
     descriptors_close(from, ~0U);
 }
 
-/* How many octets of a message a packet takes, where the socket takes a packet of so many: a power
- * of two, which costs the kernel less. */
+/* How many octets of a message a packet takes, where the socket takes a packet of so many. */
 static size_t most_octets(int fd)
 {
     size_t most = REQUEST_OCTETS_MAX;
@@ -67,7 +66,7 @@ static size_t most_octets(int fd)
     socklen_t n = sizeof size;
 
     getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &n);
-    while (most > 2 * REQUEST_OCTETS_FEW && most + most / 2 > (size_t)size)
+    while (most > 2 * REQUEST_OCTETS_FEW && most + REQUEST_FIELDS_MAX > (size_t)size)
         most /= 2;
     return most;
 }

@@ -60,7 +60,7 @@ EXPECTED = {  # what came to the client, and what the log says is wrong
     "two_lines_address": ("", "has a recipient that is no mailbox"), "nul_address": ("", "has a recipient that is no mailbox"),
     "long_address": ("", "has a recipient that is no mailbox"), "no_address": ("", "has a recipient that is no mailbox"),
     "forge_sender": ("", "has a reverse-path that is none"), "forge_helo": ("", "has a name that is none"), "forge_size": ("", "has a message of another size"),
-    "more_octets": ("", "sends what is no request"), "utf8_without_leave": ("", "has addresses that need SMTPUTF8"),
+    "more_octets": ("", "sends what is no request"), "padded": ("", "sends what is no request"), "second_message": ("", "begins a message of no transaction"), "utf8_without_leave": ("", "has addresses that need SMTPUTF8"),
     "endless_message": ("", "has a message that is too large"), "octets_of_nothing": ("", "has octets of no message"),
     "garbage": ("", "sends what is no request"), "too_long": ("", "sends what is no request"), "no_kind": ("", "sends what is no request"),
     "forge_log": ("", "sends what is no request"), "flood": ("", "has too many requests"), "close_twice": ("", None), "crash": ("", ""), "leave": ("", ""),

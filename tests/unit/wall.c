@@ -235,7 +235,7 @@ Test(wall, damaged_requests)
             copy = (struct span){.p = room, .n = packet.n};
             if (request_read(copy, &out)) {
                 cr_assert(out.kind >= REQUEST_RECIPIENTS && out.kind <= REQUEST_NO_FILTER);
-                cr_assert(out.address.n <= REQUEST_ADDRESS_MAX && out.helo.n <= SMTP_DOMAIN_MAX);
+                cr_assert(out.address.n <= SMTP_ADDRESS_MAX && out.helo.n <= SMTP_DOMAIN_MAX);
                 cr_assert(out.reply.code <= 599 && out.reply.text.n <= REQUEST_TEXT_MAX);
                 cr_assert(request_is_word(out.rule) && request_is_word(out.word));
                 cr_assert(out.phase <= SMTP_RCPT && (out.phase & (out.phase - 1)) == 0);

@@ -25,7 +25,7 @@ void attack_say(const char *text);
 /* requests.c: an honest request, of which something is changed. */
 struct request attack_honest(enum request_kind kind, uint64_t transaction);
 bool attack_put(struct ask *a, const struct request *r);
-/* The first number of the answer; -1: there is none. */
+/* The reply to the first recipient; 0: the answer has none; -1: there is none. */
 long attack_hear(struct ask *a);
 /* One more recipient. */
 void attack_add(struct ask *a, uint64_t transaction, struct span address);

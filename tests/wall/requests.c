@@ -25,13 +25,14 @@ bool attack_put(struct ask *a, const struct request *r)
     return send(a->fd, a->room.p, a->room.n, MSG_NOSIGNAL) == (ssize_t)a->room.n;
 }
 
-/* The first number of the answer; -1: there is none. */
 long attack_hear(struct ask *a)
 {
     struct packet answer;
     const ssize_t n = recv(a->fd, a->room.p, a->room.cap, 0);
 
     answer = (struct packet){.left = {.p = a->room.p, .n = n > 0 ? (size_t)n : 0}};
+    for (int i = 0; i < 3; i++)
+        packet_number(&answer);
     return n > 0 ? (long)packet_number(&answer) : -1;
 }
 
@@ -65,7 +66,7 @@ static void send_mail_of(struct ask *a, uint64_t transaction)
     struct request r = attack_message(transaction, 1, "Subject: x\n\nmail\n");
 
     attack_add(a, transaction, SPAN("b@example.org"));
-    if (attack_put(a, &r) && attack_hear(a) == 1)
+    if (attack_put(a, &r) && attack_hear(a) == 250)
         attack_say("delivered\n");
 }
 
@@ -198,7 +199,7 @@ static void nul_address(struct ask *a)
 
 static void long_address(struct ask *a)
 {
-    static char long_one[REQUEST_ADDRESS_MAX];
+    static char long_one[SMTP_ADDRESS_MAX];
 
     memset(long_one, 'a', sizeof long_one);
     memcpy(long_one + sizeof long_one - 12, "@example.org", 12);
@@ -247,6 +248,33 @@ static void more_octets(struct ask *a)
 
     r.octets = (struct span){.p = request_octets(&a->room), .n = REQUEST_OCTETS_MAX + 1};
     try_message(a, &r);
+}
+
+/* Octets where none belong, so that it may not count as a request. */
+static void padded(struct ask *a)
+{
+    struct request r = attack_honest(REQUEST_TELL, 0);
+
+    r.octets = (struct span){.p = request_octets(&a->room), .n = REQUEST_OCTETS_FEW};
+    attack_put(a, &r);
+    look(a);
+}
+
+/* A transaction has one message, whatever became of it. */
+static void second_message(struct ask *a)
+{
+    struct request r = attack_honest(REQUEST_OCTETS, 1);
+
+    attack_add(a, 1, SPAN("b@example.org"));
+    r.begins = true;
+    r.recipients = 1;
+    attack_put(a, &r);
+    r = attack_honest(REQUEST_FINISH, 1);
+    r.recipients = 1;
+    attack_put(a, &r);
+    r.begins = true;
+    attack_put(a, &r);
+    look(a);
 }
 
 static void utf8_without_leave(struct ask *a)
@@ -384,6 +412,8 @@ const struct attack attack_requests[] = {
     ATTACK(forge_helo),
     ATTACK(forge_size),
     ATTACK(more_octets),
+    ATTACK(padded),
+    ATTACK(second_message),
     ATTACK(utf8_without_leave),
     ATTACK(octets_of_nothing),
     ATTACK(no_kind),
