@@ -1,24 +1,12 @@
 #include "base/span.h"
 
-#include <string.h>
-
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
-struct span span_of(const char *text)
-{
-    return (struct span){.p = text, .n = text == NULL ? 0 : strlen(text)};
-}
-
 bool span_eq(struct span a, struct span b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
-bool span_eq_nocase(struct span a, struct span b)
-{
-    return a.n == b.n && span_starts_nocase(a, b);
 }
 
 bool span_starts_nocase(struct span s, struct span prefix)
@@ -102,11 +90,16 @@ static inline bool is_one_of(char c, const char *set)
 
 bool span_word(struct span *s, const char *separators, struct span *word)
 {
+    char largest = separators[0];
     size_t n = 0;
 
+    for (const char *c = separators; *c != '\0'; c++)
+        if (*c > largest)
+            largest = *c;
     while (s->n > 0 && is_one_of(s->p[0], separators))
         *s = span_from(*s, 1);
-    while (n < s->n && !is_one_of(s->p[n], separators))
+    /* Letters and digits, which are most of it, are larger than any. */
+    while (n < s->n && (s->p[n] > largest || !is_one_of(s->p[n], separators)))
         n++;
     *word = span_first(*s, n);
     *s = span_from(*s, n);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct span {
     const char *p;
@@ -15,11 +16,7 @@ struct span {
 #define SPAN(literal) ((struct span){.p = (literal), .n = sizeof(literal) - 1})
 #define SPAN_FORMAT(s) (int)(s).n, (s).p
 
-/* A span over a terminated string; NULL gives the empty span. */
-struct span span_of(const char *text);
 bool span_eq(struct span a, struct span b);
-/* Equal but for the case of ASCII letters. */
-bool span_eq_nocase(struct span a, struct span b);
 bool span_starts_nocase(struct span s, struct span prefix);
 /* The first place of c in s, or s.n when there is none. */
 size_t span_find(struct span s, char c);
@@ -40,6 +37,18 @@ size_t utf8_length(struct span s);
 bool utf8_valid(struct span s);
 
 /* Here, where a compiler sees them: each is less than its call. */
+
+/* A span over a terminated string; NULL gives the empty span. */
+static inline struct span span_of(const char *text)
+{
+    return (struct span){.p = text, .n = text == NULL ? 0 : strlen(text)};
+}
+
+/* Equal but for the case of ASCII letters. */
+static inline bool span_eq_nocase(struct span a, struct span b)
+{
+    return a.n == b.n && span_starts_nocase(a, b);
+}
 
 /* s from byte `from` on; its first n bytes. Both stay within s. */
 static inline struct span span_from(struct span s, size_t from)

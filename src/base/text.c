@@ -41,11 +41,6 @@ void text_add(struct text *t, struct span s)
     t->n += s.n;
 }
 
-void text_adds(struct text *t, const char *terminated)
-{
-    text_add(t, span_of(terminated));
-}
-
 /* Inline, since a constant base is divided by without a division. */
 static inline void add_digits(struct text *t, uint64_t number, unsigned width, unsigned base)
 {

@@ -17,7 +17,6 @@ struct text {
 #define TEXT(array) ((struct text){.p = (array), .cap = sizeof(array)})
 
 void text_add(struct text *t, struct span s);
-void text_adds(struct text *t, const char *terminated);
 /* Decimal, padded with zeros to `width`. */
 void text_addn(struct text *t, uint64_t number, unsigned width);
 /* Base 32 (0-9, a-v), most significant digit first. */
@@ -31,6 +30,11 @@ const char *text_string(struct text *t);
 static inline struct span text_span(const struct text *t)
 {
     return (struct span){.p = t->p, .n = t->n};
+}
+
+static inline void text_adds(struct text *t, const char *terminated)
+{
+    text_add(t, span_of(terminated));
 }
 
 /* What is left of it behind its first n bytes: a text of its own. */

@@ -71,34 +71,27 @@ void smtp_trace_received(struct text *out, const struct smtp_trace *t)
     end_line(out, t);
 }
 
-static bool is_leap(uint64_t year)
-{
-    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
 void smtp_trace_date(struct text *out, uint64_t time)
 {
-    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char names[] = "MarAprMayJunJulAugSepOctNovDecJanFeb";
     static const char days[] = "ThuFriSatSunMonTueWed"; /* day 0 was a Thursday */
-    static const unsigned char lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    const uint64_t second = time % 86400;
-    uint64_t day = time / 86400, year = 1970;
-    unsigned month = 0;
+    /* Of years that begin with March, so that a leap day is a year's last: 719,468 days before 1970
+     * began the first of them, in a cycle of 400 years and 146,097 days. */
+    const uint64_t second = time % 86400, day = time / 86400, since = day + 719468;
+    const uint64_t in_cycle = since % 146097;
+    const uint64_t in_cycle_years =
+        (in_cycle - in_cycle / 1460 + in_cycle / 36524 - in_cycle / 146096) / 365;
+    const uint64_t in_year =
+        in_cycle - (365 * in_cycle_years + in_cycle_years / 4 - in_cycle_years / 100);
+    /* Five months in turn have 153 days, from March and from August on. */
+    const uint64_t month = (5 * in_year + 2) / 153, in_month = in_year - (153 * month + 2) / 5;
+    const uint64_t year = since / 146097 * 400 + in_cycle_years + (month >= 10);
 
     text_add(out, (struct span){.p = days + day % 7 * 3, .n = 3});
-    /* Whole cycles of 400 years first, so that no clock keeps us here. */
-    year += day / 146097 * 400;
-    day %= 146097;
-    for (; day >= 365U + is_leap(year); year++)
-        day -= 365U + is_leap(year);
-    while (day >= lengths[month] + (month == 1 && is_leap(year) ? 1U : 0U)) {
-        day -= lengths[month] + (month == 1 && is_leap(year) ? 1U : 0U);
-        month++;
-    }
     text_adds(out, ", ");
-    text_addn(out, day + 1, 1);
+    text_addn(out, in_month + 1, 1);
     text_addc(out, ' ');
-    text_add(out, (struct span){.p = names + (size_t)month * 3, .n = 3});
+    text_add(out, (struct span){.p = names + month * 3, .n = 3});
     text_addc(out, ' ');
     text_addn(out, year, 4);
     text_addc(out, ' ');

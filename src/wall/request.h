@@ -1,6 +1,6 @@
-/* What the two sides of the wall say to each other: one packet each (wall/packet.h), beginning with
- * the number of its kind. The side that asks reads the client's bytes and is not trusted; the side
- * that answers checks every field. */
+/* What the two sides of the wall say to each other: one packet each (wall/packet.h), a message's
+ * octets first, then its kind and the other fields. The side that asks reads the client's bytes and
+ * is not trusted; the side that answers checks every field. */
 #ifndef SMTPIN_WALL_REQUEST_H
 #define SMTPIN_WALL_REQUEST_H
 

@@ -7,6 +7,7 @@
 #include "wall/answer.h"
 #include "wall/filter.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -57,6 +58,9 @@ static void close_others(int *fd, size_t n)
     }
     descriptors_close(from, ~0U);
 }
+
+static_assert(PACKET_MAX >= REQUEST_OCTETS_MAX + 2 * REQUEST_FIELDS_MAX,
+              "behind a message's octets there is room for a request");
 
 /* How many octets of a message a packet takes, where the socket takes a packet of so many. */
 static size_t most_octets(int fd)

@@ -2,6 +2,8 @@
 #include "smtp/trace.h"
 #include "unit.h"
 
+#include <time.h>
+
 Test(result, exit_statuses)
 {
     for (unsigned status = 0; status < 256; status++) {
@@ -150,6 +152,22 @@ static void expect_date(uint64_t time, const char *expected)
 
     smtp_trace_date(&t, time);
     cr_expect_span(text_span(&t), expected, "date");
+}
+
+/* Each day of eight centuries, as the C library says it. */
+Test(trace, each_day)
+{
+    for (time_t day = 0; day < (time_t)800 * 366; day++) {
+        const time_t at = day * 86400 + day % 86400;
+        char whole[64], rest[40];
+        struct tm tm;
+
+        gmtime_r(&at, &tm);
+        strftime(rest, sizeof rest, "%b %Y %H:%M:%S +0000", &tm);
+        snprintf(whole, sizeof whole, "%.3s, %d %s", &"SunMonTueWedThuFriSat"[tm.tm_wday * 3],
+                 tm.tm_mday, rest);
+        expect_date((uint64_t)at, whole);
+    }
 }
 
 Test(trace, dates)
