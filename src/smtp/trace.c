@@ -73,7 +73,7 @@ void smtp_trace_received(struct text *out, const struct smtp_trace *t)
 
 void smtp_trace_date(struct text *out, uint64_t time)
 {
-    static const char names[] = "MarAprMayJunJulAugSepOctNovDecJanFeb";
+    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     static const char days[] = "ThuFriSatSunMonTueWed"; /* day 0 was a Thursday */
     /* Of years that begin with March, so that a leap day is a year's last: 719,468 days before 1970
      * began the first of them, in a cycle of 400 years and 146,097 days. */
@@ -91,7 +91,7 @@ void smtp_trace_date(struct text *out, uint64_t time)
     text_adds(out, ", ");
     text_addn(out, in_month + 1, 1);
     text_addc(out, ' ');
-    text_add(out, (struct span){.p = names + month * 3, .n = 3});
+    text_add(out, (struct span){.p = names + (month + 2) % 12 * 3, .n = 3});
     text_addc(out, ' ');
     text_addn(out, year, 4);
     text_addc(out, ' ');

@@ -2,8 +2,7 @@
  *
  * The input ends where its object ends, so that one byte too far is seen, and it lies on a "weak"
  * heap block (-eva-alloc-builtin fresh_weak): a test of a byte does not split the state, so what
- * remains to be kept apart is lengths and places. memchr is the C function below (-Dmemchr=...)
- * and not Eva's own, which would return an interval of places instead of one at a time. */
+ * remains to be kept apart is lengths and places. */
 #include "base/arena.h"
 #include "base/number.h"
 #include "base/sha256.h"
@@ -23,16 +22,6 @@
 #ifndef LINE
 #define LINE 13
 #endif
-
-void *eva_memchr(const void *s, int c, size_t n)
-{
-    const unsigned char *p = s;
-
-    for (size_t i = 0; i < n; i++)
-        if (p[i] == (unsigned char)c)
-            return (void *)(p + i);
-    return NULL;
-}
 
 static uint64_t any_number(void)
 {
