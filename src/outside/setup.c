@@ -12,7 +12,6 @@
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -251,7 +250,9 @@ bool setup_user(const struct config *c, const struct config_report *report)
     uid_t uid;
     gid_t gid;
 
-    if (getauxval(AT_EUID) != 0) /* as the kernel gave it to this program: no call */
+    /* Asked anew: a reload comes here again, without root (AT_EUID would still say that it is
+     * there). */
+    if (geteuid() != 0)
         return true;
     if (c->user.n == 0) {
         complain(report, "user", stays_root);

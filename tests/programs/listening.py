@@ -397,6 +397,9 @@ if ROOT:
     c, _ = hello(smtp); in_data(c); c.sendall(b".\r\n"); read_one(c); c.close()
     equal(open(directory + "/uid").read().strip(), "65534", "user =, in listening mode")
     ok("\nUid:\t65534\t65534\t65534" in open(f"/proc/{p.pid}/status").read(), "the parent too has dropped root")
+    for n in (1, 2):  # without root, and the same user in it
+        p.configure(f"hostname = again{n}.example.org\n"); p.hup()
+        ok(p.wait_said("event=reloaded", times=n) and f" again{n}.example.org " in hello(smtp)[1], f"SIGHUP {n} with the same user: the new configuration is taken", p.said())
     p.end()
     for first in ("user = no-such-user\n", "", "nonsense\n"):
         p = Parent([("smtp", smtp)], {"deliver": who}, first)
