@@ -40,11 +40,6 @@ size_t span_find(struct span s, char c)
     return i;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 size_t span_count(struct span s, char c)
 {
     size_t i = 0, n = 0;
@@ -70,6 +65,11 @@ size_t span_count(struct span s, char c)
     for (; i < s.n; i++)
         n += s.p[i] == c;
     return n;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
 }
 
 struct span span_trim(struct span s)

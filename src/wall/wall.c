@@ -24,7 +24,7 @@ enum {
     PATIENCE = 2 * 1000, /* milliseconds for a process to end after its last word */
     LOOKS = 4,           /* of them */
     REQUESTS_MORE = 100,
-    TRACE_MORE = 16 * 1024, /* octets */
+    TRACE_MORE = 16 * 1024, /* octets that a recording may have beyond trace_size: its end */
 };
 
 const char *wall_check(void)

@@ -49,7 +49,9 @@ same("its own words", EHLO + MAIL + RCPT + DATA, says="550 5.2.2 full\n", status
 same("a null sender, postmaster, and a quoted one", EHLO + b"MAIL FROM:<>\r\nRCPT TO:<postmaster>\r\nRCPT TO:<\"a b\"@example.org>\r\n" + DATA + b"QUIT\r\n")
 # As long as an address can be: a quoted local-part, each octet of it with a backslash.
 LONG = b'"' + b'\\"' * 128 + b'"@' + b".".join([b"a" * 61] * 3) + b"." + b"b" * 57 + b".example.org"
-for n in (0, 1, 2, 57): same(f"the longest addresses, less {n}", EHLO + (b"MAIL FROM:<" + LONG[n * 2:] + b">\r\n" if n == 0 else b'MAIL FROM:<"' + LONG[1 + n * 2:] + b">\r\n") + b"RCPT TO:<" + LONG + b">\r\n" + RCPT + b"RCPT TO:<" + LONG + b">\r\n" + DATA + (MAIL + RCPT + DATA) + b"QUIT\r\n", domains="example.org .example.org")
+for n in (0, 1, 2, 57): same(f"the longest addresses, less {n}", EHLO + b'MAIL FROM:<"' + LONG[1 + n * 2:] + b">\r\n" + b"RCPT TO:<" + LONG + b">\r\n" + RCPT + b"RCPT TO:<" + LONG + b">\r\n" + DATA + (MAIL + RCPT + DATA) + b"QUIT\r\n", domains="example.org .example.org")
+got = once("yes", EHLO + b"MAIL FROM:<" + LONG + b">\r\nRCPT TO:<" + LONG + b">\r\n" + DATA + b"QUIT\r\n", {"domains": ".example.org"})
+ok(len(LONG) == 514 and got["messages"] is not None and LONG + b" " + LONG + b" 1 " in got["messages"], "and the command has them whole", got)
 same("more recipients than one packet takes", EHLO + MAIL + b"".join(b"RCPT TO:<b%d@example.org>\r\n" % n for n in range(200)) + DATA + b"QUIT\r\n")
 same("more results than one packet takes", b"LHLO c\r\n" + MAIL + b"".join(b"RCPT TO:<b%d@example.org>\r\n" % n for n in range(200)) + DATA + b"QUIT\r\n", deliver_replies="each", says=("550 5.2.2 " + "x" * 300 + "\n") * 200, protocol="lmtp")
 for name, more in (("SMTP", {}), ("LMTP", {"protocol": "lmtp"}), ("PRDR", {})):
