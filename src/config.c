@@ -20,18 +20,25 @@ static bool split_word(struct span *line, struct text *out)
 {
     bool quoted = false;
 
-    while (line->n > 0 && (quoted || (line->p[0] != ' ' && line->p[0] != '\t'))) {
-        const bool escaped = line->n > 1 && line->p[0] == '\\' && line->p[1] == '"';
+    for (;;) {
+        size_t n = 0;
 
-        if (escaped)
-            *line = span_from(*line, 1);
-        if (line->p[0] == '"' && !escaped)
+        while (n < line->n && line->p[n] != '"' && line->p[n] != '\\' &&
+               (quoted || !byte_is_blank(line->p[n])))
+            n++;
+        text_add(out, span_first(*line, n));
+        *line = span_from(*line, n);
+        if (line->n == 0 || byte_is_blank(line->p[0]))
+            return !quoted;
+        if (line->p[0] == '"') {
             quoted = !quoted;
-        else
+        } else {
+            if (line->n > 1 && line->p[1] == '"')
+                *line = span_from(*line, 1);
             text_addc(out, line->p[0]);
+        }
         *line = span_from(*line, 1);
     }
-    return !quoted;
 }
 
 const char *config_split(struct span line, struct arena *a, struct config_words *out)
@@ -55,7 +62,8 @@ const char *config_split(struct span line, struct arena *a, struct config_words 
         text_addc(&all, '\0');
     }
     arena_shrink(a, words, n * sizeof *words);
-    *out = (struct config_words){.word = words, .n = n};
+    *out = (struct config_words){
+        .word = words, .n = n, .macros = span_find(text_span(&all), '$') < all.n};
     return NULL;
 }
 
@@ -76,14 +84,6 @@ static void mistake(struct source *s, struct span key, const char *what)
     s->good = false;
     if (s->report->say != NULL)
         s->report->say(s->report->context, s->file, s->line, key, what);
-}
-
-static bool has_control(struct span s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (byte_is_control(s.p[i]) && s.p[i] != '\t')
-            return true;
-    return false;
 }
 
 /* The setting's value from there on, terminated in its place: nothing of the text is needed behind
@@ -111,7 +111,7 @@ static void set(struct source *s, struct text *setting)
         mistake(s, name, "no such key");
     } else if (k->only_override && !s->overriding) {
         mistake(s, name, "belongs on the command line (-o)");
-    } else if (has_control(value)) {
+    } else if (span_has_control_but_tab(value)) {
         mistake(s, name, "has a control character");
     } else {
         wrong = k->set(k, (char *)s->config + k->field, value, s->arena);
@@ -139,6 +139,8 @@ static void begin_section(struct source *s, struct span line)
         mistake(s, line, "not the name of a socket in brackets");
         return;
     }
+    if (s->own->sections == 0)
+        *s->others = *s->own; /* nothing is looked for in it but mistakes */
     s->config = span_eq(name, s->own->socket) ? s->own : s->others;
     if (s->own->sections < CONFIG_SECTIONS_MAX)
         s->own->section[s->own->sections++] = arena_copy(s->arena, name);
@@ -197,7 +199,8 @@ static void read_settings(struct source *s, struct text *file)
                     "begins with a blank, and there is no setting to go on with");
             continue;
         }
-        memmove(setting.p + setting.n, line.p, line.n);
+        if (goes_on)
+            memmove(setting.p + setting.n, line.p, line.n);
         setting.n += line.n;
     }
     set_or_begin(s, &setting);
@@ -246,6 +249,7 @@ static const char *default_delivery(struct config *c, struct arena *a)
 
     c->deliver.n = sizeof words / sizeof *words;
     c->deliver.word = arena_get(a, sizeof words);
+    c->deliver.macros = true;
     c->embedded = true;
     c->deliver_replies = c->deliver_per == CONFIG_PER_MESSAGE;
     if (c->deliver.word == NULL || words[0].p == NULL || words[5].p == NULL || words[7].p == NULL)
@@ -328,7 +332,8 @@ static bool put_before(struct config *c, struct arena *a)
     if (c->through.n > 0)
         memcpy(words, c->through.word, c->through.n * sizeof *words);
     memcpy(words + c->through.n, c->deliver.word, c->deliver.n * sizeof *words);
-    c->deliver = (struct config_words){.word = words, .n = n};
+    c->deliver = (struct config_words){
+        .word = words, .n = n, .macros = c->through.macros || c->deliver.macros};
     return true;
 }
 
@@ -374,7 +379,7 @@ static void conclude(struct source *s, struct config *c)
 bool config_load(struct config *c, struct arena *a, const struct config_source *from,
                  const struct config_report *report)
 {
-    struct config others = defaults;
+    struct config others;
     struct source s = {
         .config = c,
         .own = c,

@@ -41,6 +41,7 @@ enum config_trace {
 struct config_words {
     struct span *word;
     size_t n;
+    bool macros; /* a '$' is in one of them */
 };
 
 /* Spans are terminated, times are milliseconds, sizes octets. */

@@ -169,18 +169,20 @@ static enum smtp_want next_line(struct serve *s)
     if (s->stopping && s->session.phase < SMTP_MAIL)
         return give_up(s, WIRE_STOP, SMTP_REPLY_TIMEOUT);
     for (;;) {
+        enum smtp_line_result found = SMTP_LINE_MORE;
         enum wire_result filled;
-        enum smtp_line_result found;
         enum smtp_want want;
-        struct span line;
-        size_t used;
+        struct span line = {0};
+        size_t used = 0;
 
-        found = smtp_line_scan(&s->line, wire_unread(&s->wire), &line, &used);
+        if (wire_unread(&s->wire).n > 0)
+            found = smtp_line_scan(&s->line, wire_unread(&s->wire), &line, &used);
         if (found == SMTP_LINE_READY)
             want = smtp_session_line(&s->session, line);
         else if (found != SMTP_LINE_MORE)
             want = smtp_session_bad_line(&s->session, found);
-        recorder_commands(&s->desk.recorder, span_first(wire_unread(&s->wire), used));
+        if (recorder_is_open(&s->desk.recorder))
+            recorder_commands(&s->desk.recorder, span_first(wire_unread(&s->wire), used));
         wire_used(&s->wire, used);
         if (found != SMTP_LINE_MORE)
             return want;
@@ -294,7 +296,8 @@ static enum smtp_want more(struct serve *s)
 /* What the step has said, into the recording too. */
 static void say(struct serve *s)
 {
-    recorder_replies(&s->desk.recorder, span_from(text_span(&s->wire.send), s->spoken));
+    if (recorder_is_open(&s->desk.recorder))
+        recorder_replies(&s->desk.recorder, span_from(text_span(&s->wire.send), s->spoken));
     s->spoken = s->wire.send.n;
 }
 

@@ -1,12 +1,59 @@
 #include "base/span.h"
 
+#include <stdint.h>
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
+/* Eight octets at a time, as one number: most spans are a word or a line, for which a call of
+ * memchr(3) or memcmp(3) costs more than the work. */
+enum { EIGHT = sizeof(uint64_t) };
+static const uint64_t EACH = UINT64_MAX / 255, HIGH = UINT64_MAX / 255 * 0x80;
+
+static uint64_t load(const char *p)
+{
+    uint64_t octets;
+
+    memcpy(&octets, p, sizeof octets);
+    return octets;
+}
+
+/* The high bit of each octet that is 0; above the first of them, of others too. */
+static uint64_t zeros(uint64_t octets)
+{
+    return (octets - EACH) & ~octets & HIGH;
+}
+
+static uint64_t are(uint64_t octets, char c)
+{
+    return zeros(octets ^ EACH * (unsigned char)c);
+}
+
+/* The place of the first of them. */
+static size_t first_of(uint64_t found)
+{
+    return (size_t)__builtin_ctzll(found) / 8;
+}
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+enum { PLACES_ARE_KNOWN = true };
+#else
+enum { PLACES_ARE_KNOWN = false };
+#endif
+
 bool span_eq(struct span a, struct span b)
 {
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+    size_t i = 0;
+
+    if (a.n != b.n)
+        return false;
+    for (; a.n - i >= EIGHT; i += EIGHT)
+        if (load(a.p + i) != load(b.p + i))
+            return false;
+    while (i < a.n && a.p[i] == b.p[i])
+        i++;
+    return i == a.n;
 }
 
 bool span_starts_nocase(struct span s, struct span prefix)
@@ -14,30 +61,70 @@ bool span_starts_nocase(struct span s, struct span prefix)
     if (s.n < prefix.n)
         return false;
     for (size_t i = 0; i < prefix.n; i++)
-        if (byte_lower(s.p[i]) != byte_lower(prefix.p[i]))
+        if (s.p[i] != prefix.p[i] && byte_lower(s.p[i]) != byte_lower(prefix.p[i]))
             return false;
     return true;
 }
 
-/* Most spans that are searched are a line or less: a call of memchr(3) costs more than to find. */
 size_t span_find(struct span s, char c)
 {
     size_t i = 0;
 
-#if defined(__SSE2__)
-    const __m128i wanted = _mm_set1_epi8(c);
-
-    for (; s.n - i >= 16; i += 16) {
-        const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
-        const unsigned found = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted));
+    for (; PLACES_ARE_KNOWN && s.n - i >= EIGHT; i += EIGHT) {
+        const uint64_t found = are(load(s.p + i), c);
 
         if (found != 0)
-            return i + (size_t)__builtin_ctz(found);
+            return i + first_of(found);
     }
-#endif
     while (i < s.n && s.p[i] != c)
         i++;
     return i;
+}
+
+size_t span_find_line_end(struct span s)
+{
+    size_t i = 0;
+
+    for (; PLACES_ARE_KNOWN && s.n - i >= EIGHT; i += EIGHT) {
+        const uint64_t octets = load(s.p + i), found = are(octets, '\r') | are(octets, '\n');
+
+        if (found != 0)
+            return i + first_of(found);
+    }
+    while (i < s.n && s.p[i] != '\r' && s.p[i] != '\n')
+        i++;
+    return i;
+}
+
+/* Is one of eight octets a control? No carry from one that is none can make another look like one:
+ * the lowest that is found is one. */
+static bool have_control(uint64_t octets)
+{
+    return (((octets - 0x20 * EACH) & ~octets & HIGH) | are(octets, 0x7f)) != 0;
+}
+
+bool span_has_control(struct span s)
+{
+    bool found = false;
+
+    if (s.n < EIGHT) {
+        for (size_t i = 0; !found && i < s.n; i++)
+            found = byte_is_control(s.p[i]);
+        return found;
+    }
+    for (size_t i = 0; !found && i + EIGHT < s.n; i += EIGHT)
+        found = have_control(load(s.p + i));
+    return found || have_control(load(s.p + s.n - EIGHT)); /* some of it for the second time */
+}
+
+bool span_has_control_but_tab(struct span s)
+{
+    bool found = false;
+
+    if (span_has_control(s))
+        for (size_t i = 0; i < s.n; i++)
+            found = found || (byte_is_control(s.p[i]) && s.p[i] != '\t');
+    return found;
 }
 
 size_t span_count(struct span s, char c)
@@ -65,20 +152,6 @@ size_t span_count(struct span s, char c)
     for (; i < s.n; i++)
         n += s.p[i] == c;
     return n;
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-struct span span_trim(struct span s)
-{
-    while (s.n > 0 && is_blank(s.p[0]))
-        s = span_from(s, 1);
-    while (s.n > 0 && is_blank(s.p[s.n - 1]))
-        s.n--;
-    return s;
 }
 
 static inline bool is_one_of(char c, const char *set)
@@ -149,8 +222,22 @@ size_t utf8_length(struct span s)
     return n;
 }
 
+bool span_is_ascii(struct span s)
+{
+    uint64_t all = 0;
+    size_t i = 0;
+
+    for (; s.n - i >= EIGHT; i += EIGHT)
+        all |= load(s.p + i);
+    for (; i < s.n; i++)
+        all |= (unsigned char)s.p[i];
+    return (all & HIGH) == 0;
+}
+
 bool utf8_valid(struct span s)
 {
+    if (span_is_ascii(s))
+        return true;
     while (s.n > 0) {
         const size_t n = utf8_length(s);
 

@@ -22,11 +22,17 @@ bool span_starts_nocase(struct span s, struct span prefix);
 size_t span_find(struct span s, char c);
 /* How many of its octets are c. */
 size_t span_count(struct span s, char c);
-/* s without spaces and tabs at its ends. */
-struct span span_trim(struct span s);
+/* The first place of a CR or LF, or s.n when there is none. */
+size_t span_find_line_end(struct span s);
+/* Has it a control octet (0-31, 127); one that is no tab? */
+bool span_has_control(struct span s);
+bool span_has_control_but_tab(struct span s);
 /* Takes the next word off *s: runs of bytes that are not in `separators`.
  * False when none is left. */
 bool span_word(struct span *s, const char *separators, struct span *word);
+
+/* Has it no octet above 127? */
+bool span_is_ascii(struct span s);
 
 /* The value of a hexadecimal digit, or -1. */
 int byte_hex(char c);
@@ -44,10 +50,11 @@ static inline struct span span_of(const char *text)
     return (struct span){.p = text, .n = text == NULL ? 0 : strlen(text)};
 }
 
-/* Equal but for the case of ASCII letters. */
+/* Equal but for the case of ASCII letters. Most that are not differ in length or in the first
+ * octet, which in letters of either case is the same but for one bit. */
 static inline bool span_eq_nocase(struct span a, struct span b)
 {
-    return a.n == b.n && span_starts_nocase(a, b);
+    return a.n == b.n && (a.n == 0 || ((a.p[0] ^ b.p[0]) & ~0x20) == 0) && span_starts_nocase(a, b);
 }
 
 /* s from byte `from` on; its first n bytes. Both stay within s. */
@@ -63,9 +70,24 @@ static inline struct span span_first(struct span s, size_t n)
     return (struct span){.p = s.p, .n = n < s.n ? n : s.n};
 }
 
+static inline bool byte_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* s without spaces and tabs at its ends. */
+static inline struct span span_trim(struct span s)
+{
+    while (s.n > 0 && byte_is_blank(s.p[0]))
+        s = span_from(s, 1);
+    while (s.n > 0 && byte_is_blank(s.p[s.n - 1]))
+        s.n--;
+    return s;
+}
+
 static inline bool byte_is_alpha(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return (unsigned char)((c | 0x20) - 'a') < 26; /* the cases differ in one bit */
 }
 
 static inline bool byte_is_digit(char c)

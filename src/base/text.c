@@ -2,56 +2,63 @@
 
 #include <string.h>
 
-/* Most pieces of text are a few octets long: two moves, which may overlap, are less than a call of
- * memcpy. Returns false where n is more. */
-static inline bool copy_short(char *to, const char *from, size_t n)
+/* n octets by two moves of `size`, which is a constant and no more than n, but at least half of it:
+ * they may overlap. */
+static inline void move_ends(char *to, const char *from, size_t n, size_t size)
 {
-    uint64_t first, last;
-    uint32_t half, end;
+    char first[16], last[16];
 
-    if (n > 2 * sizeof first)
-        return false;
-    if (n >= sizeof first) {
-        memcpy(&first, from, sizeof first);
-        memcpy(&last, from + n - sizeof last, sizeof last);
-        memcpy(to, &first, sizeof first);
-        memcpy(to + n - sizeof last, &last, sizeof last);
-    } else if (n >= sizeof half) {
-        memcpy(&half, from, sizeof half);
-        memcpy(&end, from + n - sizeof end, sizeof end);
-        memcpy(to, &half, sizeof half);
-        memcpy(to + n - sizeof end, &end, sizeof end);
-    } else {
-        for (size_t i = 0; i < n; i++)
-            to[i] = from[i];
-    }
-    return true;
+    memcpy(first, from, size);
+    memcpy(last, from + n - size, size);
+    memcpy(to, first, size);
+    memcpy(to + n - size, last, size);
 }
 
-void text_add(struct text *t, struct span s)
+/* Most pieces of text are short: for them, a call of memcpy is more than the moves. */
+static inline void copy(char *to, const char *from, size_t n)
 {
-    const size_t room = t->cap - t->n;
+    if (n > 32)
+        memcpy(to, from, n);
+    else if (n >= 16)
+        move_ends(to, from, n, 16);
+    else if (n >= 8)
+        move_ends(to, from, n, 8);
+    else if (n >= 4)
+        move_ends(to, from, n, 4);
+    else
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[i];
+}
+
+void text_append(struct text *t, struct span s)
+{
+    const size_t at = t->n, room = t->cap - at;
 
     if (s.n > room) {
         s.n = room;
         t->cut = true;
     }
-    if (s.n > 0 && !copy_short(t->p + t->n, s.p, s.n))
-        memcpy(t->p + t->n, s.p, s.n);
-    t->n += s.n;
+    t->n = at + s.n;
+    if (s.n > 0)
+        copy(t->p + at, s.p, s.n);
 }
 
 /* Inline, since a constant base is divided by without a division. */
 static inline void add_digits(struct text *t, uint64_t number, unsigned width, unsigned base)
 {
-    char digits[64];
-    size_t at = sizeof digits;
+    uint64_t left = number;
+    size_t n = 1;
 
-    do {
-        digits[--at] = "0123456789abcdefghijklmnopqrstuv"[number % base];
-        number /= base;
-    } while (at > 0 && (number > 0 || sizeof digits - at < width));
-    text_add(t, (struct span){.p = digits + at, .n = sizeof digits - at});
+    for (; left >= base; left /= base)
+        n++;
+    n = n < width ? width : n;
+    if (n > t->cap - t->n) {
+        t->cut = true;
+        return;
+    }
+    for (size_t i = n; i > 0; i--, number /= base)
+        t->p[t->n + i - 1] = "0123456789abcdefghijklmnopqrstuv"[number % base];
+    t->n += n;
 }
 
 void text_addn(struct text *t, uint64_t number, unsigned width)

@@ -16,7 +16,8 @@ struct text {
 
 #define TEXT(array) ((struct text){.p = (array), .cap = sizeof(array)})
 
-void text_add(struct text *t, struct span s);
+/* What text_add calls where it is more than a few moves. */
+void text_append(struct text *t, struct span s);
 /* Decimal, padded with zeros to `width`. */
 void text_addn(struct text *t, uint64_t number, unsigned width);
 /* Base 32 (0-9, a-v), most significant digit first. */
@@ -30,6 +31,16 @@ const char *text_string(struct text *t);
 static inline struct span text_span(const struct text *t)
 {
     return (struct span){.p = t->p, .n = t->n};
+}
+
+static inline void text_add(struct text *t, struct span s)
+{
+    if (__builtin_constant_p(s.n) && s.n <= 32 && s.n <= t->cap - t->n) {
+        memcpy(t->p + t->n, s.p, s.n);
+        t->n += s.n;
+    } else {
+        text_append(t, s);
+    }
 }
 
 static inline void text_adds(struct text *t, const char *terminated)

@@ -9,8 +9,10 @@ const char *environment_get(const char *name)
 {
     for (char **variable = environ; variable != NULL && *variable != NULL; variable++) {
         const char *at = *variable;
-        size_t i = 0;
+        size_t i = 1;
 
+        if (at[0] != name[0])
+            continue;
         while (name[i] != '\0' && at[i] == name[i])
             i++;
         if (name[i] == '\0' && at[i] == '=')

@@ -9,18 +9,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-struct span wire_unread(const struct wire *w)
-{
-    return (struct span){.p = w->buffer + w->start, .n = w->end - w->start};
-}
-
-void wire_used(struct wire *w, size_t n)
-{
-    w->start += n;
-    if (w->start == w->end)
-        w->start = w->end = 0;
-}
-
 /* The super-server may have left the descriptor blocking or not: poll first, and take EAGAIN for
  * what it is. Time-outs are poll's, so pipes, files and terminals have them too. `stop` (-1: none)
  * goes before the other. */

@@ -33,8 +33,18 @@ struct wire {
 };
 
 /* The bytes that were read and not yet used. */
-struct span wire_unread(const struct wire *w);
-void wire_used(struct wire *w, size_t n);
+static inline struct span wire_unread(const struct wire *w)
+{
+    return (struct span){.p = w->buffer + w->start, .n = w->end - w->start};
+}
+
+static inline void wire_used(struct wire *w, size_t n)
+{
+    w->start += n;
+    if (w->start == w->end)
+        w->start = w->end = 0;
+}
+
 /* Is `stop` readable? */
 bool wire_stopped(const struct wire *w);
 /* Sees to it that wire_glance can wait: the descriptor gets a time-out of its own, if it can. */

@@ -32,13 +32,13 @@ void head_write(struct text *out, const struct head_facts *f, uint64_t which, st
 
 void head_complete(const struct config *c, struct arena *a, struct smtp_mailbox *mailbox)
 {
-    const struct span domain = config_own_domain(c);
     char room[SMTP_LOCAL_MAX + SMTP_DOMAIN_MAX + 1];
     struct text address = TEXT(room);
-    struct span whole, own;
+    struct span domain, whole, own;
 
     if (mailbox->domain.n > 0)
         return;
+    domain = config_own_domain(c);
     text_add(&address, mailbox->local);
     text_addc(&address, '@');
     text_add(&address, domain);

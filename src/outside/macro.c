@@ -134,7 +134,7 @@ static void add_credentials_directory(struct text *out, const struct macro_run *
 
 struct macro {
     struct span name;
-    struct span variable; /* in the environment; empty: none */
+    struct span variable; /* in the environment, with its '='; empty: none */
     bool per_recipient;
     add_fact *add;
     bool optional; /* an empty one is no variable */
@@ -144,22 +144,22 @@ struct macro {
     .name = TEXT_OF(macro), .variable = TEXT_OF(in_environment), .add = (function)
 
 static const struct macro macros[] = {
-    {FACT("sender", "SENDER", add_sender)},
-    {FACT("recipient", "RECIPIENT", add_recipient), .per_recipient = true},
-    {FACT("mailbox", "LOCAL", add_mailbox), .per_recipient = true},
+    {FACT("sender", "SENDER=", add_sender)},
+    {FACT("recipient", "RECIPIENT=", add_recipient), .per_recipient = true},
+    {FACT("mailbox", "LOCAL=", add_mailbox), .per_recipient = true},
     {FACT("user", "", add_user), .per_recipient = true},
-    {FACT("extension", "EXTENSION", add_extension), .per_recipient = true},
-    {FACT("domain", "DOMAIN", add_domain), .per_recipient = true},
-    {FACT("size", "SMTPIN_SIZE", add_size)},
-    {FACT("queue_id", "SMTPIN_ID", add_id)},
-    {FACT("digest", "SMTPIN_DIGEST", add_digest)},
-    {FACT("body", "SMTPIN_BODY", add_body)},
-    {FACT("client_address", "CLIENT_ADDRESS", add_client_address)},
-    {FACT("client_port", "CLIENT_PORT", add_client_port)},
-    {FACT("client_hostname", "CLIENT_HOSTNAME", add_client_hostname)},
-    {FACT("client_helo", "CLIENT_HELO", add_client_helo)},
-    {FACT("client_protocol", "CLIENT_PROTOCOL", add_client_protocol)},
-    {FACT("credentials_directory", "CREDENTIALS_DIRECTORY", add_credentials_directory),
+    {FACT("extension", "EXTENSION=", add_extension), .per_recipient = true},
+    {FACT("domain", "DOMAIN=", add_domain), .per_recipient = true},
+    {FACT("size", "SMTPIN_SIZE=", add_size)},
+    {FACT("queue_id", "SMTPIN_ID=", add_id)},
+    {FACT("digest", "SMTPIN_DIGEST=", add_digest)},
+    {FACT("body", "SMTPIN_BODY=", add_body)},
+    {FACT("client_address", "CLIENT_ADDRESS=", add_client_address)},
+    {FACT("client_port", "CLIENT_PORT=", add_client_port)},
+    {FACT("client_hostname", "CLIENT_HOSTNAME=", add_client_hostname)},
+    {FACT("client_helo", "CLIENT_HELO=", add_client_helo)},
+    {FACT("client_protocol", "CLIENT_PROTOCOL=", add_client_protocol)},
+    {FACT("credentials_directory", "CREDENTIALS_DIRECTORY=", add_credentials_directory),
      .optional = true},
 };
 
@@ -171,13 +171,14 @@ static bool next_piece(struct span *word, struct span *literal, const struct mac
 {
     const size_t dollar = span_find(*word, '$');
     const struct span rest = span_from(*word, dollar);
-    const size_t close = span_find(rest, '}');
+    size_t close;
 
     *m = NULL;
     *literal = span_first(*word, dollar);
     *word = rest;
     if (rest.n == 0)
         return true;
+    close = span_find(rest, '}');
     if (span_starts_nocase(rest, SPAN("$$"))) {
         *literal = span_first((struct span){.p = literal->p, .n = dollar + 1}, dollar + 1);
         *word = span_from(rest, 2);
@@ -261,11 +262,26 @@ static char *expand(const struct macro_run *run, struct span word, const struct 
     return keep(a, &out);
 }
 
+/* Words without macros, as they stand: execve(2) writes nowhere. */
+static char **plain_argv(const struct config_words *words, struct arena *a)
+{
+    char **argv = arena_get(a, (words->n + 1) * sizeof *argv);
+
+    if (argv == NULL)
+        return NULL;
+    for (size_t i = 0; i < words->n; i++)
+        argv[i] = (char *)(uintptr_t)words->word[i].p;
+    argv[words->n] = NULL;
+    return argv;
+}
+
 char **macro_argv(const struct macro_run *run, const struct config_words *words, struct arena *a)
 {
     size_t count = 0, n = 0;
     char **argv;
 
+    if (!words->macros)
+        return plain_argv(words, a);
     for (size_t i = 0; i < words->n; i++)
         count += is_per_recipient(words->word[i]) ? run->recipients : 1;
     argv = arena_get(a, (count + 1) * sizeof *argv);
@@ -284,54 +300,63 @@ char **macro_argv(const struct macro_run *run, const struct config_words *words,
     return argv;
 }
 
-static bool add_variable(char **environment, size_t *n, struct text *value, struct arena *a)
+/* Variables, one behind the other in `text`, each terminated. */
+struct environment {
+    char **variable;
+    size_t n;
+    struct text text;
+};
+
+static void begin_variable(struct environment *e, struct span name)
 {
-    environment[*n] = keep(a, value);
-    return environment[(*n)++] != NULL;
+    e->variable[e->n++] = e->text.p + e->text.n;
+    text_add(&e->text, name);
 }
 
-static bool add_own(char **environment, size_t *n, const char *name, const char *value,
-                    struct arena *a)
+static void end_variable(struct environment *e)
 {
-    struct text t = begin(a);
+    text_addc(&e->text, '\0');
+}
 
-    text_adds(&t, name);
-    text_addc(&t, '=');
-    text_adds(&t, value);
-    return add_variable(environment, n, &t, a);
+static void add_own(struct environment *e, struct span name, struct span value)
+{
+    begin_variable(e, name);
+    text_add(&e->text, value);
+    end_variable(e);
+}
+
+static void add_macro(struct environment *e, const struct macro *m, const struct macro_run *run)
+{
+    const size_t mark = e->text.n;
+
+    begin_variable(e, m->variable);
+    m->add(&e->text, run, run->recipient[0]);
+    if (m->optional && e->text.n == mark + m->variable.n) {
+        e->text.n = mark;
+        e->n--;
+        return;
+    }
+    end_variable(e);
 }
 
 char **macro_environment(const struct macro_run *run, struct arena *a)
 {
     const char *zone = environment_get("TZ"), *language = environment_get("LANG");
-    char **environment = arena_get(a, (MACROS + 5) * sizeof *environment);
-    struct text count = begin(a);
-    size_t n = 0;
+    struct environment e = {.variable = arena_get(a, (MACROS + 5) * sizeof *e.variable)};
 
-    if (environment == NULL || !add_own(environment, &n, "PATH", MACRO_PATH, a) ||
-        !add_own(environment, &n, "LANG", language == NULL ? "C" : language, a) ||
-        (zone != NULL && !add_own(environment, &n, "TZ", zone, a)))
+    if (e.variable == NULL)
         return NULL;
-    count = begin(a);
-    text_adds(&count, "RECIPIENT_COUNT=");
-    text_addn(&count, run->recipients, 1);
-    if (!add_variable(environment, &n, &count, a))
-        return NULL;
-    for (size_t i = 0; i < MACROS; i++) {
-        struct text t = begin(a);
-        size_t name;
-
-        if (macros[i].variable.n == 0 || (macros[i].per_recipient && run->recipients != 1))
-            continue;
-        text_add(&t, macros[i].variable);
-        text_addc(&t, '=');
-        name = t.n;
-        macros[i].add(&t, run, run->recipient[0]);
-        if (t.n == name && macros[i].optional)
-            continue;
-        if (!add_variable(environment, &n, &t, a))
-            return NULL;
-    }
-    environment[n] = NULL;
-    return environment;
+    e.text = begin(a);
+    add_own(&e, SPAN("PATH="), SPAN(MACRO_PATH));
+    add_own(&e, SPAN("LANG="), language == NULL ? SPAN("C") : span_of(language));
+    if (zone != NULL)
+        add_own(&e, SPAN("TZ="), span_of(zone));
+    begin_variable(&e, SPAN("RECIPIENT_COUNT="));
+    text_addn(&e.text, run->recipients, 1);
+    end_variable(&e);
+    for (size_t i = 0; i < MACROS; i++)
+        if (macros[i].variable.n > 0 && (!macros[i].per_recipient || run->recipients == 1))
+            add_macro(&e, &macros[i], run);
+    e.variable[e.n] = NULL;
+    return e.text.cut || arena_get(a, e.text.n) == NULL ? NULL : e.variable;
 }

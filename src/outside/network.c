@@ -79,7 +79,7 @@ bool network_list_has(struct span list, struct span address)
     struct network client, listed;
     struct span word;
 
-    if (!network_parse(address, &client) || client.prefix != 128)
+    if (list.n == 0 || !network_parse(address, &client) || client.prefix != 128)
         return false;
     while (span_word(&list, " \t,", &word))
         if (network_parse(word, &listed) &&

@@ -44,11 +44,11 @@ static bool is_port(struct span s)
 static bool from_environment(struct peer *p)
 {
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
-        const char *address = environment_get(variables[i].address);
-        const char *port = variables[i].port == NULL ? NULL : environment_get(variables[i].port);
+        const char *address = environment_get(variables[i].address), *port;
 
         if (address == NULL || !take_address(p, span_of(address)))
             continue;
+        port = variables[i].port == NULL ? NULL : environment_get(variables[i].port);
         if (is_port(span_of(port)))
             p->port = span_of(port);
         return true;

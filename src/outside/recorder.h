@@ -24,6 +24,13 @@ struct recorder {
  * can't be done, nothing is recorded. False in the latter case, with errno. */
 bool recorder_open(struct recorder *r, const struct config *c, const struct peer *peer,
                    struct span id, uint64_t time);
+
+/* What follows does nothing where nothing is recorded. */
+static inline bool recorder_is_open(const struct recorder *r)
+{
+    return r->fd >= 0;
+}
+
 /* Bytes of commands; whole lines where the client has sent them so. */
 void recorder_commands(struct recorder *r, struct span bytes);
 /* Bytes of a message as they came, and its end: with the text, or with its size alone. */

@@ -34,11 +34,13 @@ static enum smtp_opinion mailbox_name(const struct rules_question *q)
 static enum smtp_opinion postmaster(const struct rules_question *q)
 {
     const struct span domain = q->recipient->domain;
-    const bool ours = domain.n == 0 || span_eq_nocase(domain, q->config->smtp.hostname) ||
-                      rules_domain_listed(q->config->domains, domain);
 
-    return ours && span_eq_nocase(q->recipient->local, SPAN("postmaster")) ? SMTP_ACCEPT
-                                                                           : SMTP_NO_OPINION;
+    if (!span_eq_nocase(q->recipient->local, SPAN("postmaster")))
+        return SMTP_NO_OPINION;
+    return domain.n == 0 || span_eq_nocase(domain, q->config->smtp.hostname) ||
+                   rules_domain_listed(q->config->domains, domain)
+               ? SMTP_ACCEPT
+               : SMTP_NO_OPINION;
 }
 
 static enum smtp_opinion domains(const struct rules_question *q)

@@ -65,29 +65,6 @@ static void match_received(struct smtp_data *d, struct span s)
     }
 }
 
-/* The place of the first CR or LF, or s.n. Nearly all bytes of mail pass through here: sixteen at a
- * time where the machine can, which is several times as fast as two searches by memchr. */
-static size_t find_line_end(struct span s)
-{
-    size_t i = 0;
-
-#if defined(__SSE2__)
-    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n');
-
-    for (; i + 16 <= s.n; i += 16) {
-        const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
-        const int found =
-            _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, cr), _mm_cmpeq_epi8(bytes, lf)));
-
-        if (found != 0)
-            return i + (size_t)__builtin_ctz((unsigned)found);
-    }
-#endif
-    while (i < s.n && s.p[i] != '\r' && s.p[i] != '\n')
-        i++;
-    return i;
-}
-
 /* Takes the bytes up to the next CR or LF, as far as they fit. What may be the name of a field is a
  * run of its own, so that one too many is found at its last octet, whatever the pieces. */
 static size_t take_run(struct smtp_data *d, struct span *in, char *out, size_t room)
@@ -97,7 +74,7 @@ static size_t take_run(struct smtp_data *d, struct span *in, char *out, size_t r
 
     if (!d->in_body && d->matched < received.n)
         run = span_first(run, received.n - d->matched);
-    run = span_first(run, find_line_end(run));
+    run = span_first(run, span_find_line_end(run));
     *in = span_from(*in, run.n);
     fine = count(d, run.n);
     if (!d->in_body)
@@ -162,14 +139,74 @@ static bool is_run(const struct smtp_data *d, char c)
 #if defined(__SSE2__)
 enum { BLOCK = 16 };
 
-static unsigned places_of(__m128i bytes, char c)
+static unsigned places_of(__m128i found)
 {
-    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(c)));
+    return (unsigned)_mm_movemask_epi8(found);
 }
 
-static void copy_block(char *out, const char *from)
+static __m128i copy_block(char *to, const char *from)
 {
-    _mm_storeu_si128((__m128i *)(void *)out, _mm_loadu_si128((const __m128i *)(const void *)from));
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);
+
+    _mm_storeu_si128((__m128i *)(void *)to, bytes);
+    return bytes;
+}
+
+static uint64_t smallest(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Where the decoder is in body text. */
+struct body {
+    const char *p;    /* what is taken next */
+    char *o;          /* where it is put */
+    const char *line; /* where the line begins, or what of it came now */
+    bool start;       /* nothing of the line has been taken */
+    uint64_t lines;   /* that have ended */
+};
+
+/* Octets of a line, copied already. */
+static void advance(struct body *b, size_t n)
+{
+    b->p += n;
+    b->o += n;
+    b->start = false;
+}
+
+/* A dot at the start of a line was stuffed; before CR or LF, it may end the message: false. */
+static bool take_dot(struct body *b)
+{
+    if (*b->p != '.')
+        return true;
+    if (b->p[1] == '\r' || b->p[1] == '\n')
+        return false;
+    b->line = ++b->p;
+    b->start = false;
+    return true;
+}
+
+/* The lines that end in a block, of which the first is copied already, at `ends`; from there on it
+ * goes on at the start of the next one. */
+static bool end_lines(struct body *b, const char *block, unsigned ends, bool crlf)
+{
+    do {
+        const char *const end = block + __builtin_ctz(ends);
+
+        b->o += end - b->p;
+        if (crlf)
+            *b->o++ = '\r';
+        *b->o++ = '\n';
+        b->line = b->p = end + 2;
+        b->start = true;
+        b->lines++;
+        ends &= ends - 1;
+        if (!take_dot(b))
+            return false;
+        if (ends != 0)
+            copy_block(b->o, b->p);
+    } while (ends != 0);
+    return true;
 }
 
 /* The machine's way through body text in which each CR and LF is half of a CRLF: sixteen octets at
@@ -177,73 +214,55 @@ static void copy_block(char *out, const char *from)
  * long ones. Whole blocks are copied and only what counts of them is counted: there must be 2 *
  * BLOCK octets behind *in and out. Stops where it can't go on: before a block with something
  * unusual in it, a dot that may be the end of the message, a limit, the end of *in or of `room`.
+ * What is put out, or counted, is never more than what is taken: one place stands for all three.
  * Returns how many octets it has put out. */
 static size_t decode_blocks(struct smtp_data *d, struct span *in, char *out, size_t room)
 {
-    const char *p = in->p, *const last = in->p + in->n - (size_t)2 * BLOCK;
-    char *o = out, *const full = out + room - (size_t)2 * BLOCK;
-    bool start = d->state == LINE_START, stuck = false;
-    uint64_t line = d->line, left = d->max_size - d->size, lines = 0;
     const uint64_t longest = d->max_line - BLOCK - 2;
+    struct body b = {.p = in->p, .o = out, .line = in->p, .start = d->state == LINE_START};
+    /* Where a block may begin at the latest; for the line's sake, too. */
+    const char *const last =
+        in->p + smallest(smallest(in->n, room) - (size_t)2 * BLOCK, d->max_size - d->size - BLOCK);
+    const char *limit = in->p + smallest((uint64_t)(last - in->p), longest - d->line);
 
-    while (!stuck && p <= last && o <= full && left >= BLOCK && line <= longest) {
-        const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-        const unsigned cr = places_of(bytes, '\r'), lf = places_of(bytes, '\n');
-        unsigned ends = cr & ((1U << (BLOCK - 1)) - 1);
-        /* A CR at the end waits for its LF, at the start of the next block. */
-        const char *const end = p + BLOCK - (cr >> (BLOCK - 1));
-        const char *const block = p;
+    if (b.start && !take_dot(&b))
+        return 0;
+    while (b.p <= limit) {
+        const __m128i bytes = copy_block(b.o, b.p);
+        const __m128i cr = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\r'));
+        const __m128i lf = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n'));
+        unsigned ends;
 
-        if ((cr | lf) == 0 && !start) { /* the inside of a line */
-            _mm_storeu_si128((__m128i *)(void *)o, bytes);
-            p += BLOCK;
-            o += BLOCK;
-            line += BLOCK;
-            left -= BLOCK;
+        if (places_of(_mm_or_si128(cr, lf)) == 0) {
+            advance(&b, BLOCK);
             continue;
         }
-        if (lf != ends << 1)
+        ends = places_of(cr) & ((1U << (BLOCK - 1)) - 1);
+        if (places_of(lf) != ends << 1)
             break;
-        while (p < end) {
-            const char *const stop = ends != 0 ? block + __builtin_ctz(ends) : end;
-
-            if (start && *p == '.') {
-                stuck = p + 1 == end || p[1] == '\r';
-                if (stuck)
-                    break;
-                p++; /* it was stuffed */
-            }
-            copy_block(o, p);
-            o += stop - p;
-            line += (uint64_t)(stop - p);
-            left -= (uint64_t)(stop - p);
-            p = stop;
-            start = ends != 0;
-            if (start) {
-                ends &= ends - 1;
-                if (d->crlf)
-                    *o++ = '\r';
-                *o++ = '\n';
-                p += 2;
-                left -= 2;
-                line = 0;
-                lines++;
-            }
+        if (ends == 0) { /* a CR at the end waits for its LF: it is the next block's first */
+            advance(&b, BLOCK - 1);
+            continue;
         }
+        d->line = 0;
+        if (!end_lines(&b, b.p, ends, d->crlf) || b.p > last)
+            break;
+        limit = b.line + smallest((uint64_t)(last - b.line), longest);
     }
-    if (p > in->p)
-        d->state = start ? LINE_START : LINE;
-    d->line = line;
-    d->lines += lines;
-    d->size = d->max_size - left;
-    *in = span_from(*in, (size_t)(p - in->p));
-    return (size_t)(o - out);
+    if (b.p > in->p)
+        d->state = b.start ? LINE_START : LINE;
+    d->line += (uint64_t)(b.p - b.line);
+    d->lines += b.lines;
+    d->size += (uint64_t)(b.o - out) + (d->crlf ? 0 : b.lines);
+    *in = span_from(*in, (size_t)(b.p - in->p));
+    return (size_t)(b.o - out);
 }
 
 static bool is_plain(const struct smtp_data *d)
 {
     return d->in_body && d->fault == SMTP_DATA_FINE && d->state <= LINE &&
-           d->max_line >= BLOCK + 2 && d->size <= d->max_size;
+           d->max_line >= BLOCK + 2 && d->line <= d->max_line - BLOCK - 2 && d->max_size >= BLOCK &&
+           d->size <= d->max_size - BLOCK;
 }
 #endif
 
@@ -257,7 +276,10 @@ size_t smtp_data_decode(struct smtp_data *d, struct span *in, char *out, size_t 
         if (in->n >= 2 * BLOCK && room - n >= 2 * BLOCK && is_plain(d))
             n += decode_blocks(d, in, out + n, room - n);
 #endif
-        if (is_run(d, in->p[0])) {
+        if (d->state <= LINE && in->n > 1 && in->p[0] == '\r' && in->p[1] == '\n') {
+            n += line_end(d, out + n);
+            *in = span_from(*in, 2);
+        } else if (is_run(d, in->p[0])) {
             d->state = LINE; /* after DOT: the first dot was stuffed, and is gone */
             n += take_run(d, in, out + n, room - n);
         } else {

@@ -3,35 +3,63 @@
 #include "base/number.h"
 #include "base/text.h"
 
+/* What an ASCII character may be part of: atext of RFC 5322 3.2.3, Ldh-str of RFC 5321 4.1.2. */
+enum { ATEXT = 1, LDH = 2 };
+
+#define L (ATEXT | LDH)
+static const unsigned char kinds[128] = {
+    ['!'] = ATEXT, ['#'] = ATEXT, ['$'] = ATEXT, ['%'] = ATEXT, ['&'] = ATEXT, ['\''] = ATEXT,
+    ['*'] = ATEXT, ['+'] = ATEXT, ['/'] = ATEXT, ['='] = ATEXT, ['?'] = ATEXT, ['^'] = ATEXT,
+    ['_'] = ATEXT, ['`'] = ATEXT, ['{'] = ATEXT, ['|'] = ATEXT, ['}'] = ATEXT, ['~'] = ATEXT,
+    ['-'] = L,     ['0'] = L,     ['1'] = L,     ['2'] = L,     ['3'] = L,     ['4'] = L,
+    ['5'] = L,     ['6'] = L,     ['7'] = L,     ['8'] = L,     ['9'] = L,     ['A'] = L,
+    ['B'] = L,     ['C'] = L,     ['D'] = L,     ['E'] = L,     ['F'] = L,     ['G'] = L,
+    ['H'] = L,     ['I'] = L,     ['J'] = L,     ['K'] = L,     ['L'] = L,     ['M'] = L,
+    ['N'] = L,     ['O'] = L,     ['P'] = L,     ['Q'] = L,     ['R'] = L,     ['S'] = L,
+    ['T'] = L,     ['U'] = L,     ['V'] = L,     ['W'] = L,     ['X'] = L,     ['Y'] = L,
+    ['Z'] = L,     ['a'] = L,     ['b'] = L,     ['c'] = L,     ['d'] = L,     ['e'] = L,
+    ['f'] = L,     ['g'] = L,     ['h'] = L,     ['i'] = L,     ['j'] = L,     ['k'] = L,
+    ['l'] = L,     ['m'] = L,     ['n'] = L,     ['o'] = L,     ['p'] = L,     ['q'] = L,
+    ['r'] = L,     ['s'] = L,     ['t'] = L,     ['u'] = L,     ['v'] = L,     ['w'] = L,
+    ['x'] = L,     ['y'] = L,     ['z'] = L};
+#undef L
+
+static bool is_kind(char c, unsigned kind)
+{
+    return !byte_is_high(c) && (kinds[c & 127] & kind) != 0;
+}
+
 /* Domain         = sub-domain *("." sub-domain)
  * sub-domain     = Let-dig [Ldh-str]  /  U-label
- * Ldh-str        = *( ALPHA / DIGIT / "-" ) Let-dig */
-static bool is_sub_domain(struct span s, bool utf8)
+ * Ldh-str        = *( ALPHA / DIGIT / "-" ) Let-dig
+ * with `also` for one octet more that a label may have. */
+static bool is_domain(struct span s, bool utf8, char also)
 {
-    if (s.n == 0 || s.n > SMTP_LABEL_MAX || s.p[0] == '-' || s.p[s.n - 1] == '-')
-        return false;
-    for (size_t i = 0; i < s.n; i++) {
-        const char c = s.p[i];
+    size_t i = 0;
 
-        if (!byte_is_alpha(c) && !byte_is_digit(c) && c != '-' && !(utf8 && byte_is_high(c)))
+    if (s.n > SMTP_DOMAIN_MAX)
+        return false;
+    for (;; i++) {
+        const size_t start = i;
+
+        for (; i < s.n; i++) {
+            const char c = s.p[i];
+
+            if (!is_kind(c, LDH) && c != also && !(utf8 && byte_is_high(c)))
+                break;
+        }
+        if (i == start || i - start > SMTP_LABEL_MAX || s.p[start] == '-' || s.p[i - 1] == '-')
+            return false;
+        if (i == s.n)
+            return !utf8 || utf8_valid(s);
+        if (s.p[i] != '.')
             return false;
     }
-    return true;
 }
 
 bool smtp_is_domain(struct span s, bool utf8)
 {
-    if (s.n > SMTP_DOMAIN_MAX || (utf8 && !utf8_valid(s)))
-        return false;
-    for (;;) {
-        const size_t dot = span_find(s, '.');
-
-        if (!is_sub_domain(span_first(s, dot), utf8))
-            return false;
-        if (dot == s.n)
-            return true;
-        s = span_from(s, dot + 1);
-    }
+    return is_domain(s, utf8, '-'); /* which it may have already */
 }
 
 /* IPv4-address-literal = Snum 3("."  Snum)
@@ -108,7 +136,7 @@ static bool is_general_literal(struct span s)
     if (colon == s.n || content.n == 0 || tag.n == 0 || tag.p[tag.n - 1] == '-')
         return false;
     for (size_t i = 0; i < tag.n; i++)
-        if (!byte_is_alpha(tag.p[i]) && !byte_is_digit(tag.p[i]) && tag.p[i] != '-')
+        if (!is_kind(tag.p[i], LDH))
             return false;
     for (size_t i = 0; i < content.n; i++) {
         const char c = content.p[i];
@@ -129,11 +157,10 @@ bool smtp_is_literal(struct span s)
     return is_ipv4(s) || is_general_literal(s);
 }
 
-/* atext of RFC 5322 3.2.3, with UTF8-non-ascii of RFC 6531 3.3. */
+/* With UTF8-non-ascii of RFC 6531 3.3. */
 static bool is_atext(char c)
 {
-    return byte_is_alpha(c) || byte_is_digit(c) || byte_is_high(c) ||
-           (c != '\0' && span_find(SPAN("!#$%&'*+-/=?^_`{|}~"), c) < 19);
+    return byte_is_high(c) || is_kind(c, ATEXT);
 }
 
 bool smtp_is_dot_string(struct span s)
@@ -191,8 +218,7 @@ static enum smtp_path_result local_part(struct span *in, struct text *local)
 static enum smtp_path_result domain_part(struct span *in, char end, struct span *domain)
 {
     const bool literal = in->n > 0 && in->p[0] == '[';
-    const size_t close = span_find(*in, ']');
-    const size_t n = literal ? close + 1 : span_find(*in, end);
+    const size_t n = literal ? span_find(*in, ']') + 1 : span_find(*in, end);
 
     if (n >= in->n || in->p[n] != end)
         return SMTP_PATH_SYNTAX;
@@ -226,10 +252,13 @@ static bool source_route(struct span *in)
  * is not needed means nothing). */
 static bool store(struct arena *a, struct span local, struct span domain, struct smtp_mailbox *out)
 {
-    char room[2 * SMTP_LOCAL_MAX + SMTP_DOMAIN_MAX + 3];
-    struct text address = TEXT(room);
+    const bool plain = smtp_is_dot_string(local);
+    struct text address = {.cap = 2 * local.n + 2 + 1 + domain.n + 1};
 
-    if (smtp_is_dot_string(local)) {
+    address.p = arena_get(a, address.cap);
+    if (address.p == NULL)
+        return false;
+    if (plain) {
         text_add(&address, local);
     } else {
         text_addc(&address, '"');
@@ -243,14 +272,15 @@ static bool store(struct arena *a, struct span local, struct span domain, struct
     if (domain.n > 0)
         text_addc(&address, '@');
     text_add(&address, domain);
+    text_string(&address);
+    arena_shrink(a, address.p, address.n + 1);
     *out = (struct smtp_mailbox){
-        .address = arena_copy(a, text_span(&address)),
-        .local = arena_copy(a, local),
-        .domain = arena_copy(a, domain),
+        .address = text_span(&address),
+        .local = plain ? span_first(text_span(&address), local.n) : arena_copy(a, local),
+        .domain = span_from(text_span(&address), address.n - domain.n),
+        .utf8 = !span_is_ascii(text_span(&address)),
     };
-    for (size_t i = 0; i < address.n; i++)
-        out->utf8 = out->utf8 || byte_is_high(address.p[i]);
-    return out->address.p != NULL && out->local.p != NULL && out->domain.p != NULL;
+    return out->local.p != NULL;
 }
 
 /* Path    = "<" [ A-d-l ] Mailbox ">"
@@ -316,13 +346,5 @@ enum smtp_path_result smtp_forward_path(struct span *in, struct arena *a, struct
  * their mail. RFC 5321 4.1.4 forbids refusing a name because it does not resolve. */
 bool smtp_is_helo_name(struct span name)
 {
-    char room[SMTP_DOMAIN_MAX];
-
-    if (smtp_is_literal(name))
-        return true;
-    if (name.n > sizeof room)
-        return false;
-    for (size_t i = 0; i < name.n; i++)
-        room[i] = name.p[i] == '_' ? 'a' : name.p[i];
-    return smtp_is_domain((struct span){.p = room, .n = name.n}, false);
+    return smtp_is_literal(name) || is_domain(name, false, '_');
 }

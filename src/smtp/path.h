@@ -19,7 +19,7 @@ enum {
 struct smtp_mailbox {
     struct span address; /* local-part, quoted only where the grammar asks for it, @, domain;
                             empty for the null reverse-path; terminated */
-    struct span local;   /* the local-part without quoting; terminated */
+    struct span local;   /* the local-part without quoting */
     struct span domain;  /* as the client wrote it, a literal with its brackets; empty for the
                             null reverse-path and for <postmaster>; terminated */
     bool utf8;           /* has bytes outside ASCII: needs SMTPUTF8 */

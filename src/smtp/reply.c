@@ -1,7 +1,5 @@
 #include "smtp/reply.h"
 
-#include <string.h>
-
 #define ROW(c, e, t) .code = (c), .enhanced = SPAN_INIT(e), .text = SPAN_INIT(t)
 #define SPAN_INIT(literal)                                                                         \
     {                                                                                              \
@@ -112,57 +110,43 @@ const struct smtp_reply *smtp_reply(enum smtp_reply_id id)
     return &replies[id];
 }
 
-/* Is one of eight octets a control? No carry from one that is none can make another look like one:
- * the lowest that is found is one. */
-static bool has_control(uint64_t octets)
-{
-    const uint64_t each = UINT64_MAX / 255, high = 0x80 * each;
-    const uint64_t delete = octets ^ 0x7f * each;
-
-    return (((octets - 0x20 * each) & ~octets) | ((delete - each) & ~delete)) & high;
-}
-
 static void clean(char *p, size_t n)
 {
-    uint64_t octets;
-    size_t i = 0;
-
-    for (; i + sizeof octets <= n; i += sizeof octets) {
-        memcpy(&octets, p + i, sizeof octets);
-        if (has_control(octets))
-            break;
-    }
-    for (; i < n; i++)
-        if (byte_is_control(p[i]))
-            p[i] = ' ';
+    if (span_has_control((struct span){.p = p, .n = n}))
+        for (size_t i = 0; i < n; i++)
+            if (byte_is_control(p[i]))
+                p[i] = ' ';
 }
 
 void smtp_reply_line(struct text *out, const struct smtp_reply *r, bool last, bool enhanced,
                      struct span argument)
 {
     /* Straight into its place: the line alone may be cut, its end not. */
-    struct text line = {.p = out->p + out->n, .cap = out->cap - out->n};
+    struct text line = {.p = out->p + out->n, .cap = SMTP_REPLY_LINE_MAX - 2};
     const size_t place = span_find(r->text, '%');
 
-    if (line.cap < SMTP_REPLY_LINE_MAX) {
+    if (out->cap - out->n < SMTP_REPLY_LINE_MAX) {
         out->cut = true;
         return;
     }
-    line.cap = SMTP_REPLY_LINE_MAX - 2;
-    text_addc(&line, (char)('0' + r->code / 100));
-    text_addc(&line, (char)('0' + r->code / 10 % 10));
-    text_addc(&line, (char)('0' + r->code % 10));
-    text_addc(&line, last ? ' ' : '-');
+    line.p[0] = (char)('0' + r->code / 100);
+    line.p[1] = (char)('0' + r->code / 10 % 10);
+    line.p[2] = (char)('0' + r->code % 10);
+    line.p[3] = last ? ' ' : '-';
+    line.n = 4;
     if (enhanced && r->enhanced.n > 0) {
         text_add(&line, r->enhanced);
         text_addc(&line, ' ');
     }
     text_add(&line, span_first(r->text, place));
     if (place < r->text.n) {
+        const size_t start = line.n;
+
         text_add(&line, argument);
+        clean(line.p + start, line.n - start); /* the rest is our own */
         text_add(&line, span_from(r->text, place + 1));
     }
-    clean(line.p, line.n);
-    out->n += line.n;
-    text_add(out, SPAN("\r\n"));
+    line.p[line.n] = '\r';
+    line.p[line.n + 1] = '\n';
+    out->n += line.n + 2;
 }

@@ -273,11 +273,26 @@ static bool is_spoken(const struct smtp_session *s, const struct verb *v)
     return v->in == IN_BOTH || (v->in == IN_LMTP) == s->options->lmtp;
 }
 
+enum { LETTERS = 4 }; /* no verb is shorter */
+
+/* The first letters as one number, in upper case: a letter of either case is itself but for one
+ * bit, and no other octet is. */
+static uint32_t letters_of(const char *p)
+{
+    uint32_t letters;
+
+    memcpy(&letters, p, LETTERS);
+    return letters & ~(uint32_t)0x20202020;
+}
+
 static const struct verb *find_verb(const struct smtp_session *s, struct span name)
 {
-    for (size_t i = 0; i < VERBS; i++)
-        if (span_eq_nocase(verbs[i].name, name) && is_spoken(s, &verbs[i]))
-            return &verbs[i];
+    const uint32_t letters = name.n < LETTERS ? 0 : letters_of(name.p);
+
+    for (const struct verb *v = verbs; letters != 0 && v < verbs + VERBS; v++)
+        if (letters_of(v->name.p) == letters && v->name.n == name.n && is_spoken(s, v) &&
+            (name.n == LETTERS || span_eq_nocase(v->name, name)))
+            return v;
     return NULL;
 }
 
@@ -314,14 +329,6 @@ static bool is_foreign(struct span line)
         if (span_starts_nocase(line, span_of(methods[i])))
             return true;
     return line.n >= 2 && line.p[0] == 0x16 && line.p[1] == 0x03;
-}
-
-static bool has_control(struct span s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (byte_is_control(s.p[i]) && s.p[i] != '\t')
-            return true;
-    return false;
 }
 
 /* Is the argument what the verb takes? On yes, *argument is what its function gets. */
@@ -369,7 +376,7 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
     v = find_verb(s, name);
     if (v == NULL && is_foreign(line))
         return smtp_say(s, SMTP_REPLY_FOREIGN, s->options->hostname);
-    if (has_control(line))
+    if (span_has_control_but_tab(line))
         return smtp_say(s, SMTP_REPLY_BAD_BYTES, SPAN(""));
     if (v == NULL)
         return smtp_say(s, SMTP_REPLY_UNKNOWN_COMMAND, SPAN(""));

@@ -44,19 +44,36 @@ static struct span any_bytes(size_t least, size_t most)
     return (struct span){.p = room + most - n, .n = n};
 }
 
-/* On a strong block, where Eva knows that two places are of one object. */
-static char strong[BYTES];
+/* On a strong block, where Eva knows that two places are of one object; long enough for eight
+ * octets at once, twice. */
+static char strong[17];
 
 void eva_find(void)
 {
-    size_t n = (size_t)Frama_C_interval(0, BYTES);
+    size_t n = (size_t)Frama_C_interval(0, sizeof strong);
     struct span s = {.p = strong, .n = 0};
 
     //@ split n;
-    Frama_C_make_unknown(strong, BYTES);
-    s.p = strong + BYTES - n;
+    Frama_C_make_unknown(strong, sizeof strong);
+    s.p = strong + sizeof strong - n;
     s.n = n;
-    (void)span_find(s, Frama_C_char_interval(-128, 127));
+    switch (Frama_C_interval_split(0, 4)) {
+    case 0:
+        (void)span_find(s, Frama_C_char_interval(-128, 127));
+        break;
+    case 1:
+        (void)span_find_line_end(s);
+        break;
+    case 2:
+        (void)span_has_control_but_tab(s);
+        break;
+    case 3:
+        (void)span_is_ascii(s);
+        break;
+    default:
+        (void)span_eq(s, s);
+        break;
+    }
 }
 
 void eva_span(void)
