@@ -35,7 +35,7 @@ static inline struct span text_span(const struct text *t)
 
 static inline void text_add(struct text *t, struct span s)
 {
-    if (__builtin_constant_p(s.n) && s.n <= 32 && s.n <= t->cap - t->n) {
+    if (__builtin_constant_p(s.n) && s.n > 0 && s.n <= 32 && s.n <= t->cap - t->n) {
         memcpy(t->p + t->n, s.p, s.n);
         t->n += s.n;
     } else {

@@ -106,7 +106,8 @@ void log_add_reply(struct log_record *r, const struct smtp_reply *reply, struct 
         text_add(&t, text);
         text_add(&t, span_from(reply->text, place + 1));
     }
-    end_value(r, "reply", &t);
+    if (!t.cut)
+        end_value(r, "reply", &t);
     log_add(r, "rule", span_of(reply->rule));
 }
 
@@ -119,8 +120,13 @@ static bool wants_quotes(struct span s)
     return false;
 }
 
-static struct span make_line(const struct log_record *r, struct text *line)
+/* Behind what is there already: LINE_MAX_OCTETS at the most. */
+static void add_line(const struct log_record *r, struct text *line)
 {
+    const size_t cap = line->cap;
+
+    if (cap - line->n > LINE_MAX_OCTETS)
+        line->cap = line->n + LINE_MAX_OCTETS;
     text_adds(line, kinds[r->kind].name);
     for (size_t i = 0; i < r->n; i++) {
         const bool quotes = wants_quotes(r->field[i].value);
@@ -137,14 +143,12 @@ static struct span make_line(const struct log_record *r, struct text *line)
             line->cut = false;
         }
     }
-    return text_span(line);
+    line->cap = cap;
 }
 
 /* One write, so that lines of many processes do not mix. */
-static void to_stderr(const struct log *l, const struct log_record *r, struct span line)
+static void to_stderr(const struct log *l, const struct log_record *r, struct text out)
 {
-    char room[LINE_MAX_OCTETS + 64];
-    struct text out = TEXT(room);
     ssize_t ignored;
 
     if (l->prefix) {
@@ -156,7 +160,7 @@ static void to_stderr(const struct log *l, const struct log_record *r, struct sp
         text_addn(&out, (uint64_t)getpid(), 1);
         text_adds(&out, "]: ");
     }
-    text_add(&out, line);
+    add_line(r, &out);
     text_addc(&out, '\n');
     ignored = write(2, out.p, out.n); /* nobody is left to tell */
     (void)ignored;
@@ -192,12 +196,10 @@ static void open_journal(struct log *l)
 /* The journal's own protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): a datagram of NAME=value lines.
  * Values are escaped, so none holds a newline. libsystemd would do the same, after loading a dozen
  * libraries into each session. */
-static enum journal_result to_journal(struct log *l, const struct log_record *r, struct span line)
+static enum journal_result to_journal(struct log *l, const struct log_record *r, struct text all)
 {
     static const struct sockaddr_un journal = {.sun_family = AF_UNIX,
                                                .sun_path = "/run/systemd/journal/socket"};
-    char room[JOURNAL_MAX_OCTETS];
-    struct text all = TEXT(room);
 
     if (l->journal < 0)
         open_journal(l);
@@ -206,7 +208,7 @@ static enum journal_result to_journal(struct log *l, const struct log_record *r,
     text_adds(&all, "\nPRIORITY=");
     text_addn(&all, r->level, 1);
     text_adds(&all, "\nMESSAGE=");
-    text_add(&all, line);
+    add_line(r, &all);
     text_addc(&all, '\n');
     for (size_t i = 0; i < r->n; i++)
         add_field(&all, "SMTP_", r->field[i].name, r->field[i].value);
@@ -219,9 +221,8 @@ static enum journal_result to_journal(struct log *l, const struct log_record *r,
 /* A frame of its own: who writes no log does not touch that much stack. */
 __attribute__((noinline)) static void put_out(struct log *l, const struct log_record *r)
 {
-    char room[LINE_MAX_OCTETS];
-    struct text text = TEXT(room);
-    const struct span line = make_line(r, &text);
+    char room[JOURNAL_MAX_OCTETS];
+    struct text line = TEXT(room);
 
     switch (l->target) {
     case CONFIG_LOG_JOURNAL:
@@ -233,8 +234,9 @@ __attribute__((noinline)) static void put_out(struct log *l, const struct log_re
         to_stderr(l, r, line);
         break;
     default:
+        add_line(r, &line);
         openlog("smtpin", LOG_PID, LOG_MAIL);
-        syslog((int)r->level, "%.*s", SPAN_FORMAT(line));
+        syslog((int)r->level, "%.*s", SPAN_FORMAT(text_span(&line)));
         closelog();
     }
 }

@@ -50,6 +50,19 @@ static bool listens(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &answer, &n) == 0 && answer != 0;
 }
 
+/* The kernel's own form of it is all zeros, for which the C library does three times as much. (On
+ * some other machines the call has other arguments.) */
+static void set_back(int sig)
+{
+    static const struct sigaction usual = {.sa_handler = SIG_DFL};
+
+#if defined(__x86_64__) || defined(__aarch64__)
+    syscall(SYS_rt_sigaction, sig, &usual, NULL, NSIG / 8);
+#else
+    sigaction(sig, &usual, NULL);
+#endif
+}
+
 /* Whatever was ignored, blocked or about to ring. Signals that are ignored would be so in commands
  * too; SIGCHLD ignored would take their exit status from us. Instead of being ignored or handled,
  * those that could end us in the middle of something are blocked: a connection that is gone is
@@ -60,12 +73,10 @@ static void reset_signals(bool will_listen)
     /* Those that super-servers, shells and daemons ignore. */
     static const int usual[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD,
                                 SIGXFSZ, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
-    /* As the kernel has it: all zeros. The C library's own call would do more for each. */
-    static const struct sigaction as_usual = {.sa_handler = SIG_DFL};
     sigset_t blocked;
 
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
-        syscall(SYS_rt_sigaction, usual[i], &as_usual, NULL, NSIG / 8);
+        set_back(usual[i]);
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGPIPE);
     sigaddset(&blocked, SIGALRM);

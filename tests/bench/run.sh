@@ -33,7 +33,7 @@ unpack msmtp-mta msmtp; unpack nullmailer nullmailer; unpack ucspi-tcp ucspi-tcp
 printf '#!%s read\n' "$work/floor" >"$work/reader"; chmod 755 "$work/reader"
 set -- floor "$work/floor" deliver "$work/floor" :: "exit at once" "$work/floor" exit :: "plays, delivers nothing" "$work/floor" play \
     :: "smtpin, static build" "$work/static/smtpin" -f "$work/conf" :: "smtpin, static build, wall" "$work/static/smtpin" -f "$work/conf.wall" \
-    :: "smtpin, default build" "$work/default/smtpin" -f "$work/conf" :: "smtpin, default build, wall" "$work/default/smtpin" -f "$work/conf.wall"
+    :: "smtpin, static build, log on stderr" "$work/static/smtpin" -f "$work/conf" -o log=stderr :: "smtpin, default build" "$work/default/smtpin" -f "$work/conf" :: "smtpin, default build, wall" "$work/default/smtpin" -f "$work/conf.wall"
 [ ! -x "$work/mailfront/usr/sbin/mailfront" ] || set -- "$@" :: "mailfront, qmail backend" LD_LIBRARY_PATH="$work/mailfront/usr/lib" \
     MODULE_PATH="$work/mailfront/usr/lib/mailfront" QMAILQUEUE="$work/qmail-queue" QMAILHOME="$work" TCPLOCALHOST=x "$work/mailfront/usr/sbin/mailfront" smtp qmail accept
 [ ! -x "$work/nullmailer/usr/bin/nullmailer-smtpd" ] || set -- "$@" :: nullmailer-smtpd NULLMAILER_QUEUE="$work/reader" "$work/nullmailer/usr/bin/nullmailer-smtpd"
