@@ -84,17 +84,34 @@ static bool is_deceptive(struct span s, size_t n)
             (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
 }
 
+/* How many octets at its start are printable ASCII, and none of the special ones: nearly all of
+ * what is logged. */
+static size_t plain_run(struct span s, const char *special)
+{
+    size_t n = 0;
+
+    for (; n < s.n && !byte_is_high(s.p[n]) && !byte_is_control(s.p[n]); n++)
+        for (const char *c = special; *c != '\0'; c++)
+            if (*c == s.p[n])
+                return n;
+    return n;
+}
+
 void text_add_escaped(struct text *t, struct span s, const char *also)
 {
-    const struct span special = span_of(also);
     static const char hex[] = "0123456789abcdef";
 
-    while (s.n > 0) {
-        const size_t n = utf8_length(s);
-        const char c = s.p[0];
+    for (;;) {
+        size_t n = plain_run(s, also);
+        char c;
 
-        if (n == 0 || byte_is_control(c) || is_deceptive(s, n) ||
-            span_find(special, c) < special.n) {
+        text_add(t, span_first(s, n));
+        s = span_from(s, n);
+        if (s.n == 0)
+            return;
+        n = utf8_length(s);
+        c = s.p[0];
+        if (n == 0 || !byte_is_high(c) || is_deceptive(s, n)) {
             const char escaped[4] = {'\\', 'x', hex[(unsigned char)c >> 4], hex[c & 15]};
 
             text_add(t, (struct span){.p = escaped, .n = 4});

@@ -113,10 +113,13 @@ void log_add_reply(struct log_record *r, const struct smtp_reply *reply, struct 
 
 static bool wants_quotes(struct span s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] == ' ' || s.p[i] == '=' || s.p[i] == '"' || s.p[i] == '\\' ||
-            byte_is_control(s.p[i]) || byte_is_high(s.p[i]))
+    for (size_t i = 0; i < s.n; i++) {
+        const char c = s.p[i];
+
+        /* What is not printable ASCII, and three that are. */
+        if (c <= ' ' || c > '~' || c == '"' || c == '=' || c == '\\')
             return true;
+    }
     return false;
 }
 

@@ -73,7 +73,8 @@ def many(messages, recipients):
         reply(s); say(s, b"EHLO x")
         for _ in range(messages):
             say(s, b"MAIL FROM:<a@example.com>")
-            for i in range(recipients): s.sendall(b"RCPT TO:<b%d@example.org>\r\n" % i)
+            # In one piece: many small ones fill a socket's buffer, and then both sides would wait for the other to read.
+            s.sendall(b"".join(b"RCPT TO:<b%d@example.org>\r\n" % i for i in range(recipients)))
             reply(s, recipients); say(s, b"DATA"); s.sendall(b"x\r\n.\r\n"); reply(s)
         say(s, b"QUIT")
     return feed
