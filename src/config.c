@@ -180,7 +180,7 @@ static void read_settings(struct source *s, struct text *file)
 
     while (text.n > 0) {
         struct span line = span_first(text, span_find(text, '\n'));
-        const bool goes_on = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
+        const bool goes_on = line.n > 0 && byte_is_blank(line.p[0]);
         char *const place = file->p + (line.p - file->p);
 
         text = span_from(text, line.n + 1);

@@ -36,11 +36,7 @@ static size_t first_of(uint64_t found)
     return (size_t)__builtin_ctzll(found) / 8;
 }
 
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-enum { PLACES_ARE_KNOWN = true };
-#else
-enum { PLACES_ARE_KNOWN = false };
-#endif
+static const bool PLACES_ARE_KNOWN = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
 
 bool span_eq(struct span a, struct span b)
 {

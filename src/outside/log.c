@@ -116,7 +116,7 @@ static bool wants_quotes(struct span s)
     for (size_t i = 0; i < s.n; i++) {
         const char c = s.p[i];
 
-        /* What is not printable ASCII, and three that are. */
+        /* What is not printable ASCII, and four that are. */
         if (c <= ' ' || c > '~' || c == '"' || c == '=' || c == '\\')
             return true;
     }

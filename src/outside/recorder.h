@@ -25,7 +25,8 @@ struct recorder {
 bool recorder_open(struct recorder *r, const struct config *c, const struct peer *peer,
                    struct span id, uint64_t time);
 
-/* What follows does nothing where nothing is recorded. */
+/* What follows does nothing where nothing is recorded: who calls at each step asks here, which is
+ * less than the call. */
 static inline bool recorder_is_open(const struct recorder *r)
 {
     return r->fd >= 0;

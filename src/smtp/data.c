@@ -186,10 +186,12 @@ static bool take_dot(struct body *b)
     return true;
 }
 
-/* The lines that end in a block, of which the first is copied already, at `ends`; from there on it
- * goes on at the start of the next one. */
-static bool end_lines(struct body *b, const char *block, unsigned ends, bool crlf)
+/* The lines that end in the block at b->p, at `ends`, of which the first is copied already; from
+ * there on it goes on at the start of the next one. */
+static bool end_lines(struct body *b, unsigned ends, bool crlf)
 {
+    const char *const block = b->p;
+
     do {
         const char *const end = block + __builtin_ctz(ends);
 
@@ -245,7 +247,7 @@ static size_t decode_blocks(struct smtp_data *d, struct span *in, char *out, siz
             continue;
         }
         d->line = 0;
-        if (!end_lines(&b, b.p, ends, d->crlf) || b.p > last)
+        if (!end_lines(&b, ends, d->crlf) || b.p > last)
             break;
         limit = b.line + smallest((uint64_t)(last - b.line), longest);
     }

@@ -165,7 +165,7 @@ static size_t enhanced_length(struct span s)
         if (digits == 0)
             return 0;
     }
-    return at == s.n || s.p[at] == ' ' || s.p[at] == '\t' ? at : 0;
+    return at == s.n || byte_is_blank(s.p[at]) ? at : 0;
 }
 
 unsigned smtp_code_of_enhanced(struct span enhanced)

@@ -71,12 +71,6 @@ void smtp_trace_received(struct text *out, const struct smtp_trace *t)
     end_line(out, t);
 }
 
-static void add_two(struct text *out, uint64_t number)
-{
-    text_addc(out, (char)('0' + number / 10));
-    text_addc(out, (char)('0' + number % 10));
-}
-
 void smtp_trace_date(struct text *out, uint64_t time)
 {
     static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -101,10 +95,10 @@ void smtp_trace_date(struct text *out, uint64_t time)
     text_addc(out, ' ');
     text_addn(out, year, 4);
     text_addc(out, ' ');
-    add_two(out, second / 3600);
+    text_addn(out, second / 3600, 2);
     text_addc(out, ':');
-    add_two(out, second / 60 % 60);
+    text_addn(out, second / 60 % 60, 2);
     text_addc(out, ':');
-    add_two(out, second % 60);
+    text_addn(out, second % 60, 2);
     text_adds(out, " +0000");
 }

@@ -369,7 +369,7 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
     const struct verb *v;
 
     /* RFC 5321 4.1.1: white space before the CRLF is tolerated, nowhere else. */
-    while (command.n > 0 && (command.p[command.n - 1] == ' ' || command.p[command.n - 1] == '\t'))
+    while (command.n > 0 && byte_is_blank(command.p[command.n - 1]))
         command.n--;
     name = span_first(command, span_find(command, ' '));
     argument = span_from(command, name.n + 1);
