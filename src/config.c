@@ -294,6 +294,8 @@ static const struct config defaults = {
             .max_transactions = 1000,
             .max_received = 100,
             .max_text_line = 65536,
+            .tolerate = {.kinds = SMTP_TOLERATE_BLANK | SMTP_TOLERATE_DOTS |
+                                  SMTP_TOLERATE_UNDERSCORE | SMTP_TOLERATE_HELO},
         },
     .domains = TEXT_OF(""),
     .relay_clients = TEXT_OF(""),
@@ -367,6 +369,7 @@ static void conclude(struct source *s, struct config *c)
         mistake(s, SPAN("deliver"), wrong);
     if (s->good && !put_before(c, s->arena))
         mistake(s, SPAN("deliver_through"), "the configuration is too large");
+    c->smtp.tolerate.domain = config_own_domain(c);
     c->smtp.lmtp = c->protocol == 1;
     c->smtp.single = c->partial == 1;
     c->smtp.prdr = c->deliver_per == CONFIG_PER_RECIPIENT || c->deliver_replies == 1;

@@ -189,6 +189,7 @@ static void print_delivery(struct explain *e)
         .id = SPAN("ID"),
         .delimiter = e->config->recipient_delimiter,
         .size = e->question->size,
+        .replies = macro_replies(e->config, &e->session),
         .recipient = recipient,
         .recipients = n,
     };

@@ -264,6 +264,8 @@ static const struct setting keys[] = {
     {KEY("socket", check_socket, socket), .only_override = true},
     {KEY("spool_dir", set_directory, spool_dir), .least = 1, .most = 3000},
     {KEY("spool_memory", set_size, spool_memory), .most = 1 << 30},
+    {KEY("tolerate", set_flags, smtp.tolerate.kinds),
+     .names = "blank dots underscore helo unqualified"},
     {KEY("trace", set_directory, trace), .most = 3000},
     {KEY("trace_headers", set_flags, trace_headers), .names = "return-path delivered-to received"},
     {KEY("trace_messages", set_bool, trace_messages)},

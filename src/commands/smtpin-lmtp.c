@@ -402,7 +402,7 @@ static bool is_path(const char *address, bool null_too, bool *utf8)
     text_adds(&path, address);
     text_addc(&path, '>');
     in = text_span(&path);
-    if (path.cut || smtp_forward_path(&in, &a, &mailbox) != SMTP_PATH_OK || in.n > 0)
+    if (path.cut || smtp_forward_path(&in, &a, &mailbox, NULL) != SMTP_PATH_OK || in.n > 0)
         return false;
     *utf8 = *utf8 || mailbox.utf8;
     return true;

@@ -101,7 +101,7 @@ static bool find_maildir(const struct options *o, const char *recipient, struct 
     text_adds(&line, recipient);
     text_addc(&line, '>');
     in = text_span(&line);
-    if (line.cut || smtp_forward_path(&in, &arena, &mailbox) != SMTP_PATH_OK || in.n > 0)
+    if (line.cut || smtp_forward_path(&in, &arena, &mailbox, NULL) != SMTP_PATH_OK || in.n > 0)
         return false;
     text_adds(&path, o->root);
     if (o->with_domain && !add_component(&path, mailbox.domain))

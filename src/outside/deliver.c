@@ -285,6 +285,7 @@ static struct macro_run facts_of(const struct deliver *d, struct smtp_recipient 
         .delimiter = d->facts.config->recipient_delimiter,
         .size = d->size,
         .digest = d->digest,
+        .replies = macro_replies(d->facts.config, d->facts.session),
         .recipient = (const struct smtp_recipient *const *)recipient,
         .recipients = n,
     };

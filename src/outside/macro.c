@@ -77,6 +77,13 @@ static void add_digest(struct text *out, const struct macro_run *run,
     text_add(out, run->digest);
 }
 
+static void add_replies(struct text *out, const struct macro_run *run,
+                        const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->replies);
+}
+
 static void add_client_address(struct text *out, const struct macro_run *run,
                                const struct smtp_recipient *r)
 {
@@ -154,6 +161,7 @@ static const struct macro macros[] = {
     {FACT("queue_id", "SMTPIN_ID=", add_id)},
     {FACT("digest", "SMTPIN_DIGEST=", add_digest)},
     {FACT("body", "SMTPIN_BODY=", add_body)},
+    {FACT("replies", "SMTPIN_REPLIES=", add_replies)},
     {FACT("client_address", "CLIENT_ADDRESS=", add_client_address)},
     {FACT("client_port", "CLIENT_PORT=", add_client_port)},
     {FACT("client_hostname", "CLIENT_HOSTNAME=", add_client_hostname)},
@@ -164,6 +172,15 @@ static const struct macro macros[] = {
 };
 
 enum { MACROS = sizeof macros / sizeof *macros };
+
+struct span macro_replies(const struct config *c, const struct smtp_session *session)
+{
+    const struct smtp_transaction *t = &session->transaction;
+
+    if (c->deliver_replies == 0)
+        return SPAN("one");
+    return c->smtp.lmtp || t->prdr || t->recipients == 1 ? SPAN("each") : SPAN("merged");
+}
 
 /* One piece of a word: *literal up to the next macro, then *m (NULL: none is left). False when a
  * '$' begins no macro. */

@@ -13,10 +13,16 @@ struct macro_run {
     struct span id;
     struct span delimiter; /* between user and extension: any of its bytes */
     uint64_t size;
-    struct span digest; /* empty: none was made */
+    struct span digest;  /* empty: none was made */
+    struct span replies; /* macro_replies */
     const struct smtp_recipient *const *recipient;
     size_t recipients;
 };
+
+/* What becomes of a run's output, for the command: "one": its exit status and first line are the
+ * one answer for its recipients; "each": it prints a reply line for each recipient, and the client
+ * hears each; "merged": the same, but the client hears one reply for all of them. */
+struct span macro_replies(const struct config *c, const struct smtp_session *session);
 
 /* NULL, or what is wrong with the macros of a word. "$$" stands for a dollar sign. */
 const char *macro_check(struct span word);

@@ -7,7 +7,7 @@
 enum { ATEXT = 1, LDH = 2 };
 
 #define L (ATEXT | LDH)
-static const unsigned char kinds[128] = {
+static const unsigned char classes[128] = {
     ['!'] = ATEXT, ['#'] = ATEXT, ['$'] = ATEXT, ['%'] = ATEXT, ['&'] = ATEXT, ['\''] = ATEXT,
     ['*'] = ATEXT, ['+'] = ATEXT, ['/'] = ATEXT, ['='] = ATEXT, ['?'] = ATEXT, ['^'] = ATEXT,
     ['_'] = ATEXT, ['`'] = ATEXT, ['{'] = ATEXT, ['|'] = ATEXT, ['}'] = ATEXT, ['~'] = ATEXT,
@@ -26,14 +26,14 @@ static const unsigned char kinds[128] = {
 
 static bool is_kind(char c, unsigned kind)
 {
-    return !byte_is_high(c) && (kinds[c & 127] & kind) != 0;
+    return !byte_is_high(c) && (classes[c & 127] & kind) != 0;
 }
 
 /* Domain         = sub-domain *("." sub-domain)
  * sub-domain     = Let-dig [Ldh-str]  /  U-label
  * Ldh-str        = *( ALPHA / DIGIT / "-" ) Let-dig
- * with `also` for one octet more that a label may have. */
-static bool is_domain(struct span s, bool utf8, char also)
+ * with what a label may have besides: the octets of `also`, and those outside ASCII with `high`. */
+static bool is_domain(struct span s, bool high, struct span also)
 {
     size_t i = 0;
 
@@ -45,13 +45,13 @@ static bool is_domain(struct span s, bool utf8, char also)
         for (; i < s.n; i++) {
             const char c = s.p[i];
 
-            if (!is_kind(c, LDH) && c != also && !(utf8 && byte_is_high(c)))
+            if (!is_kind(c, LDH) && !(byte_is_high(c) ? high : span_find(also, c) < also.n))
                 break;
         }
         if (i == start || i - start > SMTP_LABEL_MAX || s.p[start] == '-' || s.p[i - 1] == '-')
             return false;
         if (i == s.n)
-            return !utf8 || utf8_valid(s);
+            return true;
         if (s.p[i] != '.')
             return false;
     }
@@ -59,7 +59,7 @@ static bool is_domain(struct span s, bool utf8, char also)
 
 bool smtp_is_domain(struct span s, bool utf8)
 {
-    return is_domain(s, utf8, '-'); /* which it may have already */
+    return is_domain(s, utf8, SPAN("")) && (!utf8 || utf8_valid(s));
 }
 
 /* IPv4-address-literal = Snum 3("."  Snum)
@@ -198,8 +198,14 @@ static enum smtp_path_result quoted_local(struct span *in, struct text *local)
     return local->cut ? SMTP_PATH_TOO_LONG : SMTP_PATH_OK;
 }
 
+/* Dots side by side and at the end; without a quote it can't begin with one. */
+static bool is_dotted(struct span s)
+{
+    return s.n > 0 && s.p[0] != '.';
+}
+
 /* Local-part = Dot-string / Quoted-string */
-static enum smtp_path_result local_part(struct span *in, struct text *local)
+static enum smtp_path_result local_part(struct span *in, struct text *local, uint64_t kinds)
 {
     size_t n = 0;
 
@@ -207,26 +213,31 @@ static enum smtp_path_result local_part(struct span *in, struct text *local)
         return quoted_local(in, local);
     while (n < in->n && (is_atext(in->p[n]) || in->p[n] == '.'))
         n++;
-    if (!smtp_is_dot_string(span_first(*in, n)))
+    if (!smtp_is_dot_string(span_first(*in, n)) &&
+        !(kinds & SMTP_TOLERATE_DOTS && is_dotted(span_first(*in, n))))
         return SMTP_PATH_SYNTAX;
     text_add(local, span_first(*in, n));
     *in = span_from(*in, n);
     return local->cut ? SMTP_PATH_TOO_LONG : SMTP_PATH_OK;
 }
 
-/* Takes a Domain or an address-literal off *in: everything up to the byte that must follow it. */
-static enum smtp_path_result domain_part(struct span *in, char end, struct span *domain)
+/* Takes a Domain or an address-literal off *in: everything up to the byte that must follow it;
+ * where that is a blank, the end of *in will do. */
+static enum smtp_path_result domain_part(struct span *in, char end, struct span *domain,
+                                         uint64_t kinds)
 {
+    const struct span also = kinds & SMTP_TOLERATE_UNDERSCORE ? SPAN("_") : SPAN("");
     const bool literal = in->n > 0 && in->p[0] == '[';
     const size_t n = literal ? span_find(*in, ']') + 1 : span_find(*in, end);
 
-    if (n >= in->n || in->p[n] != end)
+    if (n > in->n || (n == in->n ? end != ' ' : in->p[n] != end))
         return SMTP_PATH_SYNTAX;
     *domain = span_first(*in, n);
     *in = span_from(*in, n);
     if (domain->n > SMTP_DOMAIN_MAX)
         return SMTP_PATH_TOO_LONG;
-    if (literal ? !smtp_is_literal(*domain) : !smtp_is_domain(*domain, true))
+    if (literal ? !smtp_is_literal(*domain)
+                : !is_domain(*domain, true, also) || !utf8_valid(*domain))
         return SMTP_PATH_SYNTAX;
     return SMTP_PATH_OK;
 }
@@ -284,30 +295,44 @@ static bool store(struct arena *a, struct span local, struct span domain, struct
 }
 
 /* Path    = "<" [ A-d-l ] Mailbox ">"
- * Mailbox = Local-part "@" ( Domain / address-literal ) */
-static enum smtp_path_result path(struct span *in, struct arena *a, struct smtp_mailbox *out)
+ * Mailbox = Local-part "@" ( Domain / address-literal )
+ * with SMTP_TOLERATE_UNQUALIFIED: Mailbox alone, and Local-part alone. */
+static enum smtp_path_result path(struct span *in, struct arena *a, struct smtp_mailbox *out,
+                                  const struct smtp_tolerance *t, uint64_t mask)
 {
+    const uint64_t kinds = t == NULL ? 0 : t->kinds & mask;
+    const bool bracket = in->n > 0 && in->p[0] == '<';
+    const bool unqualified = kinds & SMTP_TOLERATE_UNQUALIFIED;
+    const char end = bracket ? '>' : ' ';
     const size_t mark = a->used;
     char room[SMTP_LOCAL_MAX];
     struct text local = TEXT(room);
     struct span domain;
     enum smtp_path_result result;
 
-    if (in->n == 0 || in->p[0] != '<')
+    if (!bracket && !unqualified)
         return SMTP_PATH_SYNTAX;
-    *in = span_from(*in, 1);
-    if (in->n > 0 && in->p[0] == '@' && !source_route(in))
+    if (bracket)
+        *in = span_from(*in, 1);
+    if (bracket && in->n > 0 && in->p[0] == '@' && !source_route(in))
         return SMTP_PATH_SYNTAX;
-    result = local_part(in, &local);
+    result = local_part(in, &local, kinds);
     if (result != SMTP_PATH_OK)
         return result;
-    if (in->n == 0 || in->p[0] != '@' || !utf8_valid(text_span(&local)))
+    if (!utf8_valid(text_span(&local)))
         return SMTP_PATH_SYNTAX;
-    *in = span_from(*in, 1);
-    result = domain_part(in, '>', &domain);
-    if (result != SMTP_PATH_OK)
-        return result;
-    *in = span_from(*in, 1);
+    if (unqualified && (in->n == 0 ? !bracket : in->p[0] == end)) {
+        domain = t->domain;
+    } else {
+        if (in->n == 0 || in->p[0] != '@')
+            return SMTP_PATH_SYNTAX;
+        *in = span_from(*in, 1);
+        result = domain_part(in, end, &domain, kinds);
+        if (result != SMTP_PATH_OK)
+            return result;
+    }
+    if (bracket)
+        *in = span_from(*in, 1);
     if (!store(a, text_span(&local), domain, out)) {
         a->used = mark;
         return SMTP_PATH_FULL;
@@ -316,23 +341,25 @@ static enum smtp_path_result path(struct span *in, struct arena *a, struct smtp_
 }
 
 /* Reverse-path = Path / "<>" */
-enum smtp_path_result smtp_reverse_path(struct span *in, struct arena *a, struct smtp_mailbox *out)
+enum smtp_path_result smtp_reverse_path(struct span *in, struct arena *a, struct smtp_mailbox *out,
+                                        const struct smtp_tolerance *t)
 {
     if (!span_starts_nocase(*in, SPAN("<>")))
-        return path(in, a, out);
+        return path(in, a, out, t, UINT64_MAX);
     *in = span_from(*in, 2);
     *out = (struct smtp_mailbox){.address = SPAN(""), .local = SPAN(""), .domain = SPAN("")};
     return SMTP_PATH_OK;
 }
 
 /* "<Postmaster>" / Forward-path, as the RCPT command has it (RFC 5321 4.1.1.3). */
-enum smtp_path_result smtp_forward_path(struct span *in, struct arena *a, struct smtp_mailbox *out)
+enum smtp_path_result smtp_forward_path(struct span *in, struct arena *a, struct smtp_mailbox *out,
+                                        const struct smtp_tolerance *t)
 {
     const struct span postmaster = SPAN("<postmaster>");
     const size_t mark = a->used;
 
     if (!span_starts_nocase(*in, postmaster))
-        return path(in, a, out);
+        return path(in, a, out, t, ~(uint64_t)SMTP_TOLERATE_UNDERSCORE);
     if (!store(a, span_first(span_from(*in, 1), postmaster.n - 2), SPAN(""), out)) {
         a->used = mark;
         return SMTP_PATH_FULL;
@@ -341,10 +368,15 @@ enum smtp_path_result smtp_forward_path(struct span *in, struct arena *a, struct
     return SMTP_PATH_OK;
 }
 
-/* The name must be a Domain or an address-literal (RFC 5321 4.1.1.1), but an underscore passes:
- * hosts of Windows networks have them, the name is only ever data to us, and a refusal would lose
- * their mail. RFC 5321 4.1.4 forbids refusing a name because it does not resolve. */
-bool smtp_is_helo_name(struct span name)
+/* RFC 5321 4.1.1.1. Hosts of Windows networks have underscores, phones and scanners what their
+ * owner calls them: the name is only ever data to us, and a refusal would lose their mail. RFC
+ * 5321 4.1.4 forbids refusing a name because it does not resolve. */
+bool smtp_is_helo_name(struct span name, uint64_t kinds)
 {
-    return smtp_is_literal(name) || is_domain(name, false, '_');
+    if (smtp_is_literal(name) || smtp_is_domain(name, false))
+        return true;
+    if (!(kinds & SMTP_TOLERATE_HELO) || name.n == 0 || name.p[0] == ' ')
+        return false;
+    name.n -= name.p[name.n - 1] == '.';
+    return is_domain(name, true, SPAN("_ "));
 }

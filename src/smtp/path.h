@@ -6,6 +6,8 @@
 #include "base/arena.h"
 #include "base/span.h"
 
+#include <stdint.h>
+
 enum {
     SMTP_DOMAIN_MAX = 255, /* RFC 5321 4.5.3.1.2 */
     SMTP_LABEL_MAX = 63,   /* RFC 1035 2.3.4 */
@@ -25,6 +27,21 @@ struct smtp_mailbox {
     bool utf8;           /* has bytes outside ASCII: needs SMTPUTF8 */
 };
 
+/* What real senders do although the grammar forbids it (smtpin.conf(5), tolerate); bits, in the
+ * order of the setting's words. */
+enum {
+    SMTP_TOLERATE_BLANK = 1,        /* MAIL FROM: <a@b> */
+    SMTP_TOLERATE_DOTS = 2,         /* a..b@c and a.@c */
+    SMTP_TOLERATE_UNDERSCORE = 4,   /* in the domain of a reverse-path */
+    SMTP_TOLERATE_HELO = 8,         /* smtp_is_helo_name */
+    SMTP_TOLERATE_UNQUALIFIED = 16, /* no domain, no brackets */
+};
+
+struct smtp_tolerance {
+    uint64_t kinds;
+    struct span domain; /* of an address that has none: smtp_is_domain */
+};
+
 enum smtp_path_result {
     SMTP_PATH_OK,
     SMTP_PATH_SYNTAX,
@@ -34,16 +51,21 @@ enum smtp_path_result {
 
 /* Takes a path off the start of *in. Source routes are read and dropped (RFC 5321 4.1.1.3,
  * appendix C). The mailbox's bytes are in the arena; on failure the arena is as it was and *in and
- * *out are undefined. */
-enum smtp_path_result smtp_reverse_path(struct span *in, struct arena *a, struct smtp_mailbox *out);
-enum smtp_path_result smtp_forward_path(struct span *in, struct arena *a, struct smtp_mailbox *out);
+ * *out are undefined. `t`: what is taken besides; NULL: the grammar alone. A mailbox that was
+ * tolerated is written as the grammar has it, but for an underscore. */
+enum smtp_path_result smtp_reverse_path(struct span *in, struct arena *a, struct smtp_mailbox *out,
+                                        const struct smtp_tolerance *t);
+enum smtp_path_result smtp_forward_path(struct span *in, struct arena *a, struct smtp_mailbox *out,
+                                        const struct smtp_tolerance *t);
 
 /* The whole span is a Domain (RFC 5321 4.1.2; with `utf8`, RFC 6531 3.3). */
 bool smtp_is_domain(struct span s, bool utf8);
 /* The whole span is an address-literal with its brackets (RFC 5321 4.1.3). */
 bool smtp_is_literal(struct span s);
-/* What EHLO, HELO and LHLO may be followed by. */
-bool smtp_is_helo_name(struct span s);
+/* What EHLO, HELO and LHLO may be followed by: a Domain or an address-literal; with
+ * SMTP_TOLERATE_HELO in `kinds`, also with underscores, blanks inside, octets outside ASCII and a
+ * final dot. At most SMTP_DOMAIN_MAX octets, none of them a control octet. */
+bool smtp_is_helo_name(struct span s, uint64_t kinds);
 /* The whole span is an IPv6-addr (RFC 5321 4.1.3). */
 bool smtp_is_ipv6(struct span s);
 /* A Dot-string, which needs no quoting (RFC 5321 4.1.2). */

@@ -49,6 +49,7 @@ struct smtp_options {
     uint64_t max_transactions;
     uint64_t max_received; /* hops */
     uint64_t max_text_line;
+    struct smtp_tolerance tolerate;
 };
 
 struct smtp_recipient {

@@ -31,13 +31,32 @@ static void add_literal(struct text *out, struct span address)
     text_addc(out, ']');
 }
 
+void smtp_add_helo_name(struct text *out, struct span name)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    if (name.n > 0 && name.p[name.n - 1] == '.')
+        name.n--;
+    for (size_t i = 0; i < name.n; i++) {
+        const unsigned char c = (unsigned char)name.p[i];
+
+        if (c != ' ' && !byte_is_high(name.p[i])) {
+            text_addc(out, name.p[i]);
+            continue;
+        }
+        text_addc(out, '=');
+        text_addc(out, digits[c / 16]);
+        text_addc(out, digits[c % 16]);
+    }
+}
+
 /* From-domain = "FROM" FWS Extended-Domain; Extended-Domain = Domain [FWS "(" TCP-info ")"];
  * TCP-info = address-literal / ( Domain FWS address-literal ) */
 void smtp_trace_received(struct text *out, const struct smtp_trace *t)
 {
     text_adds(out, "Received: from ");
     if (t->helo.n > 0)
-        text_add(out, t->helo);
+        smtp_add_helo_name(out, t->helo);
     else if (t->client_address.n > 0)
         add_literal(out, t->client_address);
     else

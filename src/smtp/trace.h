@@ -18,6 +18,9 @@ struct smtp_trace {
     bool crlf;             /* line ends */
 };
 
+/* The name of EHLO as a word of Received: and of replies: a blank and an octet outside ASCII, which
+ * SMTP_TOLERATE_HELO lets through, become =NN (hexadecimal), and a final dot goes. */
+void smtp_add_helo_name(struct text *out, struct span name);
 void smtp_trace_return_path(struct text *out, const struct smtp_trace *t);
 /* Nothing when t->recipient is empty. */
 void smtp_trace_delivered_to(struct text *out, const struct smtp_trace *t);

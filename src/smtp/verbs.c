@@ -1,6 +1,7 @@
 /* One table of verbs, one function each. To add a verb: a row and a function. */
 #include "smtp/param.h"
 #include "smtp/session.h"
+#include "smtp/trace.h"
 
 #include <string.h>
 
@@ -27,7 +28,7 @@ enum { ANY_PHASE = SMTP_CONNECTED | SMTP_GREETED | SMTP_MAIL | SMTP_RCPT };
 
 static bool greet(struct smtp_session *s, struct span name, bool esmtp)
 {
-    if (!smtp_is_helo_name(name))
+    if (!smtp_is_helo_name(name, s->options->tolerate.kinds))
         return false;
     memcpy(s->helo_room, name.p, name.n);
     s->helo = (struct span){.p = s->helo_room, .n = name.n};
@@ -60,7 +61,7 @@ static enum smtp_want do_ehlo(struct smtp_session *s, struct span argument)
     /* ehlo-ok-rsp: the domain, then a greeting (RFC 5321 4.1.1.1) */
     text_add(&hello, o->hostname);
     text_add(&hello, SPAN(" Hello "));
-    text_add(&hello, span_first(s->helo, 200));
+    smtp_add_helo_name(&hello, span_first(s->helo, 100));
     smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELLO), false, false, text_span(&hello));
     text_add(s->out, SPAN("250-SIZE "));
     text_addn(s->out, o->max_message_size, 1);
@@ -87,7 +88,7 @@ static enum smtp_want do_mail(struct smtp_session *s, struct span argument)
     struct smtp_transaction *t = &s->transaction;
     enum smtp_reply_id reply;
 
-    switch (smtp_reverse_path(&argument, t->arena, &t->reverse_path)) {
+    switch (smtp_reverse_path(&argument, t->arena, &t->reverse_path, &s->options->tolerate)) {
     case SMTP_PATH_OK:
         break;
     case SMTP_PATH_TOO_LONG:
@@ -136,7 +137,7 @@ static enum smtp_want do_rcpt(struct smtp_session *s, struct span argument)
     if (r == NULL)
         return refuse_rcpt(s, SMTP_REPLY_NO_MEMORY);
     *r = (struct smtp_recipient){0};
-    switch (smtp_forward_path(&argument, t->arena, &r->mailbox)) {
+    switch (smtp_forward_path(&argument, t->arena, &r->mailbox, &s->options->tolerate)) {
     case SMTP_PATH_OK:
         break;
     case SMTP_PATH_TOO_LONG:
@@ -332,7 +333,7 @@ static bool is_foreign(struct span line)
 }
 
 /* Is the argument what the verb takes? On yes, *argument is what its function gets. */
-static bool fits(const struct verb *v, struct span *argument)
+static bool fits(const struct verb *v, struct span *argument, uint64_t kinds)
 {
     const struct span label = v->argument == ARGUMENT_FROM ? SPAN("FROM:") : SPAN("TO:");
 
@@ -348,6 +349,8 @@ static bool fits(const struct verb *v, struct span *argument)
         if (!span_starts_nocase(*argument, label))
             return false;
         *argument = span_from(*argument, label.n);
+        while (argument->n > 0 && argument->p[0] == ' ' && kinds & SMTP_TOLERATE_BLANK)
+            *argument = span_from(*argument, 1);
         return true;
     }
 }
@@ -380,7 +383,7 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
         return smtp_say(s, SMTP_REPLY_BAD_BYTES, SPAN(""));
     if (v == NULL)
         return smtp_say(s, SMTP_REPLY_UNKNOWN_COMMAND, SPAN(""));
-    if (!fits(v, &argument))
+    if (!fits(v, &argument, s->options->tolerate.kinds))
         return smtp_say(
             s, v->argument == ARGUMENT_NONE ? SMTP_REPLY_NO_ARGUMENT : SMTP_REPLY_WANTS_ARGUMENT,
             v->argument == ARGUMENT_NONE ? v->name : v->syntax);

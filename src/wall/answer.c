@@ -72,6 +72,7 @@ static enum smtp_path_result read_address(struct answer *a, struct span address,
 {
     char room[SMTP_ADDRESS_MAX + 2];
     struct text path = TEXT(room);
+    const struct smtp_tolerance *t = &a->desk->config->smtp.tolerate;
     enum smtp_path_result result;
     struct span in;
 
@@ -79,8 +80,8 @@ static enum smtp_path_result read_address(struct answer *a, struct span address,
     text_add(&path, address);
     text_addc(&path, '>');
     in = text_span(&path);
-    result =
-        forward ? smtp_forward_path(&in, a->arena, out) : smtp_reverse_path(&in, a->arena, out);
+    result = forward ? smtp_forward_path(&in, a->arena, out, t)
+                     : smtp_reverse_path(&in, a->arena, out, t);
     if (result == SMTP_PATH_OK && (in.n > 0 || !span_eq(out->address, address)))
         return SMTP_PATH_SYNTAX;
     return result;
@@ -148,7 +149,8 @@ static const char *take_helo(struct answer *a, const struct request *r)
 {
     struct smtp_session *s = a->desk->session;
 
-    if (r->helo.n > sizeof s->helo_room || (r->helo.n > 0 && !smtp_is_helo_name(r->helo)))
+    if (r->helo.n > sizeof s->helo_room ||
+        (r->helo.n > 0 && !smtp_is_helo_name(r->helo, a->desk->config->smtp.tolerate.kinds)))
         return "has a name that is none";
     if (r->helo.n > 0)
         memcpy(s->helo_room, r->helo.p, r->helo.n);

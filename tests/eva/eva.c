@@ -245,9 +245,11 @@ static void any_path(bool forward, struct span in)
 {
     static char room[256];
     struct arena a = {.base = room, .cap = 256};
+    const struct smtp_tolerance t = {.kinds = (unsigned)Frama_C_interval(0, 31),
+                                     .domain = {.p = "b.c", .n = 3}};
     struct smtp_mailbox box;
     enum smtp_path_result result =
-        forward ? smtp_forward_path(&in, &a, &box) : smtp_reverse_path(&in, &a, &box);
+        forward ? smtp_forward_path(&in, &a, &box, &t) : smtp_reverse_path(&in, &a, &box, &t);
 
     if (result == SMTP_PATH_OK)
         (void)smtp_is_dot_string(box.local);

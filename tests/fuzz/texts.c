@@ -21,13 +21,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void try_path(struct span in, bool forward)
 {
     static char room[1 << 14], again_room[1 << 14], text[1 << 12];
+    static const struct smtp_tolerance tolerance = {.kinds = ~0U,
+                                                    .domain = {.p = "own.example", .n = 11}};
     struct arena a = {.base = room, .cap = sizeof room};
     struct arena b = {.base = again_room, .cap = sizeof again_room};
     struct smtp_mailbox mailbox, again;
     struct text path = TEXT(text);
     struct span left = in;
 
-    if ((forward ? smtp_forward_path : smtp_reverse_path)(&left, &a, &mailbox) != SMTP_PATH_OK)
+    if ((forward ? smtp_forward_path : smtp_reverse_path)(&left, &a, &mailbox, &tolerance) !=
+        SMTP_PATH_OK)
         return;
     promise(left.n < in.n && mailbox.address.n <= 1024);
     promise(mailbox.address.p[mailbox.address.n] == '\0' && utf8_valid(mailbox.address));
@@ -37,7 +40,8 @@ static void try_path(struct span in, bool forward)
     text_add(&path, mailbox.address);
     text_addc(&path, '>');
     left = text_span(&path);
-    promise((forward ? smtp_forward_path : smtp_reverse_path)(&left, &b, &again) == SMTP_PATH_OK);
+    promise((forward ? smtp_forward_path : smtp_reverse_path)(&left, &b, &again, &tolerance) ==
+            SMTP_PATH_OK);
     promise(left.n == 0 && span_eq(again.address, mailbox.address));
     promise(span_eq(again.local, mailbox.local) && span_eq(again.domain, mailbox.domain));
 }
@@ -114,7 +118,7 @@ static void try_texts(struct span in)
     smtp_is_domain(in, true);
     smtp_is_literal(in);
     smtp_is_ipv6(in);
-    smtp_is_helo_name(in);
+    smtp_is_helo_name(in, ~0U);
     macro_check(in);
     config_split(in, &a, &words);
 }

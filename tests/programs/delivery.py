@@ -48,7 +48,7 @@ pipe(mail(), {"deliver": f'/bin/sh -c "grep Sig[IB] /proc/self/status >{signals}
 ok(all(int(l.split()[1], 16) & 0x1e7ff == 0 for l in open(signals)), "no usual signal is ignored or blocked", open(signals).read())
 equal(sorted(set(got["env"]) - {"LC_CTYPE", "TZ"}),
       sorted("PATH LANG SENDER RECIPIENT LOCAL EXTENSION DOMAIN RECIPIENT_COUNT CLIENT_ADDRESS CLIENT_PORT "
-             "CLIENT_HOSTNAME CLIENT_HELO CLIENT_PROTOCOL SMTPIN_ID SMTPIN_SIZE SMTPIN_BODY SMTPIN_DIGEST".split()),
+             "CLIENT_HOSTNAME CLIENT_HELO CLIENT_PROTOCOL SMTPIN_ID SMTPIN_SIZE SMTPIN_BODY SMTPIN_REPLIES SMTPIN_DIGEST".split()),
       "its environment is built from nothing")
 for program, error in (("/nonexistent/program", "No such file"), ("/etc/passwd", "Permission denied"), ("/tmp", "Permission denied")):
     for row in ("", "127:250", "127:554"):

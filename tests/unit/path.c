@@ -114,7 +114,7 @@ Test(path, forward_path_table)
         struct arena a = {.base = room, .cap = sizeof room};
         struct span in = guarded(c->text, strlen(c->text));
         struct smtp_mailbox m;
-        const enum smtp_path_result result = smtp_forward_path(&in, &a, &m);
+        const enum smtp_path_result result = smtp_forward_path(&in, &a, &m, NULL);
 
         if (c->address == NULL) {
             cr_expect_neq(result, SMTP_PATH_OK, "%s is refused", c->text);
@@ -137,11 +137,11 @@ Test(path, null_reverse_path)
     struct span in = SPAN("<> SIZE=1");
     struct smtp_mailbox m;
 
-    cr_expect_eq(smtp_reverse_path(&in, &a, &m), SMTP_PATH_OK);
+    cr_expect_eq(smtp_reverse_path(&in, &a, &m, NULL), SMTP_PATH_OK);
     cr_expect_eq(m.address.n, 0);
     cr_expect_span(in, " SIZE=1", "rest");
     in = SPAN("<postmaster>");
-    cr_expect_eq(smtp_reverse_path(&in, &a, &m), SMTP_PATH_SYNTAX, "only RCPT knows it");
+    cr_expect_eq(smtp_reverse_path(&in, &a, &m, NULL), SMTP_PATH_SYNTAX, "only RCPT knows it");
 }
 
 Test(path, the_canonical_address_reads_back_as_itself)
@@ -155,10 +155,10 @@ Test(path, the_canonical_address_reads_back_as_itself)
         if (forward[i].address == NULL || forward[i].domain[0] == '\0')
             continue;
         in = span_of(forward[i].text);
-        cr_assert_eq(smtp_forward_path(&in, &a, &m), SMTP_PATH_OK);
+        cr_assert_eq(smtp_forward_path(&in, &a, &m, NULL), SMTP_PATH_OK);
         snprintf(again_room, sizeof again_room, "<%s>", m.address.p);
         in = span_of(again_room);
-        cr_assert_eq(smtp_forward_path(&in, &a, &n), SMTP_PATH_OK);
+        cr_assert_eq(smtp_forward_path(&in, &a, &n, NULL), SMTP_PATH_OK);
         cr_expect(span_eq(m.address, n.address) && span_eq(m.local, n.local) &&
                   span_eq(m.domain, n.domain));
     }
@@ -171,7 +171,7 @@ Test(path, a_full_arena_is_an_answer)
     struct span in = SPAN("<somebody@somewhere.example>");
     struct smtp_mailbox m;
 
-    cr_expect_eq(smtp_forward_path(&in, &a, &m), SMTP_PATH_FULL);
+    cr_expect_eq(smtp_forward_path(&in, &a, &m, NULL), SMTP_PATH_FULL);
     cr_expect_eq(a.used, 0);
 }
 
@@ -240,7 +240,7 @@ Test(path, limits)
 
         in = (struct span){.p = text, .n = (size_t)n};
         arena_reset(&a);
-        cr_expect_eq(smtp_forward_path(&in, &a, &m),
+        cr_expect_eq(smtp_forward_path(&in, &a, &m, NULL),
                      local <= SMTP_LOCAL_MAX ? SMTP_PATH_OK : SMTP_PATH_TOO_LONG, "%zu", local);
     }
 }

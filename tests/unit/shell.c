@@ -443,6 +443,7 @@ Test(macro, environment_has_no_other_names, .init = set_up)
                                         "SMTPIN_SIZE",
                                         "SMTPIN_ID",
                                         "SMTPIN_BODY",
+                                        "SMTPIN_REPLIES",
                                         "SMTPIN_DIGEST",
                                         "CLIENT_PORT",
                                         "CLIENT_ADDRESS",
