@@ -57,6 +57,7 @@ struct config {
     uint64_t deliver_per; /* enum config_per */
     uint64_t deliver_parallel;
     uint64_t deliver_replies; /* 1: the command prints a reply line for each recipient */
+    bool reply_codes;         /* a basic code in the command's first line counts */
     struct smtp_exit_map exit_map;
     uint64_t digest;      /* enum config_digest */
     uint64_t protocol;    /* 1: LMTP */

@@ -259,6 +259,7 @@ static const struct setting keys[] = {
     {KEY("protocol", set_choice, protocol), .names = "smtp lmtp"},
     {KEY("recipient_delimiter", set_text, recipient_delimiter), .most = 8},
     {KEY("relay_clients", set_networks, relay_clients), .most = CONFIG_FILE_MAX},
+    {KEY("reply_codes", set_bool, reply_codes)},
     {KEY("sandbox", set_choice, sandbox), .names = "auto yes no"},
     {KEY("session_timeout", set_time, session_timeout), .least = 1, .most = 30 * (uint64_t)DAY},
     {KEY("socket", check_socket, socket), .only_override = true},

@@ -170,7 +170,7 @@ static struct smtp_reply qmail_custom(struct span said, struct text *room)
         said.n > 0 && said.p[0] == 'D' ? smtp_result_of_exit(NULL, 100) : smtp_result_of_failure();
     struct smtp_reply reply = usual;
 
-    smtp_result_refine(&reply, span_from(said, 1), room);
+    smtp_result_refine(&reply, span_from(said, 1), false, room);
     if (reply.code / 100 != usual.code / 100) {
         reply.code = usual.code;
         reply.enhanced = usual.enhanced;
@@ -209,7 +209,7 @@ struct smtp_reply deliver_answer(const struct config *config, const struct child
     reply =
         qmail ? smtp_result_of_qmail_queue(status) : smtp_result_of_exit(&config->exit_map, status);
     add_id(&reply, id, &room);
-    smtp_result_refine(&reply, said, &room);
+    smtp_result_refine(&reply, said, config->reply_codes, &room);
     keep_reply(a, &reply);
     return reply;
 }

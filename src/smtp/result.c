@@ -144,26 +144,29 @@ struct smtp_reply smtp_result_of_qmail_queue(unsigned status)
     return smtp_result_of_failure();
 }
 
-/* status-code = class "." subject "." detail; class is 2, 4 or 5, the others 1*3DIGIT
- * (RFC 3463 2). Returns its length at the start of s, 0 for none. */
-static size_t enhanced_length(struct span s)
+/* status-code = class "." subject "." detail; class is 2, 4 or 5, the others 1*3DIGIT without a
+ * leading zero (RFC 3463 2). Returns the length of what looks like one at the start of s, 0 for
+ * none; *good: it is one. */
+static size_t enhanced_length(struct span s, bool *good)
 {
     size_t at = 1;
 
+    *good = false;
     if (s.n == 0 || (s.p[0] != '2' && s.p[0] != '4' && s.p[0] != '5'))
         return 0;
+    *good = true;
     for (int part = 0; part < 2; part++) {
         size_t digits = 0;
 
         if (at >= s.n || s.p[at] != '.')
             return 0;
         at++;
-        while (at < s.n && digits < 3 && byte_is_digit(s.p[at])) {
-            at++;
+        while (at + digits < s.n && byte_is_digit(s.p[at + digits]))
             digits++;
-        }
         if (digits == 0)
             return 0;
+        *good = *good && digits <= 3 && (digits == 1 || s.p[at] != '0');
+        at += digits;
     }
     return at == s.n || byte_is_blank(s.p[at]) ? at : 0;
 }
@@ -190,17 +193,68 @@ unsigned smtp_code_of_enhanced(struct span enhanced)
     return 0;
 }
 
-/* Takes "550 " or "550-" off the line when an enhanced code of the same class comes next. */
-static struct span skip_basic_code(struct span line)
+/* A line of a command, taken apart. */
+struct said {
+    uint64_t code;        /* its basic code, 0: none */
+    struct span enhanced; /* empty: none */
+    struct span text;     /* the rest */
+    bool contradicts;     /* its two codes are of two classes */
+};
+
+/* Reply-code = %x32-35 %x30-35 %x30-39 (RFC 5321 4.2), then a blank, a '-' or the end. */
+static uint64_t basic_code(struct span line)
 {
-    const struct span rest = span_from(line, 4);
     uint64_t code;
 
-    if (line.n > 4 && number_parse(span_first(line, 3), 599, &code) == NUMBER_OK &&
-        (line.p[3] == ' ' || line.p[3] == '-') && enhanced_length(rest) > 0 &&
-        rest.p[0] == line.p[0])
-        return rest;
-    return line;
+    if (line.n < 3 || line.p[0] < '2' || line.p[0] > '5' || line.p[1] > '5' ||
+        (line.n > 3 && !byte_is_blank(line.p[3]) && line.p[3] != '-') ||
+        number_parse(span_first(line, 3), 599, &code) != NUMBER_OK)
+        return 0;
+    return code;
+}
+
+/* What only looks like an enhanced code is left out: it would be read as one. */
+static struct said take_apart(struct span line)
+{
+    struct said s = {.code = basic_code(line)};
+    struct span rest = s.code == 0 ? line : span_trim(span_from(line, 4));
+    bool good;
+    const size_t n = enhanced_length(rest, &good);
+
+    if (n > 0 && good)
+        s.enhanced = span_first(rest, n);
+    s.text = span_trim(span_from(rest, n));
+    s.contradicts =
+        s.code != 0 && s.enhanced.n > 0 && s.code / 100 != (uint64_t)(s.enhanced.p[0] - '0');
+    return s;
+}
+
+/* The class of what a line says, 0: it says none. */
+static uint64_t class_of(const struct said *s)
+{
+    return s->enhanced.n > 0 ? (uint64_t)(s->enhanced.p[0] - '0') : s->code / 100;
+}
+
+/* The row for a code, else that of its class: an LMTP server's 501 or 553 is an answer too. */
+static const struct smtp_reply *generic_of(uint64_t code)
+{
+    const struct smtp_reply *known = find_generic(code);
+
+    if (known != NULL)
+        return known;
+    return find_generic(code >= 500                 ? 554
+                        : code >= 400               ? 451
+                        : code >= 200 && code < 300 ? 250
+                                                    : 0);
+}
+
+/* The usual text of an enhanced code, else of the code. */
+static struct span usual_text(const struct smtp_reply *r)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].reply.code == r->code && span_eq(rows[i].reply.enhanced, r->enhanced))
+            return rows[i].reply.text;
+    return generic_of(r->code)->text;
 }
 
 struct span smtp_first_line(struct span output)
@@ -224,50 +278,51 @@ static struct span clean_line(struct span line, struct text *room)
     return span_trim(text_span(&clean));
 }
 
-void smtp_result_refine(struct smtp_reply *r, struct span output, struct text *room)
+/* The codes of a failed command's line, where they count. */
+static void take_codes(struct smtp_reply *r, const struct said *said, bool codes)
 {
-    struct span said = skip_basic_code(clean_line(smtp_first_line(output), room));
-    const size_t n = enhanced_length(said);
+    const unsigned fitting = smtp_code_of_enhanced(said->enhanced);
 
-    if (n > 0) {
-        const unsigned code = smtp_code_of_enhanced(span_first(said, n));
-
-        if (r->code >= 400 && code != 0) {
-            r->code = code;
-            r->enhanced = span_first(said, n);
-        }
-        said = span_trim(span_from(said, n));
+    if (fitting != 0) {
+        r->code = fitting;
+        r->enhanced = said->enhanced;
     }
-    if (said.n > 0)
-        r->text = said;
+    if (codes && said->code >= 400) {
+        const struct smtp_reply *known = generic_of(said->code);
+
+        r->code = known->code;
+        if (fitting == 0)
+            r->enhanced = known->enhanced;
+    }
+    r->text = usual_text(r);
+}
+
+void smtp_result_refine(struct smtp_reply *r, struct span output, bool codes, struct text *room)
+{
+    const struct said said = take_apart(clean_line(smtp_first_line(output), room));
+    const uint64_t class = class_of(&said);
+
+    if (said.contradicts)
+        return;
+    if (r->code >= 400 && class >= 4 && (said.enhanced.n > 0 || codes))
+        take_codes(r, &said, codes);
+    /* Words that speak of another result than the code does are left out. */
+    if (said.text.n > 0 && (class == 0 || class == r->code / 100))
+        r->text = said.text;
 }
 
 bool smtp_result_of_line(struct smtp_reply *r, struct span line, struct text *room)
 {
-    const struct span said = clean_line(line, room);
-    struct span rest = span_trim(span_from(said, 4));
-    const size_t n = enhanced_length(rest);
-    const struct smtp_reply *known;
-    uint64_t code;
+    const struct span clean = clean_line(line, room);
+    const struct said said = take_apart(clean);
+    const struct smtp_reply *known = generic_of(said.code);
 
-    if (said.n < 3 || (said.n > 3 && said.p[3] != ' ') ||
-        number_parse(span_first(said, 3), 599, &code) != NUMBER_OK)
-        return false;
-    /* An LMTP server's 501 or 553 is an answer too: of its class, the code that DATA may have. */
-    known = find_generic(code);
-    if (known == NULL)
-        known = find_generic(code >= 500                 ? 554
-                             : code >= 400               ? 451
-                             : code >= 200 && code < 300 ? 250
-                                                         : 0);
-    if (known == NULL || (n > 0 && rest.p[0] != said.p[0]))
+    if (said.code == 0 || known == NULL || said.contradicts || (clean.n > 3 && clean.p[3] != ' '))
         return false;
     *r = *known;
-    if (n > 0) {
-        r->enhanced = span_first(rest, n);
-        rest = span_trim(span_from(rest, n));
-    }
-    if (rest.n > 0)
-        r->text = rest;
+    if (said.enhanced.n > 0)
+        r->enhanced = said.enhanced;
+    if (said.text.n > 0)
+        r->text = said.text;
     return true;
 }

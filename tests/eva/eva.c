@@ -420,7 +420,7 @@ void eva_result(void)
     switch (Frama_C_interval_split(0, 3)) {
     case 0:
         r.code = Frama_C_unsigned_int_interval(0, 999);
-        smtp_result_refine(&r, s, &t);
+        smtp_result_refine(&r, s, any_bool(), &t);
         break;
     case 1:
         (void)smtp_result_of_line(&r, s, &t);

@@ -84,7 +84,7 @@ static void try_result(struct span in)
     const bool good = r.code < 400;
     struct smtp_exit_map map = {{0}};
 
-    smtp_result_refine(&r, in, &text);
+    smtp_result_refine(&r, in, in.n % 2 == 0, &text);
     promise((r.code < 400) == good && r.code >= 200 && r.code < 600);
     smtp_reply_line(&out, &r, true, true, SPAN(""));
     promise(out.n <= SMTP_REPLY_LINE_MAX && out.p[out.n - 1] == '\n');

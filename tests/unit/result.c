@@ -118,7 +118,7 @@ static struct smtp_reply refined(unsigned status, const char *said, struct text 
     struct smtp_reply r = smtp_result_of_exit(NULL, status);
 
     room->n = 0;
-    smtp_result_refine(&r, span_of(said), room);
+    smtp_result_refine(&r, span_of(said), false, room);
     return r;
 }
 
@@ -143,6 +143,66 @@ Test(result, the_commands_words)
     cr_expect_span(r.text, "User unknown", "nothing said");
     r = refined(1, "\t \r\nsecond", &room);
     cr_expect_span(r.text, "Delivery failed, try again later", "an empty first line");
+}
+
+/* A first line and the reply that comes of it: without and with reply_codes. */
+Test(result, a_text_never_contradicts_its_code)
+{
+    static const struct {
+        unsigned status;
+        const char *said, *reply, *with_codes;
+    } cases[] = {
+        {1, "550 No such user", "451 4.3.0 Delivery failed, try again later",
+         "550 5.2.0 No such user"},
+        {1, "550", "451 4.3.0 Delivery failed, try again later", "550 5.2.0 Mailbox unavailable"},
+        {1, "550-No such user", "451 4.3.0 Delivery failed, try again later",
+         "550 5.2.0 No such user"},
+        {1, "450 Busy", "451 4.3.0 Busy", "450 4.2.0 Busy"},
+        {1, "404 Not found", "451 4.3.0 Not found", "451 4.3.0 Not found"},
+        {1, "553 What", "451 4.3.0 Delivery failed, try again later", "554 5.3.0 What"},
+        {1, "100 files", "451 4.3.0 100 files", "451 4.3.0 100 files"},
+        {1, "5500 files", "451 4.3.0 5500 files", "451 4.3.0 5500 files"},
+        {1, "560 files", "451 4.3.0 560 files", "451 4.3.0 560 files"},
+        {1, "250 OK", "451 4.3.0 Delivery failed, try again later",
+         "451 4.3.0 Delivery failed, try again later"},
+        {1, "2.0.0 stored", "451 4.3.0 Delivery failed, try again later",
+         "451 4.3.0 Delivery failed, try again later"},
+        {1, "5.1.1", "550 5.1.1 User unknown", "550 5.1.1 User unknown"},
+        {1, "5.2.1", "550 5.2.1 Mailbox unavailable", "550 5.2.1 Mailbox unavailable"},
+        {1, "5.7.1", "550 5.7.1 Permission denied", "550 5.7.1 Permission denied"},
+        {1, "5.6.7", "554 5.6.7 Delivery refused", "554 5.6.7 Delivery refused"},
+        {1, "4.2.2", "452 4.2.2 Insufficient system storage",
+         "452 4.2.2 Insufficient system storage"},
+        {67, "4.2.2 Full", "452 4.2.2 Full", "452 4.2.2 Full"},
+        {67, "550 Nobody", "550 5.1.1 Nobody", "550 5.2.0 Nobody"},
+        {67, "550 5.1.1 Nobody", "550 5.1.1 Nobody", "550 5.1.1 Nobody"},
+        {1, "552 5.1.1 Nobody", "550 5.1.1 Nobody", "552 5.1.1 Nobody"},
+        {1, "550 4.2.2 Odd", "451 4.3.0 Delivery failed, try again later",
+         "451 4.3.0 Delivery failed, try again later"},
+        {1, "5.01.1 Nobody", "451 4.3.0 Nobody", "451 4.3.0 Nobody"},
+        {1, "4.007.000 Later", "451 4.3.0 Later", "451 4.3.0 Later"},
+        {1, "5.1.1000 Nobody", "451 4.3.0 Nobody", "451 4.3.0 Nobody"},
+        {1, "5.0.0 No", "554 5.0.0 No", "554 5.0.0 No"},
+        {1, "4.10.100 Odd", "451 4.10.100 Odd", "451 4.10.100 Odd"},
+        {0, "550 No such user", "250 2.0.0 OK", "250 2.0.0 OK"},
+        {0, "5.1.1 No such user", "250 2.0.0 OK", "250 2.0.0 OK"},
+        {0, "550 5.1.1 No such user", "250 2.0.0 OK", "250 2.0.0 OK"},
+        {0, "250 2.0.0 stored as 7", "250 2.0.0 stored as 7", "250 2.0.0 stored as 7"},
+        {0, "250 stored", "250 2.0.0 stored", "250 2.0.0 stored"},
+    };
+
+    for (size_t i = 0; i < 2 * COUNT(cases); i++) {
+        const bool codes = i % 2 == 1;
+        char bytes[SMTP_RESULT_TEXT_MAX], line[SMTP_REPLY_LINE_MAX];
+        struct text room = TEXT(bytes), out = TEXT(line);
+        struct smtp_reply r = smtp_result_of_exit(NULL, cases[i / 2].status);
+
+        smtp_result_refine(&r, span_of(cases[i / 2].said), codes, &room);
+        smtp_reply_line(&out, &r, true, true, SPAN(""));
+        out.n -= 2;
+        cr_expect_span(text_span(&out), codes ? cases[i / 2].with_codes : cases[i / 2].reply,
+                       cases[i / 2].said);
+    }
 }
 
 static void expect_date(uint64_t time, const char *expected)
