@@ -287,9 +287,11 @@ struct span config_own_domain(const struct config *c)
 static const struct config defaults = {
     .smtp =
         {
+            .smtputf8 = true,
             .max_message_size = 50 * 1024 * 1024,
             .max_recipients = 1000,
             .max_errors = 20,
+            .max_refused_recipients = 100,
             .max_commands = 10000,
             .max_transactions = 1000,
             .max_received = 100,

@@ -252,6 +252,9 @@ static const struct setting keys[] = {
     /* RFC 5321 4.5.3.1.8: at least 100 */
     {KEY("max_recipients", set_number, smtp.max_recipients), .least = 100, .most = 1000000},
     /* RFC 5321 4.5.3.1.6: at least 1000 */
+    /* RFC 5321 4.5.3.1.8: so many recipients of one message may be asked for */
+    {KEY("max_refused_recipients", set_number, smtp.max_refused_recipients), .least = 1,
+     .most = UINT64_MAX},
     {KEY("max_text_line", set_size, smtp.max_text_line), .least = 1000, .most = (uint64_t)1 << 62},
     {KEY("max_transactions", set_number, smtp.max_transactions), .least = 1, .most = UINT64_MAX},
     {KEY("min_data_rate", set_size, min_data_rate), .most = 1 << 30},
@@ -262,6 +265,7 @@ static const struct setting keys[] = {
     {KEY("reply_codes", set_bool, reply_codes)},
     {KEY("sandbox", set_choice, sandbox), .names = "auto yes no"},
     {KEY("session_timeout", set_time, session_timeout), .least = 1, .most = 30 * (uint64_t)DAY},
+    {KEY("smtputf8", set_bool, smtp.smtputf8)},
     {KEY("socket", check_socket, socket), .only_override = true},
     {KEY("spool_dir", set_directory, spool_dir), .least = 1, .most = 3000},
     {KEY("spool_memory", set_size, spool_memory), .most = 1 << 30},

@@ -32,7 +32,7 @@ for o in "$build"/smtpin.p/*.o "$build"/libsmtpin-*.a.p/*.o "$build"/smtpin-*.p/
 done >"$out/writable"
 [ ! -s "$out/writable" ]; say $? "no globals that change" "$out/writable"
 
-grep -o 'KEY("[a-z_]*' src/setting.c >"$out/keys"; [ "$(wc -l <"$out/keys")" -gt 40 ] && LC_ALL=C sort -cu "$out/keys" 2>"$out/order"; say $? "the table of settings is in order" "$out/order"
+grep -o 'KEY("[a-z0-9_]*' src/setting.c >"$out/keys"; [ "$(wc -l <"$out/keys")" -gt 40 ] && LC_ALL=C sort -cu "$out/keys" 2>"$out/order"; say $? "the table of settings is in order" "$out/order"
 
 awk 'FNR == 1 && f {if (n > 500) print f, n} FNR == 1 {f = FILENAME; n = 0} {n++} END {if (n > 500) print f, n}' $files >"$out/long"
 [ ! -s "$out/long" ]; say $? "no file of more than 500 lines" "$out/long"

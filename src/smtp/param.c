@@ -33,6 +33,8 @@ static enum smtp_reply_id set_body(struct smtp_session *s, struct span value)
 /* RFC 6531 3.4: no value */
 static enum smtp_reply_id set_smtputf8(struct smtp_session *s, struct span value)
 {
+    if (!s->options->smtputf8)
+        return SMTP_REPLY_UNKNOWN_PARAMETER;
     if (value.p != NULL)
         return SMTP_REPLY_BAD_PARAMETERS;
     s->transaction.smtputf8 = true;
@@ -50,6 +52,13 @@ static enum smtp_reply_id set_prdr(struct smtp_session *s, struct span value)
     return SMTP_REPLY_OK;
 }
 
+/* RFC 4954 5: "AUTH=<>" claims nothing, and some proxies pass it on to whoever it is. */
+static enum smtp_reply_id set_auth(struct smtp_session *s, struct span value)
+{
+    (void)s;
+    return span_eq(value, SPAN("<>")) ? SMTP_REPLY_OK : SMTP_REPLY_UNKNOWN_PARAMETER;
+}
+
 struct parameter {
     const char *verb;
     struct span keyword;
@@ -60,6 +69,7 @@ struct parameter {
 static const struct parameter parameters[] = {
     {.verb = "MAIL", .keyword = {.p = "SIZE", .n = 4}, .set = set_size},
     {.verb = "MAIL", .keyword = {.p = "BODY", .n = 4}, .set = set_body},
+    {.verb = "MAIL", .keyword = {.p = "AUTH", .n = 4}, .set = set_auth},
     {.verb = "MAIL", .keyword = {.p = "SMTPUTF8", .n = 8}, .set = set_smtputf8},
     {.verb = "MAIL", .keyword = {.p = "PRDR", .n = 4}, .set = set_prdr},
 };

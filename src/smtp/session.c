@@ -92,6 +92,7 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
 {
     struct smtp_recipient *r = s->candidate;
     const struct span text = verdict->reply.text;
+    const uint64_t errors = s->errors;
     struct smtp_reply reply = verdict->reply;
 
     begin(s);
@@ -102,6 +103,9 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
         s->phase = SMTP_RCPT;
         return smtp_say(s, SMTP_REPLY_RECIPIENT_OK, r->mailbox.address);
     }
+    if (verdict->opinion == SMTP_REFUSE && !s->options->lmtp &&
+        ++s->refused_recipients > s->options->max_refused_recipients)
+        return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_REFUSED);
     if (reply.code == 0) {
         const char *rule = reply.rule;
 
@@ -114,6 +118,7 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
     const struct span said = text.n > 0 ? text : reply.text;
     reply.text = SPAN("%");
     smtp_say_reply(s, &reply, said);
+    s->errors = errors; /* a refused recipient is counted as such */
     s->transaction.arena->used = s->mark;
     return reply.close ? SMTP_NEXT_CLOSE : SMTP_NEXT_LINE;
 }
@@ -198,15 +203,24 @@ static enum smtp_want say_result(struct smtp_session *s, const struct smtp_reply
 {
     struct smtp_reply reply = *result;
 
+    const uint64_t errors = s->errors;
+    enum smtp_want want;
+
     /* A command's text is foreign: no '%' is looked for in it. */
     reply.text = SPAN("%");
-    return smtp_say_reply(s, &reply, result->text);
+    want = smtp_say_reply(s, &reply, result->text);
+    /* What became of a message is no mistake of the client's. */
+    s->errors = errors;
+    return want;
 }
 
 static enum smtp_want say_last_result(struct smtp_session *s, const struct smtp_reply *result)
 {
     const enum smtp_want want = say_result(s, result);
 
+    /* Who sends mail that is taken is no guesser: its mistakes are counted anew. */
+    if (result->code < 400)
+        s->errors = s->refused_recipients = 0;
     smtp_forget_transaction(s);
     return want;
 }
@@ -214,7 +228,6 @@ static enum smtp_want say_last_result(struct smtp_session *s, const struct smtp_
 enum smtp_want smtp_session_more(struct smtp_session *s)
 {
     const struct smtp_recipient *r = s->reporting;
-    const uint64_t errors = s->errors;
     enum smtp_want want = SMTP_NEXT_MORE;
 
     begin(s);
@@ -228,8 +241,6 @@ enum smtp_want smtp_session_more(struct smtp_session *s)
         else
             say_result(s, &r->result);
     }
-    /* What became of each recipient is no mistake of the client's. */
-    s->errors = errors;
     return want;
 }
 

@@ -42,10 +42,12 @@ struct smtp_options {
     bool single;
     struct span hostname; /* at most SMTP_DOMAIN_MAX */
     bool helo_required;
+    bool smtputf8; /* announce it, and take its parameter (RFC 6531) */
     uint64_t max_message_size; /* octets */
     uint64_t max_recipients;   /* for each transaction */
-    uint64_t max_errors;       /* for each session, as the next three */
-    uint64_t max_commands;
+    uint64_t max_errors; /* since the last message that was taken, as the next one */
+    uint64_t max_refused_recipients;
+    uint64_t max_commands; /* for each session, as the next one */
     uint64_t max_transactions;
     uint64_t max_received; /* hops */
     uint64_t max_text_line;
@@ -99,7 +101,8 @@ struct smtp_session {
     bool esmtp; /* greeted with EHLO: enhanced status codes */
     bool secure;
     bool authenticated;
-    uint64_t commands, errors, transactions, messages;
+    uint64_t commands, transactions, messages;
+    uint64_t errors, refused_recipients; /* since the last message that was taken */
     char helo_room[SMTP_DOMAIN_MAX];
     struct span helo; /* empty before EHLO or HELO */
     struct smtp_said said;

@@ -72,8 +72,10 @@ static enum smtp_want do_ehlo(struct smtp_session *s, struct span argument)
     text_addn(s->out, one_at_a_time(s) ? 1 : o->max_recipients, 1);
     if (o->prdr && !o->lmtp)
         text_add(s->out, SPAN("\r\n250-PRDR"));
-    text_add(s->out, SPAN("\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8"
-                          "\r\n250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n"));
+    text_add(s->out, SPAN("\r\n250-PIPELINING\r\n250-8BITMIME"));
+    if (o->smtputf8)
+        text_add(s->out, SPAN("\r\n250-SMTPUTF8"));
+    text_add(s->out, SPAN("\r\n250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n"));
     return SMTP_NEXT_LINE;
 }
 

@@ -339,6 +339,8 @@ static const char *deliver(struct answer *a, const struct request *r)
 
         desk_deliver(d, &room);
         ran = d->record.delivery.runs > 0;
+        if (d->record.delivery.accepted > 0)
+            a->errors = 0;
         quick = desk_was_quick(d);
     }
     a->delivering += clock_now() - before;
@@ -348,6 +350,14 @@ static const char *deliver(struct answer *a, const struct request *r)
     wrong = say_results(a, recorder_leave(&d->recorder), ran, quick);
     log_results(a, &data);
     return wrong;
+}
+
+/* Refusals since the last message that somebody has. */
+static uint64_t most_errors(const struct smtp_options *o)
+{
+    return o->max_refused_recipients < UINT64_MAX - o->max_errors
+               ? o->max_errors + o->max_refused_recipients
+               : UINT64_MAX;
 }
 
 /* What the log says of replies, names and phases is what the other side says of them; the client's
@@ -370,7 +380,7 @@ static const char *after(struct answer *a, const struct request *r)
         return "ends no transaction";
     if ((r->before == SMTP_RCPT) != (t->recipients > 0))
         return "is in another phase";
-    if (r->reply.code >= 500 && !s->options->lmtp && ++a->errors > s->options->max_errors)
+    if (r->reply.code >= 500 && !s->options->lmtp && ++a->errors > most_errors(s->options))
         return "has too many errors";
     text_add(&word, r->rule);
     if (unknown) {

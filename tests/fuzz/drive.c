@@ -65,6 +65,8 @@ static struct smtp_options drive_options(unsigned bits)
         .max_message_size = bits & 16 ? 100 : 1 << 20,
         .max_recipients = bits & 32 ? 2 : 100,
         .max_errors = bits & 64 ? 3 : 1000,
+        .smtputf8 = true,
+        .max_refused_recipients = 1000,
         .max_commands = bits & 128 ? 8 : 10000,
         .max_transactions = bits & 128 ? 2 : 1000,
         .max_received = bits & 256 ? 1 : 100,

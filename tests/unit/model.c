@@ -203,6 +203,8 @@ static void lead_to(struct fixture *f, enum phase phase, unsigned flags)
                                        .max_message_size = 1 << 20,
                                        .max_recipients = 100,
                                        .max_errors = 100,
+                                       .smtputf8 = true,
+                                       .max_refused_recipients = 1000,
                                        .max_commands = 100,
                                        .max_transactions = 100,
                                        .max_received = 100,
