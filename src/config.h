@@ -63,6 +63,7 @@ struct config {
     uint64_t protocol;    /* 1: LMTP */
     uint64_t partial;     /* 1: single */
     uint64_t line_ending; /* 0: LF, 1: CRLF */
+    uint64_t header_end;  /* 1: refuse a header that ends with a line that is no field */
     struct span maildir;
     uint64_t maildir_layout; /* enum config_layout */
     struct span recipient_delimiter;

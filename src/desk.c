@@ -4,6 +4,7 @@
 #include "outside/deliver.h"
 #include "outside/head.h"
 #include "outside/rules.h"
+#include "smtp/header.h"
 
 #include <errno.h>
 
@@ -96,7 +97,26 @@ static bool write_head(struct desk *d)
     head_write(&head, &f, deliver_common_fields(d->config), head_only_recipient(d->session));
     d->head = head.n;
     spool_add(&d->spool, head.n);
+    /* Does anything of ours stand before it, here or in a run's own copy? */
+    d->begun = head.n == 0 &&
+               (d->config->deliver_per == CONFIG_PER_MESSAGE || d->config->trace_headers == 0);
     return true;
+}
+
+/* A message without a header, or whose first line goes on with another, must not become a part of
+ * our trace fields: its text would be header fields, its folded first line a part of our Received:.
+ * An empty line goes between. */
+static void look_at_start(struct desk *d, bool whole)
+{
+    const struct span message = {.p = d->spool.buffer + d->head, .n = d->spool.filled - d->head};
+    const struct span empty_line = d->config->line_ending == 0 ? SPAN("\n") : SPAN("\r\n");
+    const enum smtp_start start = smtp_header_start(message, whole);
+
+    d->begun = start != SMTP_START_MORE;
+    if (start != SMTP_START_TEXT)
+        return;
+    spool_insert(&d->spool, d->head, empty_line);
+    d->head += empty_line.n;
 }
 
 bool desk_begin(struct desk *d)
@@ -119,6 +139,8 @@ char *desk_room(struct desk *d, size_t *room)
 
     if (at == NULL)
         record_spool_error(&d->record, errno);
+    else if (!is_inside(d) && !d->begun)
+        *room -= sizeof "\r\n" - 1; /* look_at_start may want it */
     return at;
 }
 
@@ -130,6 +152,8 @@ void desk_add(struct desk *d, size_t n)
     }
     digest_add(&d->digest, (struct span){.p = d->spool.buffer + d->spool.filled, .n = n});
     spool_add(&d->spool, n);
+    if (!d->begun)
+        look_at_start(d, false);
 }
 
 void desk_finish(struct desk *d, struct smtp_data *data)
@@ -141,6 +165,8 @@ void desk_finish(struct desk *d, struct smtp_data *data)
             ask_finish(&d->ask, d->session, data);
         return;
     }
+    if (!d->begun && data->ended && data->fault == SMTP_DATA_FINE)
+        look_at_start(d, true);
     if (data->ended && data->fault == SMTP_DATA_FINE && spool_finish(&d->spool) < 0) {
         record_spool_error(&d->record, errno);
         data->fault = SMTP_DATA_NO_SPOOL;

@@ -22,6 +22,7 @@ struct desk {
     struct spool spool;
     struct digest digest;
     size_t head;    /* octets of ours before the message */
+    bool begun;     /* how the message begins is known, or does not matter */
     struct ask ask; /* where there is a wall, and this is its inner side */
 };
 

@@ -141,6 +141,7 @@ static void add_delivery(const struct record *r, struct log_record *l)
     else if (c->end == CHILD_EXITED || c->end == CHILD_SIGNALLED)
         log_add_number(l, "command_status", (uint64_t)c->status);
     log_add(l, "command_stderr", r->delivery.complained);
+    log_add(l, "note", span_of(r->delivery.note));
 }
 
 static const char *result_name(const struct record *r)

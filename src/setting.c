@@ -233,6 +233,7 @@ static const struct setting keys[] = {
     {KEY("exit_map", set_exit_map, exit_map)},
     {KEY("fixed_id", set_hostname, fixed_id), .most = 32},
     {KEY("fixed_time", set_number, fixed_time), .most = (uint64_t)1 << 40},
+    {KEY("header_end", set_choice, header_end), .names = "accept refuse"},
     {KEY("helo_required", set_bool, smtp.helo_required)},
     {KEY("hostname", set_hostname, smtp.hostname), .most = SMTP_DOMAIN_MAX},
     {KEY("line_ending", set_choice, line_ending), .names = "lf crlf"},

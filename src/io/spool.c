@@ -124,6 +124,13 @@ void spool_add(struct spool *s, size_t n)
     s->size += n;
 }
 
+void spool_insert(struct spool *s, size_t place, struct span bytes)
+{
+    memmove(s->buffer + place + bytes.n, s->buffer + place, s->filled - place);
+    memcpy(s->buffer + place, bytes.p, bytes.n);
+    spool_add(s, bytes.n);
+}
+
 int spool_finish(struct spool *s)
 {
     return write_out(s) ? s->fd : -1;

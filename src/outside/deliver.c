@@ -2,6 +2,7 @@
 
 #include "io/clock.h"
 #include "outside/macro.h"
+#include "smtp/header.h"
 #include "smtp/result.h"
 
 #include <errno.h>
@@ -397,31 +398,41 @@ static void deliver_each(const struct deliver *d, struct smtp_recipient **recipi
     }
 }
 
-/* Is this recipient in a Delivered-To: that the message came with? Then it goes in circles. */
-static bool was_here(struct span header, struct span address)
+/* The header, as far as its first HEADER_MAX octets tell. Spans in *h are in the arena or in the
+ * spool's buffer. */
+static void read_header(const struct deliver *d, struct smtp_header *h)
 {
-    const struct span name = SPAN("Delivered-To:");
+    const struct config *config = d->facts.config;
+    char *room = arena_get(d->arena, HEADER_MAX);
+    const struct span start =
+        room == NULL ? SPAN("") : spool_start(d->spool, d->head, room, HEADER_MAX);
 
-    while (header.n > 0) {
-        struct span line = span_first(header, span_find(header, '\n'));
-
-        header = span_from(header, line.n + 1);
-        if (line.n > 0 && line.p[line.n - 1] == '\r')
-            line.n--;
-        if (line.n == 0)
-            return false;
-        if (span_starts_nocase(line, name) &&
-            span_eq_nocase(span_trim(span_from(line, name.n)), address))
-            return true;
-    }
-    return false;
+    /* Where we write no Received:, whose a Delivered-To: is can't be told. */
+    smtp_header_read(
+        h, start, config->trace_headers & CONFIG_TRACE_RECEIVED ? config->smtp.hostname : SPAN(""));
 }
 
-static struct span read_header(const struct deliver *d)
+/* What the message's own header says of it: a recipient that has had it before goes in circles. */
+static void judge_header(const struct deliver *d, struct deliver_report *report)
 {
-    char *room = arena_get(d->arena, HEADER_MAX);
+    const struct config *config = d->facts.config;
+    const size_t mark = d->arena->used;
+    struct smtp_header h;
 
-    return room == NULL ? SPAN("") : spool_start(d->spool, d->head, room, HEADER_MAX);
+    read_header(d, &h);
+    if (h.none || h.broken)
+        report->note = h.none ? "no_header" : "header_end";
+    if (!(config->trace_headers & CONFIG_TRACE_DELIVERED_TO))
+        h.n = 0;
+    for (struct smtp_recipient *r = d->transaction->first; r != NULL; r = r->next) {
+        r->result = (struct smtp_reply){0};
+        if (h.broken && config->header_end == 1)
+            r->result = *smtp_reply(SMTP_REPLY_DATA_HEADER_END);
+        else if (h.n > 0 && smtp_header_has(&h, r->mailbox.address))
+            r->result = *smtp_reply(SMTP_REPLY_DELIVERED_BEFORE);
+        report->refused += r->result.code != 0;
+    }
+    d->arena->used = mark; /* the header has been read */
 }
 
 uint64_t deliver_common_fields(const struct config *c)
@@ -434,22 +445,12 @@ void deliver_all(const struct deliver *d, struct deliver_report *report)
 {
     const struct config *config = d->facts.config;
     const struct smtp_transaction *t = d->transaction;
-    const bool looks = config->trace_headers & CONFIG_TRACE_DELIVERED_TO;
-    const size_t mark = d->arena->used;
-    struct span header = looks ? read_header(d) : (struct span){0};
     struct smtp_recipient **recipient;
     struct deliver_run *kept;
     size_t n = 0;
 
     *report = (struct deliver_report){0};
-    for (struct smtp_recipient *r = t->first; r != NULL; r = r->next) {
-        r->result = (struct smtp_reply){0};
-        if (was_here(header, r->mailbox.address)) {
-            r->result = *smtp_reply(SMTP_REPLY_DELIVERED_BEFORE);
-            report->refused++;
-        }
-    }
-    d->arena->used = mark; /* the header has been read */
+    judge_header(d, report);
     recipient = arena_get(d->arena, t->recipients * sizeof(struct smtp_recipient *));
     kept = arena_get(d->arena, t->recipients * sizeof *kept);
     for (struct smtp_recipient *r = t->first; r != NULL && recipient != NULL && kept != NULL;

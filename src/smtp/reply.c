@@ -74,6 +74,8 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
                                  .close = true, .rule = "bare_cr"},
     [SMTP_REPLY_DATA_LONG_LINE] = {ROW(554, "5.6.0", "Text line too long"),
                                    .rule = "max_text_line"},
+    [SMTP_REPLY_DATA_HEADER_END] = {ROW(554, "5.6.0", "Header ends with a line that is no field"),
+                                    .rule = "header_end"},
     [SMTP_REPLY_NO_SPOOL] = {ROW(452, "4.3.1", "Insufficient system storage"), .rule = "spool"},
     [SMTP_REPLY_REFUSED] = {ROW(550, "5.7.1", "Access denied"), .rule = "refused"},
     [SMTP_REPLY_DEFERRED] = {ROW(450, "4.7.1", "Try again later"), .rule = "deferred"},

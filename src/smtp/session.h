@@ -42,10 +42,10 @@ struct smtp_options {
     bool single;
     struct span hostname; /* at most SMTP_DOMAIN_MAX */
     bool helo_required;
-    bool smtputf8; /* announce it, and take its parameter (RFC 6531) */
+    bool smtputf8;             /* announce it, and take its parameter (RFC 6531) */
     uint64_t max_message_size; /* octets */
     uint64_t max_recipients;   /* for each transaction */
-    uint64_t max_errors; /* since the last message that was taken, as the next one */
+    uint64_t max_errors;       /* since the last message that was taken, as the next one */
     uint64_t max_refused_recipients;
     uint64_t max_commands; /* for each session, as the next one */
     uint64_t max_transactions;

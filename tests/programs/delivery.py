@@ -77,6 +77,19 @@ equal(got["data"], "Subject: x\n\ntext\n", "trace_headers = none of them")
 out, got = inspect(mail(), {"trace_headers": "received"})
 ok(got["data"].startswith("Received: from client.example.com"), "trace_headers = received", got["data"])
 
+# Text without a header, or with a first line that goes on with another, is no part of our trace fields.
+for body in (b"RAID degraded\r\nDelivered-To: b@example.org\r\n", b" (spf=pass); Mon, 01 Jan 2001 00:00:00 +0000\r\nSubject: x\r\n\r\nhi\r\n", b"x" * 3000 + b"\r\n", b"From now on\r\nit is broken\r\n"):
+    for more in ({}, {"deliver_per": "recipient"}, {"line_ending": "crlf"}, {"spool_memory": "0", "spool_dir": TMP}, {"trace_headers": "received"}, {"trace_headers": "delivered-to", "deliver_per": "recipient"}, {"sandbox": "no"}):
+        eol = "\r\n" if "line_ending" in more else "\n"
+        out, got = inspect(mail(body), {"log": "stderr", **more})
+        head, text = got["data"].split(eol + eol, 1)
+        ok(text == body.decode().replace("\r\n", eol) and "Received:" in head + "Received:" * ("delivered-to" == more.get("trace_headers")), f"an empty line before {body[:20]} {more}", got["data"])
+    out, got = inspect(mail(body), {"trace_headers": ""})
+    equal(got["data"], body.decode().replace("\r\n", "\n"), "none where nothing of ours stands before it")
+for body, note in ((b"text\r\n", b"note=no_header"), (b"From: a\r\nno field\r\n\r\nx\r\n", b"note=header_end"), (b"From: a\r\n\r\nno field\r\n", None), (b"From x@y Mon\r\nSubject: x\r\n\r\nx\r\n", None)):
+    out, err, _ = pipe(mail(body), {"deliver": "/bin/true", "log": "stderr"})
+    ok(final_reply(out).startswith("250") and (note or b"note=") in err + (b"" if note else b"note="), f"{body[:20]}: {note}", err)
+    ok(note or b"note=" not in err, f"{body[:20]}: {note}", err)
 big = b"".join(b"%07d " % i + b"x" * 60 + b"\r\n" for i in range(20000))
 for memory, where in (("10M", "memfd"), ("100K", TMP), ("0", TMP)):
     out, got = inspect(mail(big), {"spool_memory": memory, "spool_dir": TMP})

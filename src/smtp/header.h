@@ -1,0 +1,38 @@
+/* The header of a message, as far as a receiver looks at it: where it begins, whether it ends as it
+ * should (RFC 5322 2.1, 2.2), and Delivered-To: fields of our own (RFC 9228). */
+#ifndef SMTPIN_SMTP_HEADER_H
+#define SMTPIN_SMTP_HEADER_H
+
+#include "base/arena.h"
+
+enum smtp_start {
+    SMTP_START_MORE,   /* more octets are needed to tell */
+    SMTP_START_HEADER, /* a field, the empty line of a message without any, or no octet at all */
+    SMTP_START_TEXT,   /* text: it has no header, or a first line that goes on with another */
+};
+
+enum {
+    SMTP_FIELD_NAME_MAX = 998, /* a line has no more octets (RFC 5322 2.1.1) */
+    SMTP_OWN_MAX = 100,        /* Delivered-To: fields of our own that are kept */
+};
+
+/* What a message that begins with `bytes` begins with; `whole`: there are no more. Line ends are LF
+ * or CRLF. At most 2 * SMTP_FIELD_NAME_MAX + 8 octets are needed to tell. The mark of an mbox
+ * file ("From " or ">From ") before a field is taken for a part of the header, as it always was. */
+enum smtp_start smtp_header_start(struct span bytes, bool whole);
+
+struct smtp_header {
+    bool none;   /* there is none: the first line is no field */
+    bool broken; /* it ends with a line that is no field, and no empty line is between */
+    struct span delivered_to[SMTP_OWN_MAX]; /* the values of those that count */
+    size_t n;
+};
+
+/* Reads the header at the start of `bytes`, which may be cut behind it. A Delivered-To: counts when
+ * the next Received: below it was written by smtpin on `hostname`; with an empty `hostname` each
+ * counts. Spans are in `bytes`. */
+void smtp_header_read(struct smtp_header *h, struct span bytes, struct span hostname);
+/* Is the address among those? */
+bool smtp_header_has(const struct smtp_header *h, struct span address);
+
+#endif
