@@ -75,7 +75,8 @@ struct source {
     const char *file;
     unsigned line;
     const struct config_report *report;
-    bool overriding; /* -o, not the file */
+    struct span section; /* whose settings these are; empty: everybody's */
+    bool overriding;     /* -o, not the file */
     bool good;
 };
 
@@ -111,6 +112,9 @@ static void set(struct source *s, struct text *setting)
         mistake(s, name, "no such key");
     } else if (k->only_override && !s->overriding) {
         mistake(s, name, "belongs on the command line (-o)");
+    } else if (k->only_section &&
+               (s->overriding || s->section.n == 0 || span_eq(s->section, SPAN("smtp")))) {
+        mistake(s, name, "belongs in the section of a socket of its own, never that of port 25");
     } else if (span_has_control_but_tab(value)) {
         mistake(s, name, "has a control character");
     } else {
@@ -142,6 +146,7 @@ static void begin_section(struct source *s, struct span line)
     if (s->own->sections == 0)
         *s->others = *s->own; /* nothing is looked for in it but mistakes */
     s->config = span_eq(name, s->own->socket) ? s->own : s->others;
+    s->section = name;
     if (s->own->sections < CONFIG_SECTIONS_MAX)
         s->own->section[s->own->sections++] = arena_copy(s->arena, name);
     else

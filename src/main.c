@@ -206,6 +206,10 @@ static _Noreturn void serve_one(const struct config *c, struct serve_connection 
                        "LMTP is not spoken on port 25 (RFC 2033 5)");
         connection->available = false;
     }
+    if (c->smtp.normalize && peer_own_port(connection->in) == 25) {
+        record_mistake(log, "setup", 0, SPAN("bare_line_ends"), "never normalized on port 25");
+        connection->available = false;
+    }
     connection->peer = peer;
     /* Behind the wall there is no way to it. */
     if (connection->stop == SERVE_STOP_LATER && c->sandbox != CONFIG_SANDBOX_NO)

@@ -64,6 +64,17 @@ static const char *set_bool(const struct setting *k, void *field, struct span va
     return NULL;
 }
 
+static const char *set_normalize(const struct setting *k, void *field, struct span value,
+                                 struct arena *a)
+{
+    (void)k;
+    (void)a;
+    if (!span_eq_nocase(value, SPAN("normalize")) && !span_eq_nocase(value, SPAN("refuse")))
+        return "neither refuse nor normalize";
+    *(bool *)field = span_eq_nocase(value, SPAN("normalize"));
+    return NULL;
+}
+
 /* The place of a word in a list of names, or -1. */
 static int name_index(const char *names, struct span word)
 {
@@ -215,6 +226,7 @@ static const char *set_exit_map(const struct setting *k, void *field, struct spa
     .name = TEXT_OF(key), .set = (function), .field = offsetof(struct config, place)
 
 static const struct setting keys[] = {
+    {KEY("bare_line_ends", set_normalize, smtp.normalize), .only_section = true},
     {KEY("client_address", set_address, client_address), .most = 64},
     {KEY("client_name", set_hostname, client_name), .most = SMTP_DOMAIN_MAX},
     {KEY("command_timeout", set_time, command_timeout), .least = 1, .most = DAY},

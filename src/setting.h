@@ -13,6 +13,7 @@ struct setting {
     uint64_t least, most;
     const char *names;  /* of an enumeration, in order */
     bool only_override; /* not in the file */
+    bool only_section;  /* only in the section of a socket that is not the one of port 25 */
 };
 
 /* NULL when there is none of that name. */

@@ -23,6 +23,10 @@ enum { LISTEN_FDS_START = 3 };
 static const char stays_root[] =
     "note: started as root; without this key it stays root, and so do the commands";
 
+static const char normalizes[] =
+    "note: on this socket a bare CR or LF in a message becomes a line end; only your own machines "
+    "should reach it";
+
 static bool number_is(const char *text, uint64_t wanted)
 {
     uint64_t n;
@@ -303,6 +307,8 @@ bool setup_check(const struct config *c, const struct config_report *report)
     }
     if (c->user.n == 0 && geteuid() == 0)
         complain(report, "user", stays_root);
+    if (c->smtp.normalize)
+        complain(report, "bare_line_ends", normalizes);
     if (c->deliver.n > 0 && deliver_program(c->deliver.word[0], &room) == NULL) {
         complain(report, "deliver", "its program is not there, or can't be executed");
         good = false;

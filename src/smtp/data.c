@@ -9,7 +9,11 @@
 /* Where the machine stands. Only CR LF is a line end and only CR LF . CR LF ends the message
  * (RFC 5321 2.3.8, 4.1.1.4): LF alone, CR alone and every mixture of them with dots are faults, so
  * there is no byte sequence that we read as an end and another receiver does not, or the other way
- * round. */
+ * round.
+ *
+ * With `normalize`, for one's own machines, LF alone and CR alone (or several, with the LF behind
+ * them if there is one) are line ends of what is put out. The end is the same: a dot behind such a
+ * line end is text, and is not taken off, since no client stuffs it there. */
 enum {
     LINE_START, /* 0: the state of a cleared struct; DATA's own CRLF was a line end */
     LINE,
@@ -103,30 +107,53 @@ static size_t line_end(struct smtp_data *d, char *out)
     return d->crlf ? 2 : 1;
 }
 
-/* One byte at a place where it decides something. Returns how many bytes were put out. */
-static size_t step(struct smtp_data *d, char c, char *out)
+/* A CR or LF that is no half of a CRLF. Returns how many bytes were put out. */
+static size_t bare_line_end(struct smtp_data *d, enum smtp_data_fault fault, char *out)
 {
-    switch (d->state) {
-    case LINE_CR:
-        if (c == '\n')
-            return line_end(d, out);
-        fail(d, SMTP_DATA_BARE_CR);
-        return 0;
-    case DOT_CR:
-        if (c == '\n')
-            d->ended = true;
-        else
-            fail(d, SMTP_DATA_BARE_CR);
-        return 0;
-    default: /* LINE_START, LINE, DOT */
-        if (c == '\n')
-            fail(d, SMTP_DATA_BARE_LF);
-        else if (c == '\r')
-            d->state = d->state == DOT ? DOT_CR : LINE_CR;
-        else if (c == '.' && d->state == LINE_START)
-            d->state = DOT;
+    size_t n;
+
+    if (!d->normalize) {
+        fail(d, fault);
         return 0;
     }
+    n = line_end(d, out);
+    d->state = LINE; /* a dot that comes now is text */
+    return n;
+}
+
+/* What comes behind a CR, whose LF it may be. */
+static size_t after_cr(struct smtp_data *d, struct span *in, char *out)
+{
+    const char c = in->p[0];
+
+    if (c == '\n' || c == '\r' || !d->normalize)
+        *in = span_from(*in, 1);
+    if (c == '\n' && d->state == DOT_CR)
+        d->ended = true;
+    else if (c == '\n')
+        return line_end(d, out);
+    else if (d->normalize && (c == '\r' || d->state == DOT_CR))
+        d->state = LINE_CR; /* the dot was stuffed, and is gone */
+    else
+        return bare_line_end(d, SMTP_DATA_BARE_CR, out);
+    return 0;
+}
+
+/* At a place where a byte decides something. Returns how many bytes were put out. */
+static size_t step(struct smtp_data *d, struct span *in, char *out)
+{
+    const char c = in->p[0];
+
+    if (d->state == LINE_CR || d->state == DOT_CR)
+        return after_cr(d, in, out);
+    *in = span_from(*in, 1);
+    if (c == '\n')
+        return bare_line_end(d, SMTP_DATA_BARE_LF, out);
+    if (c == '\r')
+        d->state = d->state == DOT ? DOT_CR : LINE_CR;
+    else if (c == '.' && d->state == LINE_START)
+        d->state = DOT;
+    return 0;
 }
 
 static bool is_run(const struct smtp_data *d, char c)
@@ -285,8 +312,7 @@ size_t smtp_data_decode(struct smtp_data *d, struct span *in, char *out, size_t 
             d->state = LINE; /* after DOT: the first dot was stuffed, and is gone */
             n += take_run(d, in, out + n, room - n);
         } else {
-            n += step(d, in->p[0], out + n);
-            *in = span_from(*in, 1);
+            n += step(d, in, out + n);
         }
     }
     return n;

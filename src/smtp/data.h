@@ -23,6 +23,8 @@ struct smtp_data {
     uint64_t max_line;     /* octets in a text line with its CRLF */
     uint64_t max_received; /* Received: fields */
     bool crlf;             /* keep CRLF in the output; else LF */
+    bool normalize;        /* a bare CR or LF is a line end of the message, and never a part of its
+                              end; else it is a fault */
 
     /* Results. */
     enum smtp_data_fault fault; /* the first one found; from then on nothing is put out */

@@ -129,6 +129,7 @@ void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data)
         .max_size = s->options->max_message_size,
         .max_line = s->options->max_text_line,
         .max_received = s->options->max_received,
+        .normalize = s->options->normalize,
     };
 }
 

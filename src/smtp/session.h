@@ -42,6 +42,7 @@ struct smtp_options {
     bool single;
     struct span hostname; /* at most SMTP_DOMAIN_MAX */
     bool helo_required;
+    bool normalize;            /* bare line ends in a message: see smtp/data.h */
     bool smtputf8;             /* announce it, and take its parameter (RFC 6531) */
     uint64_t max_message_size; /* octets */
     uint64_t max_recipients;   /* for each transaction */

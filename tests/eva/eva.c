@@ -237,6 +237,7 @@ void eva_data(void)
 
     //@ split room;
     d.matched = matched;
+    d.normalize = any_bool();
     n = smtp_data_decode(&d, &in, out + 4 - room, room);
     /*@ assert n <= room; */
 }

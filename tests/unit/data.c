@@ -273,6 +273,66 @@ Test(data, every_short_string_against_a_model)
         }
 }
 
+/* What `normalize` makes of a message, written plainly: CRs in a row with the LF behind them, and LF
+ * alone, are a line end; at the start of a line of SMTP (behind CRLF) a dot is taken off, or is the
+ * end. Returns how many bytes are put out; *ended. */
+static size_t normalized(const char *in, size_t n, char *out, bool *ended)
+{
+    bool start = true;
+    size_t i = 0, o = 0;
+
+    *ended = false;
+    while (i < n) {
+        if (start && n - i >= 3 && memcmp(in + i, ".\r\n", 3) == 0) {
+            *ended = true;
+            return o;
+        }
+        i += start && in[i] == '.';
+        start = false;
+        if (i < n && in[i] == '\r') {
+            while (i < n && in[i] == '\r')
+                i++;
+            if (i == n)
+                return o;
+            start = in[i] == '\n';
+            i += start;
+            out[o++] = '\n';
+        } else if (i < n) {
+            out[o++] = in[i++];
+        }
+    }
+    return o;
+}
+
+Test(data, every_short_string_normalized, .timeout = 120)
+{
+    static const char alphabet[] = "\r\n.a";
+    static struct decoded d;
+
+    for (unsigned length = 1; length <= 8; length++)
+        for (unsigned long code = 0; code < 1UL << 2 * length; code++) {
+            struct smtp_data start = usual;
+            bool ended;
+            char in[16], out[16];
+            size_t n;
+
+            start.normalize = true;
+            for (unsigned i = 0; i < length; i++)
+                in[i] = alphabet[code >> 2 * i & 3];
+            memcpy(in + length, "\r\n.\r\n", 5);
+            n = normalized(in, length + 5, out, &ended);
+            for (size_t step = 1; step <= 8; step += 3) {
+                decode(&d, in, length + 5, step, 64, start);
+                cr_assert_eq(d.data.fault, SMTP_DATA_FINE);
+                cr_assert_eq(d.data.ended, ended, "length %u code %lu", length, code);
+                cr_assert(span_eq((struct span){.p = d.bytes, .n = d.n},
+                                  (struct span){.p = out, .n = n}),
+                          "length %u code %lu step %zu", length, code, step);
+                cr_assert_eq(d.data.size, n + span_count((struct span){.p = out, .n = n}, '\n'));
+            }
+        }
+}
+
 /* Two limits that one piece of a line crosses: the one that octet by octet is crossed first. */
 Test(data, limits_in_order)
 {
