@@ -77,6 +77,10 @@ struct source {
     const struct config_report *report;
     struct span section; /* whose settings these are; empty: everybody's */
     bool overriding;     /* -o, not the file */
+    size_t number;       /* that section's among those of the file; 0: everybody's */
+    /* Keys that were there already, of each section, and in which line. */
+    uint64_t seen[CONFIG_SECTIONS_MAX + 1][SETTING_MAX / 64];
+    unsigned seen_at[CONFIG_SECTIONS_MAX + 1][SETTING_MAX];
     bool good;
 };
 
@@ -98,6 +102,29 @@ static struct span value_of(struct text *setting, size_t from)
     return value;
 }
 
+/* A key that is there twice says two things. True: it is. */
+static bool is_twice(struct source *s, const struct setting *k)
+{
+    const size_t number = setting_number(k);
+    uint64_t *const seen = &s->seen[s->number][number / 64];
+    const uint64_t bit = (uint64_t)1 << number % 64;
+    char room[64];
+    struct text what = TEXT(room);
+
+    if (s->overriding)
+        return false;
+    if (*seen & bit) {
+        text_adds(&what, "is there twice: in line ");
+        text_addn(&what, s->seen_at[s->number][number], 1);
+        text_adds(&what, " too");
+        mistake(s, k->name, text_string(&what));
+        return true;
+    }
+    *seen |= bit;
+    s->seen_at[s->number][number] = s->line;
+    return false;
+}
+
 static void set(struct source *s, struct text *setting)
 {
     const size_t equals = span_find(text_span(setting), '=');
@@ -115,6 +142,8 @@ static void set(struct source *s, struct text *setting)
     } else if (k->only_section &&
                (s->overriding || s->section.n == 0 || span_eq(s->section, SPAN("smtp")))) {
         mistake(s, name, "belongs in the section of a socket of its own, never that of port 25");
+    } else if (is_twice(s, k)) {
+        return;
     } else if (span_has_control_but_tab(value)) {
         mistake(s, name, "has a control character");
     } else {
@@ -147,10 +176,15 @@ static void begin_section(struct source *s, struct span line)
         *s->others = *s->own; /* nothing is looked for in it but mistakes */
     s->config = span_eq(name, s->own->socket) ? s->own : s->others;
     s->section = name;
+    for (s->number = 1; s->number <= s->own->sections; s->number++)
+        if (span_eq(s->own->section[s->number - 1], name))
+            break; /* it goes on here */
     if (s->own->sections < CONFIG_SECTIONS_MAX)
         s->own->section[s->own->sections++] = arena_copy(s->arena, name);
     else
         mistake(s, name, "one section too many");
+    if (s->number > CONFIG_SECTIONS_MAX)
+        s->number = CONFIG_SECTIONS_MAX;
 }
 
 static void set_or_begin(struct source *s, struct text *setting)
@@ -390,18 +424,21 @@ bool config_load(struct config *c, struct arena *a, const struct config_source *
                  const struct config_report *report)
 {
     struct config others;
-    struct source s = {
-        .config = c,
-        .own = c,
-        .others = &others,
-        .arena = a,
-        .file = from->file == NULL ? SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf" : from->file,
-        .report = report,
-        .good = true,
-    };
+    struct source s; /* seen_at is not looked at before it is set */
     struct text text;
 
     *c = defaults;
+    s.config = s.own = c;
+    s.others = &others;
+    s.arena = a;
+    s.file = from->file == NULL ? SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf" : from->file;
+    s.line = 0;
+    s.report = report;
+    s.section = SPAN("");
+    s.number = 0;
+    s.overriding = false;
+    s.good = true;
+    memset(s.seen, 0, sizeof s.seen);
     find_socket(&s, from);
     text = read_file(a, s.file, from->file == NULL);
     if (text.p == NULL)

@@ -5,6 +5,7 @@
 #include "outside/macro.h"
 #include "outside/network.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { DAY = 24 * 60 * 60 * 1000 };
@@ -231,13 +232,13 @@ static const struct setting keys[] = {
     {KEY("client_name", set_hostname, client_name), .most = SMTP_DOMAIN_MAX},
     {KEY("command_timeout", set_time, command_timeout), .least = 1, .most = DAY},
     {KEY("data_timeout", set_time, data_timeout), .least = 1, .most = DAY},
-    {KEY("deliver", set_command, deliver)},
+    {KEY("deliver", set_command, deliver), .reaches_out = true},
     {KEY("deliver_format", set_choice, deliver_format), .names = "command qmail-queue"},
     {KEY("deliver_parallel", set_number, deliver_parallel), .least = 1,
      .most = CONFIG_PARALLEL_MAX},
     {KEY("deliver_per", set_choice, deliver_per), .names = "message recipient"},
     {KEY("deliver_replies", set_choice, deliver_replies), .names = "one each"},
-    {KEY("deliver_through", set_command, through)},
+    {KEY("deliver_through", set_command, through), .reaches_out = true},
     {KEY("deliver_timeout", set_time, deliver_timeout), .least = 1, .most = DAY},
     {KEY("digest", set_choice, digest), .names = "auto always never"},
     {KEY("domains", set_domains, domains), .most = CONFIG_FILE_MAX},
@@ -251,7 +252,7 @@ static const struct setting keys[] = {
     {KEY("line_ending", set_choice, line_ending), .names = "lf crlf"},
     {KEY("listen_idle", set_time, listen_idle), .most = 30 * (uint64_t)DAY},
     {KEY("log", set_choice, log), .names = "auto journal stderr syslog none"},
-    {KEY("maildir", set_directory, maildir), .least = 1, .most = 3000},
+    {KEY("maildir", set_directory, maildir), .reaches_out = true, .least = 1, .most = 3000},
     {KEY("maildir_layout", set_choice, maildir_layout), .names = "domain/user user"},
     {KEY("max_commands", set_number, smtp.max_commands), .least = 1, .most = UINT64_MAX},
     {KEY("max_connections", set_number, max_connections), .least = 1,
@@ -280,16 +281,23 @@ static const struct setting keys[] = {
     {KEY("session_timeout", set_time, session_timeout), .least = 1, .most = 30 * (uint64_t)DAY},
     {KEY("smtputf8", set_bool, smtp.smtputf8)},
     {KEY("socket", check_socket, socket), .only_override = true},
-    {KEY("spool_dir", set_directory, spool_dir), .least = 1, .most = 3000},
+    {KEY("spool_dir", set_directory, spool_dir), .reaches_out = true, .least = 1, .most = 3000},
     {KEY("spool_memory", set_size, spool_memory), .most = 1 << 30},
     {KEY("tolerate", set_flags, smtp.tolerate.kinds),
      .names = "blank dots underscore helo unqualified"},
-    {KEY("trace", set_directory, trace), .most = 3000},
+    {KEY("trace", set_directory, trace), .reaches_out = true, .most = 3000},
     {KEY("trace_headers", set_flags, trace_headers), .names = "return-path delivered-to received"},
     {KEY("trace_messages", set_bool, trace_messages)},
     {KEY("trace_size", set_size, trace_size), .least = 4096, .most = (uint64_t)1 << 40},
-    {KEY("user", set_text, user), .most = 64},
+    {KEY("user", set_text, user), .reaches_out = true, .most = 64},
 };
+
+static_assert(sizeof keys / sizeof *keys <= SETTING_MAX, "each has its number");
+
+size_t setting_number(const struct setting *k)
+{
+    return (size_t)(k - keys);
+}
 
 /* The table is in order (tests/static.sh looks). To halve it by whole names would compare again and
  * again what keys have in common at their beginning: by the first letter alone, then row by row. */

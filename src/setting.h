@@ -13,10 +13,15 @@ struct setting {
     uint64_t least, most;
     const char *names;  /* of an enumeration, in order */
     bool only_override; /* not in the file */
+    bool reaches_out;   /* names a program, a user or a file: not for a transcript of strangers */
     bool only_section;  /* only in the section of a socket that is not the one of port 25 */
 };
 
+enum { SETTING_MAX = 128 };
+
 /* NULL when there is none of that name. */
 const struct setting *setting_find(struct span name);
+/* Each has its own, below SETTING_MAX. */
+size_t setting_number(const struct setting *k);
 
 #endif

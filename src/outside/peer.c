@@ -19,14 +19,15 @@ static const struct {
     {"REMOTE_HOST", NULL},
 };
 
-/* An address from outside, in brackets or not, as inet_ntop(3) writes it; IPv4-mapped IPv6, in
- * whatever form, as IPv4. */
+/* An address from outside, in brackets or not, with a zone (RFC 4007 11: fe80::1%eth0) or not, as
+ * inet_ntop(3) writes it; IPv4-mapped IPv6, in whatever form, as IPv4. */
 static bool take_address(struct peer *p, struct span text)
 {
     struct network n;
 
     if (text.n > 1 && text.p[0] == '[' && text.p[text.n - 1] == ']')
         text = span_first(span_from(text, 1), text.n - 2);
+    text = span_first(text, span_find(text, '%'));
     if (!network_parse(text, &n) || n.prefix != 128)
         return false;
     p->address = network_address(n.address, p->room, sizeof p->room);

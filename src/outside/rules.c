@@ -23,11 +23,19 @@ static enum smtp_opinion relay_clients(const struct rules_question *q)
                                                                         : SMTP_NO_OPINION;
 }
 
+/* An empty or half-written configuration says nothing of who may send what: nothing is refused for
+ * good by it. */
+static bool says_nothing(const struct config *c)
+{
+    return c->domains.n == 0 && c->relay_clients.n == 0;
+}
+
 /* What smtpin-maildir will never deliver to is refused where only this recipient hears of it. */
 static enum smtp_opinion mailbox_name(const struct rules_question *q)
 {
-    return q->config->embedded && !maildir_is_name(q->recipient->local) ? SMTP_REFUSE
-                                                                        : SMTP_NO_OPINION;
+    return q->config->embedded && !says_nothing(q->config) && !maildir_is_name(q->recipient->local)
+               ? SMTP_REFUSE
+               : SMTP_NO_OPINION;
 }
 
 /* RFC 5321 4.5.1: postmaster is always there, without a domain and at each of ours. */
@@ -47,6 +55,11 @@ static enum smtp_opinion domains(const struct rules_question *q)
 {
     return rules_domain_listed(q->config->domains, q->recipient->domain) ? SMTP_ACCEPT
                                                                          : SMTP_NO_OPINION;
+}
+
+static enum smtp_opinion no_domains(const struct rules_question *q)
+{
+    return says_nothing(q->config) ? SMTP_DEFER : SMTP_NO_OPINION;
 }
 
 /* The end of the chain: closed. */
@@ -73,6 +86,11 @@ static const struct {
     {.ask = relay_clients, .reply = {.rule = "relay_clients"}},
     {.ask = postmaster, .reply = {.rule = "postmaster"}},
     {.ask = domains, .reply = {.rule = "domains"}},
+    {.ask = no_domains,
+     .reply = {.code = 451,
+               .enhanced = TEXT_OF("4.3.5"),
+               .text = TEXT_OF("Not configured to receive mail"),
+               .rule = "no_domains"}},
     {.ask = relay,
      .reply = {.code = 550,
                .enhanced = TEXT_OF("5.7.1"),

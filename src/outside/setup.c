@@ -27,6 +27,9 @@ static const char normalizes[] =
     "note: on this socket a bare CR or LF in a message becomes a line end; only your own machines "
     "should reach it";
 
+static const char receives_nothing[] = "note: without domains or relay_clients each recipient but "
+                                       "postmaster is told to come later (451)";
+
 static bool number_is(const char *text, uint64_t wanted)
 {
     uint64_t n;
@@ -307,6 +310,8 @@ bool setup_check(const struct config *c, const struct config_report *report)
     }
     if (c->user.n == 0 && geteuid() == 0)
         complain(report, "user", stays_root);
+    if (c->domains.n == 0 && c->relay_clients.n == 0)
+        complain(report, "domains", receives_nothing);
     if (c->smtp.normalize)
         complain(report, "bare_line_ends", normalizes);
     if (c->deliver.n > 0 && deliver_program(c->deliver.word[0], &room) == NULL) {

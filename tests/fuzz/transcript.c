@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     if (write(fd, data, size) != (ssize_t)size)
         abort();
-    if (!transcript_read(&t, path, &a, &line, &wrong) && wrong == NULL)
+    if (!transcript_read(&t, path, size % 2 == 0, &a, &line, &wrong) && wrong == NULL)
         abort();
     close(fd);
     return 0;

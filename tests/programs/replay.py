@@ -44,6 +44,16 @@ ok(status == 0 and os.listdir(store) == [], "the command is not run", out)
 status, out = replay("-f", CONF, "-o", f'deliver=/bin/sh -c "cat >{store}/m"', "--deliver", real)
 ok(status == 0 and open(store + "/m").read().endswith("text\n"), "--deliver: it is", out)
 
+# What somebody else's transcript may not do.
+for setting in (f"deliver = /bin/sh -c \"touch {TMP}/forged\"", f"  deliver={TMP}/x", f"deliver_through = /bin/touch {TMP}/forged", f"maildir = {TMP}", f"spool_dir = {TMP}", f"trace = {TMP}/forged", "user = root"):
+    forged = write("forged.smtp", "# a recording\n" + setting + "\n" + open(real).read(), 0o644)
+    for mode in (["--deliver"], [], ["--in-process"]):
+        status, out = replay("-f", CONF, *mode, forged)
+        ok(status == 64 and "forged.smtp:2: " in out and "--trust" in out and not os.path.exists(TMP + "/forged"), f"a transcript with {setting.strip().split()[0]}: 64 {mode}", (status, out))
+os.mkdir(TMP + "/forged")
+status, out = replay("-f", CONF, "--trust", "--deliver", write("forged.smtp", f'deliver = /bin/sh -c "cat >{TMP}/forged/m"\n' + open(real).read(), 0o644))
+ok(status == 0 and os.path.exists(TMP + "/forged/m"), "--trust: it may", (status, out))
+
 # Sessions of real clients, recorded, replayed, and replayed with a reply changed.
 traces = os.path.join(TMP, "traces"); os.mkdir(traces); os.chmod(traces, 0o777)
 conf = write("record.conf", "hostname = mx.example.org\ndomains = example.org\n", 0o644)

@@ -291,6 +291,14 @@ Test(config, mistakes_have_their_line_and_key)
         {"spool_dir = relative\n", "spool_dir", 1},
         {"client_address = 192.0.2.0/24\n", "client_address", 1},
         {"log = everywhere\n", "log", 1},
+        {"max_errors = 5\n\nmax_errors = 5\n", "max_errors", 3},
+        {"[a]\nmax_errors = 5\n[b]\nmax_errors = 5\nmax_errors = 5\n", "max_errors", 5},
+        {"[a]\nmax_errors = 5\n[b]\n[a]\nmax_errors = 5\n", "max_errors", 5},
+        {"bare_line_ends = normalize\n", "bare_line_ends", 1},
+        {"[smtp]\nbare_line_ends = normalize\n", "bare_line_ends", 2},
+        {"[local]\nbare_line_ends = maybe\n", "bare_line_ends", 2},
+        {"tolerate = blank everything\n", "tolerate", 1},
+        {"max_refused_recipients = 0\n", "max_refused_recipients", 1},
     };
     struct config c;
     struct heard h;

@@ -11,7 +11,7 @@ struct replay_options {
     const char *self;    /* this program, to stand in for the command */
     const char *override[TRANSCRIPT_SETTINGS_MAX];
     size_t overrides;
-    bool in_process, deliver, verbose;
+    bool in_process, deliver, trust, verbose;
     uint64_t timeout; /* milliseconds without a word from the server */
     struct play_options play;
 };

@@ -19,6 +19,7 @@ static const char usage[] =
     "  --smtpin PROGRAM   the program, instead of " SMTPIN_SBINDIR "/smtpin\n"
     "  --in-process       the protocol alone, without a program\n"
     "  --deliver          run the delivery command; else it is only recorded\n"
+    "  --trust            transcripts may name programs, users and files in their settings\n"
     "  --tap              results as TAP\n"
     "  --chunk OCTETS     send no more than this at once\n"
     "  --whole            send everything before reading anything\n"
@@ -79,6 +80,8 @@ static bool option_alone(struct replay_options *o, const char *name, bool *tap)
         o->in_process = true;
     else if (strcmp(name, "--deliver") == 0)
         o->deliver = true;
+    else if (strcmp(name, "--trust") == 0)
+        o->trust = true;
     else if (strcmp(name, "--tap") == 0)
         *tap = true;
     else if (strcmp(name, "--whole") == 0)
@@ -113,7 +116,7 @@ static int replay_file(const char *file, size_t number, const struct replay_opti
     const char *what;
     unsigned line;
 
-    if (!transcript_read(&t, file, a, &line, &what)) {
+    if (!transcript_read(&t, file, o->trust, a, &line, &what)) {
         printf("%s%s:%u: %s\n", tap ? "# " : "", file, line, what);
         printf("not ok %zu - %s\n", number, file);
         return EXIT_USAGE;

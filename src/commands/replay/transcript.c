@@ -2,6 +2,7 @@
 
 #include "base/number.h"
 #include "base/text.h"
+#include "setting.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@ struct reader {
     struct span left;
     unsigned line;
     const char *wrong;
+    bool trust;       /* settings may name programs, users and files */
     bool in_delivery; /* the last line was a D: line: the next one belongs to the same run */
 };
 
@@ -223,12 +225,15 @@ static void action(struct reader *r, struct span line)
 
 static void setting(struct reader *r, struct span line)
 {
+    const struct setting *known = setting_find(span_trim(span_first(line, span_find(line, '='))));
     const struct span kept = arena_copy(r->a, line);
 
     if (span_find(line, '=') == line.n)
         r->wrong = "is neither a line of the session nor a setting";
     else if (r->t->first != NULL || r->t->checks_deliveries)
         r->wrong = "is a setting, and those stand at the top";
+    else if (known != NULL && known->reaches_out && !r->trust)
+        r->wrong = "names a program, a user or a file: a transcript may do so only with --trust";
     else if (kept.p == NULL || r->t->settings == TRANSCRIPT_SETTINGS_MAX)
         r->wrong = "is a setting too many";
     else
@@ -297,10 +302,10 @@ static bool read_file(const char *file, struct arena *a, struct span *out)
     return got == 0;
 }
 
-bool transcript_read(struct transcript *t, const char *file, struct arena *a, unsigned *line,
-                     const char **what)
+bool transcript_read(struct transcript *t, const char *file, bool trust, struct arena *a,
+                     unsigned *line, const char **what)
 {
-    struct reader r = {.t = t, .a = a};
+    struct reader r = {.t = t, .a = a, .trust = trust};
 
     *t = (struct transcript){.file = file};
     if (!read_file(file, a, &r.left)) {

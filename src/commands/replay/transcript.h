@@ -54,8 +54,9 @@ struct transcript {
     bool checks_deliveries; /* it has a D: line */
 };
 
-/* Reads a file into the arena. False: *line and *what say what is wrong. */
-bool transcript_read(struct transcript *t, const char *file, struct arena *a, unsigned *line,
-                     const char **what);
+/* Reads a file into the arena. With `trust`, its settings may name programs, users and files.
+ * False: *line and *what say what is wrong. */
+bool transcript_read(struct transcript *t, const char *file, bool trust, struct arena *a,
+                     unsigned *line, const char **what);
 
 #endif
