@@ -62,9 +62,11 @@ void desk_close(struct desk *d)
 
 struct smtp_verdict desk_decide(struct desk *d, const struct smtp_mailbox *recipient)
 {
-    const struct rules_question question = {
-        .config = d->config, .peer = d->peer, .recipient = recipient};
+    struct rules_question question;
 
+    if (is_inside(d) && rules_look_outside(recipient))
+        return ask_decide(&d->ask, d->session, recipient->address);
+    rules_open(&question, d->config, d->peer, recipient);
     return rules_decide(&question);
 }
 
@@ -72,6 +74,8 @@ void desk_accept(struct desk *d, struct smtp_mailbox *recipient, struct arena *a
 {
     if (is_inside(d))
         ask_add(&d->ask, d->session, recipient->address);
+    else
+        head_find_ascii(a, recipient);
     head_complete(d->config, a, recipient);
 }
 

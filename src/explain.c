@@ -96,11 +96,11 @@ static struct smtp_verdict ask_rules(struct explain *e)
         [SMTP_REFUSE] = "refuse",
         [SMTP_DEFER] = "defer",
     };
-    const struct rules_question q = {
-        .config = e->config, .peer = &e->peer, .recipient = &e->session.candidate->mailbox};
+    struct rules_question q;
     struct smtp_verdict verdict = {.opinion = SMTP_NO_OPINION};
     const char *name;
 
+    rules_open(&q, e->config, &e->peer, &e->session.candidate->mailbox);
     mark(e, "\"rules\":[");
     for (size_t i = 0;
          verdict.opinion == SMTP_NO_OPINION && (name = rules_ask(i, &q, &verdict)) != NULL; i++) {
@@ -138,8 +138,10 @@ static enum smtp_want command(struct explain *e, const char *verb, const char *a
         const struct smtp_verdict verdict = ask_rules(e);
 
         want = smtp_session_decided(&e->session, &verdict);
-        if (verdict.opinion == SMTP_ACCEPT)
+        if (verdict.opinion == SMTP_ACCEPT) {
             head_complete(e->config, &e->arena, &r->mailbox);
+            head_find_ascii(&e->arena, &r->mailbox);
+        }
     }
     print_replies(e);
     mark(e, "}");

@@ -2,6 +2,7 @@
 #include "setting.h"
 
 #include "base/number.h"
+#include "outside/idn.h"
 #include "outside/macro.h"
 #include "outside/network.h"
 
@@ -148,6 +149,34 @@ static const char *set_hostname(const struct setting *k, void *field, struct spa
     return set_text(k, field, value, a);
 }
 
+/* A list with octets outside ASCII, with A-labels in the place of U-labels. Where these can't be
+ * had it stays as it is: each is compared as it is written. */
+static const char *set_idn_domains(struct span *field, struct span value, struct arena *a)
+{
+    struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
+    struct span left = value, word;
+
+    while (span_word(&left, " \t,", &word)) {
+        const bool below = word.p[0] == '.';
+
+        text_adds(&out, out.n > 0 ? " " : "");
+        text_adds(&out, below ? "." : "");
+        switch (idn_to_ascii(span_from(word, below), &out)) {
+        case IDN_OK:
+            break;
+        case IDN_NONE:
+            return "has a word that is no internationalized domain name";
+        case IDN_MISSING:
+            *field = value;
+            return NULL;
+        }
+    }
+    if (out.cut || arena_get(a, out.n) == NULL)
+        return "is too long";
+    *field = text_span(&out);
+    return NULL;
+}
+
 static const char *set_domains(const struct setting *k, void *field, struct span value,
                                struct arena *a)
 {
@@ -157,7 +186,8 @@ static const char *set_domains(const struct setting *k, void *field, struct span
         if (!smtp_is_literal(word) &&
             !smtp_is_domain(word.p[0] == '.' ? span_from(word, 1) : word, true))
             return "has a word that is no domain";
-    return set_text(k, field, value, a);
+    return span_is_ascii(value) ? set_text(k, field, value, a)
+                                : set_idn_domains((struct span *)field, value, a);
 }
 
 static const char *set_networks(const struct setting *k, void *field, struct span value,

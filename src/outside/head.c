@@ -1,5 +1,6 @@
 #include "outside/head.h"
 
+#include "outside/idn.h"
 #include "smtp/trace.h"
 
 struct span head_only_recipient(const struct smtp_session *s)
@@ -48,4 +49,13 @@ void head_complete(const struct config *c, struct arena *a, struct smtp_mailbox 
         return;
     mailbox->address = whole;
     mailbox->domain = own;
+}
+
+void head_find_ascii(struct arena *a, struct smtp_mailbox *mailbox)
+{
+    char room[SMTP_DOMAIN_MAX + 1];
+    struct text ascii = TEXT(room);
+
+    if (!span_is_ascii(mailbox->domain) && idn_to_ascii(mailbox->domain, &ascii) == IDN_OK)
+        mailbox->ascii = arena_copy(a, text_span(&ascii));
 }

@@ -23,5 +23,8 @@ struct span head_only_recipient(const struct smtp_session *s);
 /* Gives <postmaster> without a domain one of ours: a command and a Maildir want a domain. Where the
  * arena is full it stays as it is. */
 void head_complete(const struct config *c, struct arena *a, struct smtp_mailbox *mailbox);
+/* Gives a mailbox whose domain has octets outside ASCII its `ascii`, where that can be had. Not for
+ * a process behind the filter: outside/idn.h. */
+void head_find_ascii(struct arena *a, struct smtp_mailbox *mailbox);
 
 #endif

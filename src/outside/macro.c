@@ -35,7 +35,7 @@ static void add_domain(struct text *out, const struct macro_run *run,
                        const struct smtp_recipient *r)
 {
     (void)run;
-    text_add(out, r->mailbox.domain);
+    text_add(out, r->mailbox.ascii.n > 0 ? r->mailbox.ascii : r->mailbox.domain);
 }
 
 /* Where the extension's delimiter stands; a local-part that begins with it has none. */

@@ -1,5 +1,6 @@
 #include "outside/rules.h"
 
+#include "outside/idn.h"
 #include "outside/maildir.h"
 #include "outside/network.h"
 
@@ -15,6 +16,28 @@ bool rules_domain_listed(struct span list, struct span domain)
             return true;
     }
     return false;
+}
+
+bool rules_look_outside(const struct smtp_mailbox *recipient)
+{
+    return recipient->utf8 && !span_is_ascii(recipient->domain);
+}
+
+void rules_open(struct rules_question *q, const struct config *c, const struct peer *peer,
+                const struct smtp_mailbox *recipient)
+{
+    struct text ascii = TEXT(q->room);
+    enum idn_result result = IDN_OK;
+
+    q->config = c;
+    q->peer = peer;
+    q->recipient = recipient;
+    q->domain = recipient->domain;
+    if (rules_look_outside(recipient))
+        result = idn_to_ascii(recipient->domain, &ascii);
+    if (ascii.n > 0)
+        q->domain = text_span(&ascii);
+    q->no_idn = result == IDN_MISSING;
 }
 
 static enum smtp_opinion relay_clients(const struct rules_question *q)
@@ -41,7 +64,7 @@ static enum smtp_opinion mailbox_name(const struct rules_question *q)
 /* RFC 5321 4.5.1: postmaster is always there, without a domain and at each of ours. */
 static enum smtp_opinion postmaster(const struct rules_question *q)
 {
-    const struct span domain = q->recipient->domain;
+    const struct span domain = q->domain;
 
     if (!span_eq_nocase(q->recipient->local, SPAN("postmaster")))
         return SMTP_NO_OPINION;
@@ -53,8 +76,13 @@ static enum smtp_opinion postmaster(const struct rules_question *q)
 
 static enum smtp_opinion domains(const struct rules_question *q)
 {
-    return rules_domain_listed(q->config->domains, q->recipient->domain) ? SMTP_ACCEPT
-                                                                         : SMTP_NO_OPINION;
+    return rules_domain_listed(q->config->domains, q->domain) ? SMTP_ACCEPT : SMTP_NO_OPINION;
+}
+
+/* It may be one of ours, under the name that is listed. */
+static enum smtp_opinion no_idn(const struct rules_question *q)
+{
+    return q->no_idn ? SMTP_DEFER : SMTP_NO_OPINION;
 }
 
 static enum smtp_opinion no_domains(const struct rules_question *q)
@@ -86,6 +114,11 @@ static const struct {
     {.ask = relay_clients, .reply = {.rule = "relay_clients"}},
     {.ask = postmaster, .reply = {.rule = "postmaster"}},
     {.ask = domains, .reply = {.rule = "domains"}},
+    {.ask = no_idn,
+     .reply = {.code = 451,
+               .enhanced = TEXT_OF("4.3.5"),
+               .text = TEXT_OF("Domain can't be looked up; use its ASCII form"),
+               .rule = "no_idn"}},
     {.ask = no_domains,
      .reply = {.code = 451,
                .enhanced = TEXT_OF("4.3.5"),

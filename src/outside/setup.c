@@ -4,6 +4,7 @@
 #include "io/descriptors.h"
 #include "io/environment.h"
 #include "outside/deliver.h"
+#include "outside/idn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,23 @@ static const char normalizes[] =
 
 static const char receives_nothing[] = "note: without domains or relay_clients each recipient but "
                                        "postmaster is told to come later (451)";
+
+static const char no_idn[] =
+    "note: libidn2 can't be loaded: mail to a domain's form outside ASCII is told to come later "
+    "(451); with smtputf8 = no its senders use the ASCII form";
+
+/* Is there an internationalized domain name in the list? */
+static bool has_idn(struct span domains)
+{
+    struct span word;
+    bool found = !span_is_ascii(domains);
+
+    while (!found && span_word(&domains, " \t,", &word))
+        for (size_t i = 0; i < word.n; i++)
+            found = found || ((i == 0 || word.p[i - 1] == '.') &&
+                              span_starts_nocase(span_from(word, i), SPAN("xn--")));
+    return found;
+}
 
 static bool number_is(const char *text, uint64_t wanted)
 {
@@ -312,6 +330,8 @@ bool setup_check(const struct config *c, const struct config_report *report)
         complain(report, "user", stays_root);
     if (c->domains.n == 0 && c->relay_clients.n == 0)
         complain(report, "domains", receives_nothing);
+    if (!idn_works() && c->smtp.smtputf8 && has_idn(c->domains))
+        complain(report, "domains", no_idn);
     if (c->smtp.normalize)
         complain(report, "bare_line_ends", normalizes);
     if (c->deliver.n > 0 && deliver_program(c->deliver.word[0], &room) == NULL) {

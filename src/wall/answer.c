@@ -99,14 +99,20 @@ static uint64_t most_recipients(const struct smtp_options *o)
     return o->single && !o->lmtp && !o->prdr ? 1 : o->max_recipients;
 }
 
+/* May somebody be added now? */
+static bool has_open_transaction(const struct answer *a)
+{
+    return a->state == ANSWER_IDLE && !a->over && a->transaction > 0 &&
+           a->transaction <= a->desk->config->smtp.max_transactions;
+}
+
 /* Decided here as it was there; kept here: nobody else gets the message. */
 static const char *add(struct answer *a, struct span address)
 {
     struct smtp_transaction *t = transaction_of(a);
     struct smtp_recipient *recipient;
 
-    if (a->state != ANSWER_IDLE || a->over || a->transaction == 0 ||
-        a->transaction > a->desk->config->smtp.max_transactions)
+    if (!has_open_transaction(a))
         return "has a recipient of no transaction";
     if (t->recipients >= most_recipients(&a->desk->config->smtp))
         return "has too many recipients";
@@ -134,6 +140,31 @@ static const char *add_all(struct answer *a, struct span added)
         wrong = p.wrong ? "sends what is no request" : add(a, address);
     }
     return wrong;
+}
+
+/* A question that the inner process can't answer itself. Nobody is added by it. */
+static const char *decide(struct answer *a, const struct request *r)
+{
+    const size_t mark = a->arena->used;
+    struct smtp_mailbox mailbox;
+    struct smtp_verdict verdict = {.opinion = SMTP_DEFER};
+
+    if (!has_open_transaction(a))
+        return "asks of a recipient of no transaction";
+    switch (read_address(a, r->address, true, &mailbox)) {
+    case SMTP_PATH_OK:
+        verdict = desk_decide(a->desk, &mailbox);
+        break;
+    case SMTP_PATH_FULL:
+        break;
+    default:
+        return "asks of a recipient that is no mailbox";
+    }
+    a->arena->used = mark;
+    a->room.n = 0;
+    packet_put_number(&a->room, verdict.opinion);
+    request_write_reply(&a->room, &verdict.reply);
+    return send_answer(a);
 }
 
 /* There is nothing but `added`, which is taken whatever the kind. */
@@ -449,13 +480,10 @@ static const char *no_filter(struct answer *a, const struct request *r)
 const char *answer_request(struct answer *a, struct span packet)
 {
     static const char *(*const acts[])(struct answer *, const struct request *) = {
-        [REQUEST_RECIPIENTS] = recipients,
-        [REQUEST_OCTETS] = octets,
-        [REQUEST_FINISH] = finish,
-        [REQUEST_DELIVER] = deliver,
-        [REQUEST_AFTER] = after,
-        [REQUEST_CLOSE] = close_session,
-        [REQUEST_TELL] = tell,
+        [REQUEST_DECIDE] = decide,       [REQUEST_RECIPIENTS] = recipients,
+        [REQUEST_OCTETS] = octets,       [REQUEST_FINISH] = finish,
+        [REQUEST_DELIVER] = deliver,     [REQUEST_AFTER] = after,
+        [REQUEST_CLOSE] = close_session, [REQUEST_TELL] = tell,
         [REQUEST_NO_FILTER] = no_filter,
     };
     struct request r;

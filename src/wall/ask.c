@@ -72,6 +72,23 @@ static void keep_reply(struct packet *answer, struct smtp_reply *reply,
     reply->rule = rule.n > 0 ? arena_copy(arena, rule).p : NULL;
 }
 
+struct smtp_verdict ask_decide(struct ask *a, struct smtp_session *s, struct span address)
+{
+    struct smtp_verdict verdict = {.opinion = SMTP_DEFER};
+    struct packet answer;
+
+    say(a, (struct request){
+               .kind = REQUEST_DECIDE, .transaction = s->transactions, .address = address});
+    if (!receive(a, &answer))
+        return verdict;
+    verdict.opinion = (enum smtp_opinion)packet_number_up_to(&answer, SMTP_DEFER);
+    keep_reply(&answer, &verdict.reply, NULL, s->transaction.arena);
+    if (!packet_is_good(&answer) || verdict.reply.text.p == NULL ||
+        verdict.reply.enhanced.p == NULL)
+        verdict = (struct smtp_verdict){.opinion = SMTP_DEFER};
+    return verdict;
+}
+
 void ask_add(struct ask *a, const struct smtp_session *s, struct span address)
 {
     if (a->added.cap - a->added.n < sizeof(uint64_t) + address.n)

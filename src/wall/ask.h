@@ -20,6 +20,8 @@ struct ask {
     bool quick;        /* they were there after milliseconds */
 };
 
+/* What the other side's rules say of an address. The reply is kept in the transaction's arena. */
+struct smtp_verdict ask_decide(struct ask *a, struct smtp_session *s, struct span address);
 /* The transaction has another recipient. */
 void ask_add(struct ask *a, const struct smtp_session *s, struct span address);
 void ask_begin(struct ask *a);

@@ -8,15 +8,17 @@
 #include "wall/packet.h"
 
 enum request_kind {
-    REQUEST_RECIPIENTS = 1, /* there are more than fit into what is said next */
-    REQUEST_OCTETS,         /* of a message */
-    REQUEST_FINISH,         /* it was no message: a fault, or it has no end */
-    REQUEST_DELIVER,        /* its last octets, and deliver it. The one kind that has an answer, the
-                               results; the log hears of these where they are made */
-    REQUEST_AFTER,          /* for the log: a refusal, or the end of a transaction */
-    REQUEST_TELL,           /* for the service manager: what the session is about */
-    REQUEST_CLOSE,          /* the session is over */
-    REQUEST_NO_FILTER,      /* the filter could not be entered */
+    REQUEST_DECIDE =
+        1, /* may this address (`address`) be a recipient? Has an answer, the verdict */
+    REQUEST_RECIPIENTS, /* there are more than fit into what is said next */
+    REQUEST_OCTETS,     /* of a message */
+    REQUEST_FINISH,     /* it was no message: a fault, or it has no end */
+    REQUEST_DELIVER,    /* its last octets, and deliver it. Has an answer, the results; the log
+                           hears of these where they are made */
+    REQUEST_AFTER,      /* for the log: a refusal, or the end of a transaction */
+    REQUEST_TELL,       /* for the service manager: what the session is about */
+    REQUEST_CLOSE,      /* the session is over */
+    REQUEST_NO_FILTER,  /* the filter could not be entered */
 };
 
 enum {
@@ -37,7 +39,7 @@ struct request {
     struct span octets;   /* of the message */
     uint64_t transaction; /* the how-manieth MAIL of the session */
     struct span added;    /* its recipients since the last request: packet_text of each */
-    struct span address;  /* the reverse-path */
+    struct span address;  /* the reverse-path; REQUEST_DECIDE: the forward-path */
     struct span helo;
     bool begins; /* a message: with its envelope, at the first of its requests */
     bool esmtp, smtputf8, eight_bit, prdr;

@@ -56,13 +56,17 @@ struct server {
 static enum smtp_want decide(struct server *s)
 {
     struct smtp_recipient *r = s->session.candidate;
-    const struct rules_question q = {
-        .config = &s->config, .peer = &s->peer, .recipient = &r->mailbox};
-    const struct smtp_verdict verdict = rules_decide(&q);
-    const enum smtp_want want = smtp_session_decided(&s->session, &verdict);
+    struct rules_question q;
+    struct smtp_verdict verdict;
+    enum smtp_want want;
 
-    if (verdict.opinion == SMTP_ACCEPT)
+    rules_open(&q, &s->config, &s->peer, &r->mailbox);
+    verdict = rules_decide(&q);
+    want = smtp_session_decided(&s->session, &verdict);
+    if (verdict.opinion == SMTP_ACCEPT) {
         head_complete(&s->config, &s->arena, &r->mailbox);
+        head_find_ascii(&s->arena, &r->mailbox);
+    }
     return want;
 }
 
@@ -127,6 +131,7 @@ static void run_for(struct server *s, struct smtp_recipient *const *recipient, s
         .delimiter = s->config.recipient_delimiter,
         .size = s->data.size,
         .digest = digest,
+        .replies = macro_replies(&s->config, &s->session),
         .recipient = (const struct smtp_recipient *const *)recipient,
         .recipients = n,
     };

@@ -1,0 +1,67 @@
+"""Internationalized domains: U-label and A-label, upper case and decomposed forms are one domain for rules and macros; the address is handed over as it came."""
+import unicodedata
+from harness import *
+
+STATIC = os.environ.get("SMTPIN_STATIC") == "1"
+A, U = "xn--mller-kva.example", "müller.example"
+FORMS = [A, A.upper(), U, "MÜLLER.Example", unicodedata.normalize("NFD", U), "mail." + U, "mail." + A, "xn--mller-kva.EXAMPLE"]
+OTHERS = ["muller.example", "möller.example", "xn--mller-kvb.example", "a.b." + "☃" + "x.example", "\u200b.example", "xn--a-\u00fc.example", "ü" * 31 + ".example"]
+seen = os.path.join(TMP, "seen")
+script = write("script", f'#!/bin/sh\nprintf "%s|%s|%s|%s\\n" "$1" "$2" "$RECIPIENT" "$DOMAIN" >{seen}\n')
+DELIVER = f"{script} ${{recipient}} ${{domain}}"
+
+
+def rcpt(address, settings, sender="a@client.example"):
+    """The replies to RCPT and to the message, and the log."""
+    text = f"EHLO c.example\r\nMAIL FROM:<{sender}> SMTPUTF8\r\nRCPT TO:<{address}>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n"
+    if os.path.exists(seen): os.unlink(seen)
+    out, err, status = pipe(text.encode(), {"deliver": DELIVER, "log": "stderr", **settings})
+    return [l.decode() for l in out.split(b"\r\n") if l[3:4] == b" "][3:], err.decode(), status
+
+
+LISTS = {"A-label": f"{A} .{A}", "U-label": f"{U} .{U}", "both among others": f"example.org, {U.upper()} .{A}"}
+for name, domains in LISTS.items():
+    for sandbox in ("auto", "no"):
+        settings = {"domains": domains, "sandbox": sandbox}
+        for domain in FORMS:
+            replies, err, status = rcpt("jane@" + domain, settings)
+            if STATIC and not domain.isascii():
+                listed = domain in {"U-label": (U, "mail." + U), "both among others": ("MÜLLER.Example",)}.get(name, ())
+                ok(replies[0].startswith("250" if listed else "451 4.3.5") and status == 0, f"static, {name}, {domain}: {'as it is listed' if listed else 'later'}", (replies, err))
+                if not listed: ok("rule=no_idn" in err, "and a record", err)
+                continue
+            if STATIC and name == "U-label":
+                ok(replies[0].startswith("550 5.7.1"), f"static, {name}, {domain}: another name", (replies, err))
+                continue
+            if STATIC and name != "A-label" and not domain.startswith("mail"):
+                continue
+            ok(replies[0] == f"250 2.1.5 <jane@{domain}> Recipient ok" and replies[2].startswith("250 2.0.0"), f"{name}, sandbox = {sandbox}: {domain}", (replies, err))
+            words = open(seen).read().rstrip("\n").split("|") if os.path.exists(seen) else []
+            wanted = domain if domain.isascii() else ("mail." if domain.startswith("mail") else "") + A
+            equal(words, ["jane@" + domain, wanted, "jane@" + domain, wanted], f"{domain}: the address as it came, the domain as A-label")
+        for domain in OTHERS:
+            replies, err, status = rcpt("jane@" + domain, settings)
+            code = "451 4.3.5" if STATIC and not domain.isascii() else "550 5.7.1"
+            ok(replies[0].startswith(code) and status == 0, f"{name}, sandbox = {sandbox}: {domain!r} is {code}", (replies, err))
+        replies, err, _ = rcpt("postmaster@" + U, settings)
+        ok(replies[0].startswith("250") or STATIC, f"{name}: postmaster", (replies, err))
+replies, err, _ = rcpt("pelé@example.org", {})
+ok(replies[0].startswith("250"), "a local-part outside ASCII needs no library", (replies, err))
+
+# Who has no library says so.
+conf = write("idn.conf", f"domains = {A}\ndeliver = /bin/true\nspool_dir = {TMP}\nuser = \n", 0o644)
+p = subprocess.run([SMTPIN, "-f", conf, "--check"], capture_output=True, text=True)
+ok(("libidn2" in p.stdout) == STATIC and p.returncode == 0, "--check says whether libidn2 can be loaded", p.stdout + p.stderr)
+p = subprocess.run([SMTPIN, "-f", conf, "-o", "domains=☃☃\u200b.example", "--check"], capture_output=True, text=True)
+ok(p.returncode == (0 if STATIC else 78), "a word that is no domain name", p.stdout + p.stderr)
+p = subprocess.run([SMTPIN, "-f", conf, "--explain", "--sender", "a@b.example", "--recipient", "jane@" + A], capture_output=True, text=True)
+ok("domains: accept" in p.stdout and p.returncode == 0, "--explain", p.stdout + p.stderr)
+if not STATIC:
+    maps = pipe(b"EHLO c\r\nQUIT\r\n", {"domains": A, "deliver": "/bin/true"})
+    trace = os.path.join(TMP, "trace")
+    if have("strace") and not SANITIZED:
+        subprocess.run(["strace", "-f", "-e", "trace=openat", "-o", trace] + arguments({"domains": A, "deliver": "/bin/true", "log": "none"}), input=mail(), capture_output=True, timeout=60)
+        ok("idn" not in open(trace).read(), "no library is loaded for a domain in ASCII")
+        subprocess.run(["strace", "-f", "-e", "trace=openat", "-o", trace] + arguments({"domains": A, "deliver": "/bin/true", "log": "none"}), input=mail(envelope=f"EHLO c\r\nMAIL FROM:<> SMTPUTF8\r\nRCPT TO:<a@{U}>\r\nDATA\r\n".encode()), capture_output=True, timeout=60)
+        ok("libidn2" in open(trace).read(), "it is, for one outside ASCII")
+done()
