@@ -241,7 +241,7 @@ struct span macro_literal(struct span word, struct arena *a)
     return text_span(&out);
 }
 
-static bool is_per_recipient(struct span word)
+bool macro_is_per_recipient(struct span word)
 {
     const struct macro *m;
     struct span literal;
@@ -300,12 +300,12 @@ char **macro_argv(const struct macro_run *run, const struct config_words *words,
     if (!words->macros)
         return plain_argv(words, a);
     for (size_t i = 0; i < words->n; i++)
-        count += is_per_recipient(words->word[i]) ? run->recipients : 1;
+        count += macro_is_per_recipient(words->word[i]) ? run->recipients : 1;
     argv = arena_get(a, (count + 1) * sizeof *argv);
     if (argv == NULL)
         return NULL;
     for (size_t i = 0; i < words->n; i++) {
-        const size_t times = is_per_recipient(words->word[i]) ? run->recipients : 1;
+        const size_t times = macro_is_per_recipient(words->word[i]) ? run->recipients : 1;
 
         for (size_t k = 0; k < times; k++) {
             argv[n] = expand(run, words->word[i], run->recipient[k], a);

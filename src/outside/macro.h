@@ -28,6 +28,8 @@ struct span macro_replies(const struct config *c, const struct smtp_session *ses
 const char *macro_check(struct span word);
 
 bool macro_has_any(struct span word);
+/* Is the word repeated for each recipient? */
+bool macro_is_per_recipient(struct span word);
 /* A word that expands to `word` itself; .p is NULL when the arena is full. */
 struct span macro_literal(struct span word, struct arena *a);
 

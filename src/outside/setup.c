@@ -5,6 +5,7 @@
 #include "io/environment.h"
 #include "outside/deliver.h"
 #include "outside/idn.h"
+#include "outside/known.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -314,6 +315,16 @@ bool setup_user(const struct config *c, const struct config_report *report)
     return true;
 }
 
+/* Settings that do not go together with the command. False: they lose or double mail. */
+static bool check_command(const struct config *c, const struct config_report *report)
+{
+    const struct known_clash clash = known_clash(c);
+
+    if (clash.what != NULL)
+        report->say(report->context, "setup", 0, clash.key, clash.what);
+    return clash.what == NULL || clash.harmless;
+}
+
 bool setup_check(const struct config *c, const struct config_report *report)
 {
     char path[PATH_MAX];
@@ -338,6 +349,7 @@ bool setup_check(const struct config *c, const struct config_report *report)
         complain(report, "deliver", "its program is not there, or can't be executed");
         good = false;
     }
+    good = check_command(c, report) && good;
     if (c->embedded && access(c->maildir.p, X_OK) < 0) {
         complain(report, "maildir", strerror(errno));
         good = false;
