@@ -2,6 +2,7 @@
 #include "base/number.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "outside/digest.h"
 #include "unit.h"
 
 #include <stdalign.h>
@@ -238,6 +239,63 @@ Test(sha256, lengths)
                              "71484d3a05e617d5b4f46d12d58f85e41212994735f56fdcd3dcd4b54a23a988",
                              "way %zu step %zu", w, steps[s]);
         }
+}
+
+/* The digest for these recipients, in this order. */
+static void digest(const struct config *c, struct span *address, size_t n, char hex[65])
+{
+    static struct smtp_recipient recipient[1000];
+    static char room[64 * 1024];
+    struct arena a = {.base = room, .cap = sizeof room};
+    struct smtp_transaction t = {.reverse_path.address = SPAN("s@example.com")};
+    struct digest d;
+    struct span got;
+
+    for (size_t i = 0; i < n; i++) {
+        recipient[i] = (struct smtp_recipient){.mailbox.address = address[i]};
+        smtp_add_recipient(&t, &recipient[i]);
+    }
+    digest_open(&d, c, &t);
+    digest_add(&d, SPAN("Subject: x\n\n"));
+    digest_add(&d, SPAN("y\n"));
+    got = digest_close(&d, &t, &a);
+    cr_expect_eq(a.used, 0);
+    memcpy(hex, got.p, got.n);
+    hex[got.n] = '\0';
+}
+
+/* As Python has it: hashlib.sha256(message + each of sender and sorted(recipients) after a NUL). */
+Test(digest, goes_by_the_order_of_bytes)
+{
+    static const struct config always = {.digest = CONFIG_DIGEST_ALWAYS};
+    struct span few[] = {SPAN("b@example.org"),        SPAN("a@example.org"),
+                         SPAN("ab@example.org"),       SPAN("a@example.or"),
+                         SPAN("\xc3\xa9@example.org"), SPAN("B@example.org"),
+                         SPAN("a@example.org")};
+    static struct span many[1000];
+    static char names[1000][32];
+    char hex[65];
+
+    for (size_t turn = 0; turn < COUNT(few); turn++) {
+        const struct span first = few[0];
+
+        digest(&always, few, COUNT(few), hex);
+        cr_expect_str_eq(hex, "323022a2cf4dc812e9c12425cb61c2927a6ff485c35f7b6cc7ec322737d76e65",
+                         "turn %zu", turn);
+        memmove(few, few + 1, sizeof few - sizeof *few);
+        few[COUNT(few) - 1] = first;
+    }
+    digest(&always, few, 1, hex);
+    cr_expect_str_eq(hex, "2063d466302dbcdb4bf9421c98f6af304264961a921c1350040b8b7fee513f2d");
+    for (size_t step = 1; step < 8000; step += step == 1 ? 998 : 6920) { /* 1, 999, 7919 */
+        for (size_t i = 0; i < COUNT(many); i++) {
+            snprintf(names[i], sizeof names[i], "b%zu@example.org", i * step % 1000);
+            many[i] = span_of(names[i]);
+        }
+        digest(&always, many, COUNT(many), hex);
+        cr_expect_str_eq(hex, "1214052b46686016751ff55b6deee647d3056d0c8cebe146eaceade380adb676",
+                         "step %zu", step);
+    }
 }
 
 Test(number, parse)
