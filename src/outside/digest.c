@@ -2,10 +2,19 @@
 
 #include <string.h>
 
+/* May this message's recipients have different results, of which the client hears one reply? Then
+ * it may send the message again to some who have it. */
+static bool may_be_mixed(const struct config *c, const struct smtp_transaction *t)
+{
+    const bool each = c->deliver_per == CONFIG_PER_RECIPIENT || c->deliver_replies == 1;
+
+    return each && t->recipients > 1 && !c->smtp.lmtp && !t->prdr && !c->smtp.single;
+}
+
 void digest_open(struct digest *d, const struct config *c, const struct smtp_transaction *t)
 {
-    d->wanted =
-        c->digest == CONFIG_DIGEST_ALWAYS || (c->digest == CONFIG_DIGEST_AUTO && t->recipients > 1);
+    d->wanted = c->digest == CONFIG_DIGEST_ALWAYS ||
+                (c->digest == CONFIG_DIGEST_AUTO && may_be_mixed(c, t));
     if (d->wanted)
         sha256_open(&d->hash);
 }

@@ -298,6 +298,28 @@ Test(digest, goes_by_the_order_of_bytes)
     }
 }
 
+/* By default it is made only where the client hears one reply for results that may differ. */
+Test(digest, auto_is_where_results_may_be_mixed)
+{
+    for (unsigned bits = 0; bits < 256; bits++) {
+        const bool per = bits & 1, each = bits & 2, lmtp = bits & 4, single = bits & 8,
+                   prdr = bits & 16, two = bits & 32;
+        const uint64_t kind = bits >> 6;
+        const struct config c = {.digest = kind == 3 ? CONFIG_DIGEST_AUTO : kind,
+                                 .deliver_per = per ? CONFIG_PER_RECIPIENT : CONFIG_PER_MESSAGE,
+                                 .deliver_replies = each,
+                                 .smtp = {.lmtp = lmtp, .single = single}};
+        const struct smtp_transaction t = {.recipients = two ? 2 : 1, .prdr = prdr};
+        const bool mixed = two && (per || each) && !lmtp && !single && !prdr;
+        struct digest d;
+
+        digest_open(&d, &c, &t);
+        cr_expect_eq(d.wanted,
+                     c.digest == CONFIG_DIGEST_ALWAYS || (c.digest == CONFIG_DIGEST_AUTO && mixed),
+                     "bits %x", bits);
+    }
+}
+
 Test(number, parse)
 {
     uint64_t n = 42;
