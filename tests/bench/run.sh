@@ -102,7 +102,7 @@ for n in 1 2 1000; do
         for c in conf conf.wall; do
             [ $c = conf ] && name="$b build" || name="$b build, wall"
             set -- "$@" "$name, $n" RECIPIENTS=$n "$work/$b/smtpin" -f "$work/$c" ::
-            [ $n = 1 ] || [ "$b$c" = defaultconf.wall ] || set -- "$@" "$name, $n, digest" RECIPIENTS=$n "$work/$b/smtpin" -f "$work/$c" -o digest=always ::
+            [ $n = 1 ] || set -- "$@" "$name, $n, digest" RECIPIENTS=$n "$work/$b/smtpin" -f "$work/$c" -o digest=always ::
         done
     done
 done
