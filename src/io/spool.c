@@ -11,6 +11,8 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+enum { ROUND = 64 * 1024 }; /* see round_end */
+
 static int open_file(const char *dir)
 {
     char name[PATH_MAX];
@@ -83,7 +85,8 @@ static bool leave_memory(struct spool *s, uint64_t written)
     return true;
 }
 
-static bool write_out(struct spool *s)
+/* The first n octets of the buffer; the others become its first. */
+static bool write_out(struct spool *s, size_t n)
 {
     const uint64_t before = s->size - s->filled;
     size_t done = 0;
@@ -96,23 +99,34 @@ static bool write_out(struct spool *s)
     }
     if (s->fd < 0)
         return false;
-    while (done < s->filled) {
+    while (done < n) {
         /* At its place: the offset stays at 0, where the command begins to read. */
-        const ssize_t n = pwrite(s->fd, s->buffer + done, s->filled - done, (off_t)(before + done));
+        const ssize_t got = pwrite(s->fd, s->buffer + done, n - done, (off_t)(before + done));
 
-        if (n > 0)
-            done += (size_t)n;
-        else if (n == 0 || errno != EINTR)
+        if (got > 0)
+            done += (size_t)got;
+        else if (got == 0 || errno != EINTR)
             return false;
     }
-    s->whole = before == 0;
-    s->filled = 0;
+    s->whole = before == 0 && n == s->size;
+    s->filled -= n;
+    memmove(s->buffer, s->buffer + n, s->filled);
     return true;
+}
+
+/* How much of the buffer to write so that the next write begins at a round place. A file system
+ * takes that in large pieces, and what begins an octet beside it in many small ones; the decoder
+ * may leave the buffer's last octet free. */
+static size_t round_end(const struct spool *s)
+{
+    const size_t over = s->size % ROUND;
+
+    return over < s->filled ? s->filled - over : s->filled;
 }
 
 char *spool_room(struct spool *s, size_t *room)
 {
-    if (s->cap - s->filled < 2 && !write_out(s))
+    if (s->cap - s->filled < 2 && !write_out(s, round_end(s)))
         return NULL;
     *room = s->cap - s->filled;
     return s->buffer + s->filled;
@@ -133,7 +147,7 @@ void spool_insert(struct spool *s, size_t place, struct span bytes)
 
 int spool_finish(struct spool *s)
 {
-    return write_out(s) ? s->fd : -1;
+    return write_out(s, s->filled) ? s->fd : -1;
 }
 
 struct span spool_start(const struct spool *s, size_t from, char *room, size_t n)

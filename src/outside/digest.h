@@ -11,8 +11,8 @@ struct digest {
     char hex[64];
 };
 
-/* Is one made for this transaction? It costs as much as reading the message several times over, so
- * `digest = auto` makes it where results may be mixed: for several recipients. */
+/* Is one made for this transaction? `digest = auto` makes it where it can be of use: where the
+ * recipients' results may differ and the client hears one reply for all. */
 void digest_open(struct digest *d, const struct config *c, const struct smtp_transaction *t);
 /* Message bytes, as the command gets them. */
 void digest_add(struct digest *d, struct span bytes);

@@ -94,6 +94,30 @@ $within "$work/session" -r "$rounds" -n 20 "$@" 2>/dev/null
 echo; echo "## The same, counted"
 # shellcheck disable=SC2086
 $within python3 "$source/tests/bench/counts.py" "$@"
+echo; echo "## Recipients: the same session with one, two and 1,000 of them, RCPT in one write; the digest is SMTPIN_DIGEST"
+set --
+for n in 1 2 1000; do
+    set -- "$@" "floor, $n" RECIPIENTS=$n "$work/floor" deliver "$work/floor" ::
+    for b in static default; do
+        for c in conf conf.wall; do
+            [ $c = conf ] && name="$b build" || name="$b build, wall"
+            set -- "$@" "$name, $n" RECIPIENTS=$n "$work/$b/smtpin" -f "$work/$c" ::
+            [ $n = 1 ] || set -- "$@" "$name, $n, digest" RECIPIENTS=$n "$work/$b/smtpin" -f "$work/$c" -o digest=always ::
+        done
+    done
+done
+"$work/session" -r "$rounds" -n 10 "$@"
+for b in static default; do
+    for c in conf conf.wall; do
+        [ $c = conf ] && name="$b build" || name="$b build, wall"
+        echo; echo "## The same with 64 MiB, $name"
+        # Each before and after the other: who comes first gets other memory for the file.
+        set -- "1" KIB=65536 "$work/$b/smtpin" -f "$work/$c" :: "2" KIB=65536 RECIPIENTS=2 "$work/$b/smtpin" -f "$work/$c" :: \
+            "2, digest" KIB=65536 RECIPIENTS=2 "$work/$b/smtpin" -f "$work/$c" -o digest=always :: \
+            "2" KIB=65536 RECIPIENTS=2 "$work/$b/smtpin" -f "$work/$c" :: "1" KIB=65536 "$work/$b/smtpin" -f "$work/$c"
+        "$work/session" -r "$rounds" -n 1 "$@"
+    done
+done
 set -- floor "$work/floor" deliver "$work/floor" :: "static build" "$work/static/smtpin" -f "$work/conf" :: "listening, static build" "$work/static/smtpin" -f "$work/conf" \
     :: "listening, static build, wall" "$work/static/smtpin" -f "$work/conf.wall" :: "default build" "$work/default/smtpin" -f "$work/conf" \
     :: "listening, default build" "$work/default/smtpin" -f "$work/conf" :: "listening, default build, wall" "$work/default/smtpin" -f "$work/conf.wall"

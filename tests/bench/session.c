@@ -5,7 +5,8 @@
  * all. Prints the medians of CPU (user and system, the whole process tree), their ratios to the
  * first command, wall time and page faults. -p: MAIL, RCPT and DATA in one write. -t: over TCP
  * instead of a socket pair. A name that begins with "exit" says nothing: it is started, and waited
- * for. */
+ * for. Two variables are not the server's: RECIPIENTS=n, all in one write, and KIB=n, the size of
+ * the message. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,6 +32,8 @@ struct command {
     const char *name;
     char **argv;
     char *environment[16]; /* NAME=value words before the program, nothing else but PATH */
+    long recipients;
+    size_t size; /* 0: 2 KiB in one write */
     struct figures round[ROUNDS];
 };
 
@@ -87,33 +90,56 @@ static bool turn(int fd, const char *text, int n)
 {
     const size_t length = strlen(text);
 
-    return write(fd, text, length) == (ssize_t)length && replies(fd, n);
+    return write(fd, text, length) == (ssize_t)length && (n == 0 || replies(fd, n));
 }
 
-static void play(int fd, const char *name)
+/* MAIL, RCPT and DATA, and the replies to them. All of RCPT is one write. */
+static bool envelope(int fd, long recipients)
 {
-    static char message[2200];
-    bool fine;
+    static char text[1 << 17];
+    size_t n = 0;
+    bool fine = true;
 
-    if (message[0] == '\0') {
-        strcpy(message, "Subject: a test\r\n\r\n");
-        for (int i = 0; i < 26; i++)
-            strcat(
-                message,
-                "The quick brown fox jumps over the lazy dog, and the dog does not mind it..\r\n");
-        strcat(message, ".\r\n");
-    }
-    replies(fd, 0);
-    fine = replies(fd, 1) && turn(fd, "EHLO client.example.com\r\n", 1);
     if (pipelined)
-        fine =
-            fine && turn(fd, "MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n", 3);
+        n = (size_t)sprintf(text, "MAIL FROM:<a@example.com>\r\n");
     else
-        fine = fine && turn(fd, "MAIL FROM:<a@example.com>\r\n", 1) &&
-               turn(fd, "RCPT TO:<b@example.org>\r\n", 1) && turn(fd, "DATA\r\n", 1);
-    fine = fine && turn(fd, message, 1) && turn(fd, "QUIT\r\n", 1);
-    if (!fine) {
-        fprintf(stderr, "%s: the session failed\n", name);
+        fine = turn(fd, "MAIL FROM:<a@example.com>\r\n", 1);
+    if (recipients == 1)
+        n += (size_t)sprintf(text + n, "RCPT TO:<b@example.org>\r\n");
+    else
+        for (long i = 0; i < recipients && n < sizeof text - 100; i++)
+            n += (size_t)sprintf(text + n, "RCPT TO:<b%ld@example.org>\r\n", i * 7919 % recipients);
+    if (pipelined)
+        return turn(fd, strcat(text, "DATA\r\n"), (int)recipients + 2);
+    return fine && turn(fd, text, (int)recipients) && turn(fd, "DATA\r\n", 1);
+}
+
+static bool message(int fd, size_t size)
+{
+    static const char line[] =
+        "The quick brown fox jumps over the lazy dog, and the dog does not mind it..\r\n";
+    static char small[2200], block[800 * sizeof line];
+    bool fine = true;
+
+    if (small[0] == '\0') {
+        strcpy(small, "Subject: a test\r\n\r\n");
+        for (int i = 0; i < 26; i++)
+            strcat(small, line);
+        strcat(small, ".\r\n");
+        for (size_t i = 0; i < 800; i++)
+            memcpy(block + i * (sizeof line - 1), line, sizeof line);
+    }
+    for (size_t n = 0; n < size && fine; n += strlen(block))
+        fine = turn(fd, block, 0);
+    return fine && turn(fd, small, 1);
+}
+
+static void play(int fd, const struct command *c)
+{
+    replies(fd, 0);
+    if (!(replies(fd, 1) && turn(fd, "EHLO client.example.com\r\n", 1) &&
+          envelope(fd, c->recipients) && message(fd, c->size) && turn(fd, "QUIT\r\n", 1))) {
+        fprintf(stderr, "%s: the session failed\n", c->name);
         exit(1);
     }
 }
@@ -193,7 +219,7 @@ static void one_each(const struct command *c, int n, struct figures *f)
         }
         close(ends[1]);
         if (strncmp(c->name, "exit", 4) != 0)
-            play(ends[0], c->name);
+            play(ends[0], c);
         close(ends[0]);
         finish(pid, f);
         f->wall += now() - start;
@@ -226,7 +252,7 @@ static void listening(const struct command *c, int n, struct figures *f)
     for (int i = 0; i < n; i++) {
         const int fd = connected(&a);
 
-        play(fd, c->name);
+        play(fd, c);
         close(fd);
     }
     f->wall += now() - start;
@@ -271,8 +297,17 @@ int main(int argc, char **argv)
 
         c->name = argv[i++];
         c->environment[n++] = "PATH=/bin:/usr/bin";
-        while (i + 1 < argc && strchr(argv[i], '=') != NULL && n < 15)
-            c->environment[n++] = argv[i++];
+        c->recipients = 1;
+        while (i + 1 < argc && strchr(argv[i], '=') != NULL && n < 15) {
+            char *const word = argv[i++];
+
+            if (strncmp(word, "RECIPIENTS=", 11) == 0)
+                c->recipients = atol(word + 11);
+            else if (strncmp(word, "KIB=", 4) == 0)
+                c->size = (size_t)atol(word + 4) * 1024;
+            else
+                c->environment[n++] = word;
+        }
         c->argv = argv + i;
         while (i < argc && strcmp(argv[i], "::") != 0)
             i++;

@@ -2,6 +2,7 @@
 #include "base/number.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "outside/digest.h"
 #include "unit.h"
 
 #include <stdalign.h>
@@ -154,6 +155,26 @@ Test(arena, is_capped_and_aligned)
     cr_expect_not_null(arena_get(&a, sizeof room));
 }
 
+/* In pieces of `step` octets; false where this processor has no such way. */
+static bool hash(enum sha256_way way, struct span left, size_t step, char hex[65])
+{
+    struct sha256 h;
+
+    if (way == SHA256_INSTRUCTIONS && sha256_best_way() != way)
+        return false;
+    sha256_open(&h);
+    h.way = way;
+    while (left.n > 0) {
+        sha256_add(&h, span_first(left, step));
+        left = span_from(left, step);
+    }
+    sha256_close(&h, hex);
+    hex[64] = '\0';
+    return true;
+}
+
+static const enum sha256_way ways[] = {SHA256_PORTABLE, SHA256_INSTRUCTIONS, SHA256_NOT_ASKED};
+
 /* FIPS 180-4's examples, in every chunking. */
 Test(sha256, examples)
 {
@@ -169,21 +190,134 @@ Test(sha256, examples)
          "nopqrsmnopqrstnopqrstu",
          "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"},
     };
+    char hex[65];
 
-    for (size_t i = 0; i < COUNT(cases); i++)
-        for (size_t step = 1; step < 80; step++) {
-            struct span left = span_of(cases[i].in);
-            struct sha256 h;
-            char hex[64];
+    for (size_t w = 0; w < COUNT(ways); w++)
+        for (size_t i = 0; i < COUNT(cases); i++)
+            for (size_t step = 1; step < 150; step++)
+                if (hash(ways[w], span_of(cases[i].in), step, hex))
+                    cr_expect_str_eq(hex, cases[i].hex, "way %zu case %zu step %zu", w, i, step);
+}
 
-            sha256_open(&h);
-            while (left.n > 0) {
-                sha256_add(&h, span_first(left, step));
-                left = span_from(left, step);
+/* FIPS 180-4's long one; SHA256_NOT_ASKED changes its way within it. */
+Test(sha256, million)
+{
+    static char room[1000000];
+    static const size_t steps[] = {1, 63, 64, 65, 8191, 8192, 8193, 65536, sizeof room};
+    char hex[65];
+
+    memset(room, 'a', sizeof room);
+    for (size_t w = 0; w < COUNT(ways); w++)
+        for (size_t i = 0; i < COUNT(steps); i++)
+            if (hash(ways[w], (struct span){.p = room, .n = sizeof room}, steps[i], hex))
+                cr_expect_str_eq(hex,
+                                 "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
+                                 "way %zu step %zu", w, steps[i]);
+}
+
+/* Every length from 0 to 300: the hash over all their hashes is what Python's hashlib says. */
+Test(sha256, lengths)
+{
+    static const size_t steps[] = {1, 7, 64, 100, 300};
+    static char all[64 * 301 + 1];
+    char in[300], hex[65];
+
+    for (size_t i = 0; i < sizeof in; i++)
+        in[i] = (char)(unsigned char)(i * 167 + i / 64);
+    for (size_t w = 0; w < COUNT(ways); w++)
+        for (size_t s = 0; s < COUNT(steps); s++) {
+            bool there = true;
+
+            for (size_t n = 0; there && n <= sizeof in; n++) {
+                there = hash(ways[w], (struct span){.p = in, .n = n}, steps[s], hex);
+                memcpy(all + 64 * n, hex, 64);
             }
-            sha256_close(&h, hex);
-            cr_expect(memcmp(hex, cases[i].hex, 64) == 0, "case %zu step %zu", i, step);
+            if (!there)
+                continue;
+            hash(SHA256_PORTABLE, (struct span){.p = all, .n = sizeof all - 1}, 64, hex);
+            cr_expect_str_eq(hex,
+                             "71484d3a05e617d5b4f46d12d58f85e41212994735f56fdcd3dcd4b54a23a988",
+                             "way %zu step %zu", w, steps[s]);
         }
+}
+
+/* The digest for these recipients, in this order. */
+static void digest(const struct config *c, struct span *address, size_t n, char hex[65])
+{
+    static struct smtp_recipient recipient[1000];
+    static char room[64 * 1024];
+    struct arena a = {.base = room, .cap = sizeof room};
+    struct smtp_transaction t = {.reverse_path.address = SPAN("s@example.com")};
+    struct digest d;
+    struct span got;
+
+    for (size_t i = 0; i < n; i++) {
+        recipient[i] = (struct smtp_recipient){.mailbox.address = address[i]};
+        smtp_add_recipient(&t, &recipient[i]);
+    }
+    digest_open(&d, c, &t);
+    digest_add(&d, SPAN("Subject: x\n\n"));
+    digest_add(&d, SPAN("y\n"));
+    got = digest_close(&d, &t, &a);
+    cr_expect_eq(a.used, 0);
+    memcpy(hex, got.p, got.n);
+    hex[got.n] = '\0';
+}
+
+/* As Python has it: hashlib.sha256(message + each of sender and sorted(recipients) after a NUL). */
+Test(digest, goes_by_the_order_of_bytes)
+{
+    static const struct config always = {.digest = CONFIG_DIGEST_ALWAYS};
+    struct span few[] = {SPAN("b@example.org"),        SPAN("a@example.org"),
+                         SPAN("ab@example.org"),       SPAN("a@example.or"),
+                         SPAN("\xc3\xa9@example.org"), SPAN("B@example.org"),
+                         SPAN("a@example.org")};
+    static struct span many[1000];
+    static char names[1000][32];
+    char hex[65];
+
+    for (size_t turn = 0; turn < COUNT(few); turn++) {
+        const struct span first = few[0];
+
+        digest(&always, few, COUNT(few), hex);
+        cr_expect_str_eq(hex, "323022a2cf4dc812e9c12425cb61c2927a6ff485c35f7b6cc7ec322737d76e65",
+                         "turn %zu", turn);
+        memmove(few, few + 1, sizeof few - sizeof *few);
+        few[COUNT(few) - 1] = first;
+    }
+    digest(&always, few, 1, hex);
+    cr_expect_str_eq(hex, "2063d466302dbcdb4bf9421c98f6af304264961a921c1350040b8b7fee513f2d");
+    for (size_t step = 1; step < 8000; step += step == 1 ? 998 : 6920) { /* 1, 999, 7919 */
+        for (size_t i = 0; i < COUNT(many); i++) {
+            snprintf(names[i], sizeof names[i], "b%zu@example.org", i * step % 1000);
+            many[i] = span_of(names[i]);
+        }
+        digest(&always, many, COUNT(many), hex);
+        cr_expect_str_eq(hex, "1214052b46686016751ff55b6deee647d3056d0c8cebe146eaceade380adb676",
+                         "step %zu", step);
+    }
+}
+
+/* By default it is made only where the client hears one reply for results that may differ. */
+Test(digest, auto_is_where_results_may_be_mixed)
+{
+    for (unsigned bits = 0; bits < 256; bits++) {
+        const bool per = bits & 1, each = bits & 2, lmtp = bits & 4, single = bits & 8,
+                   prdr = bits & 16, two = bits & 32;
+        const uint64_t kind = bits >> 6;
+        const struct config c = {.digest = kind == 3 ? CONFIG_DIGEST_AUTO : kind,
+                                 .deliver_per = per ? CONFIG_PER_RECIPIENT : CONFIG_PER_MESSAGE,
+                                 .deliver_replies = each,
+                                 .smtp = {.lmtp = lmtp, .single = single}};
+        const struct smtp_transaction t = {.recipients = two ? 2 : 1, .prdr = prdr};
+        const bool mixed = two && (per || each) && !lmtp && !single && !prdr;
+        struct digest d;
+
+        digest_open(&d, &c, &t);
+        cr_expect_eq(d.wanted,
+                     c.digest == CONFIG_DIGEST_ALWAYS || (c.digest == CONFIG_DIGEST_AUTO && mixed),
+                     "bits %x", bits);
+    }
 }
 
 Test(number, parse)
