@@ -1,8 +1,8 @@
 #include "outside/deliver.h"
 
 #include "io/clock.h"
+#include "outside/judge.h"
 #include "outside/macro.h"
-#include "smtp/header.h"
 #include "smtp/result.h"
 
 #include <errno.h>
@@ -15,7 +15,6 @@
 enum {
     SAID_MAX = 4096,
     COMPLAINED_MAX = 1024,
-    HEADER_MAX = 64 * 1024,  /* of a message's header, where a loop is looked for */
     RUN_MEMORY = 160 * 1024, /* words and environment of one of several runs */
 };
 
@@ -396,43 +395,6 @@ static void deliver_each(const struct deliver *d, struct smtp_recipient **recipi
                 d->lasts(d->context);
         }
     }
-}
-
-/* The header, as far as its first HEADER_MAX octets tell. Spans in *h are in the arena or in the
- * spool's buffer. */
-static void read_header(const struct deliver *d, struct smtp_header *h)
-{
-    const struct config *config = d->facts.config;
-    char *room = arena_get(d->arena, HEADER_MAX);
-    const struct span start =
-        room == NULL ? SPAN("") : spool_start(d->spool, d->head, room, HEADER_MAX);
-
-    /* Where we write no Received:, whose a Delivered-To: is can't be told. */
-    smtp_header_read(
-        h, start, config->trace_headers & CONFIG_TRACE_RECEIVED ? config->smtp.hostname : SPAN(""));
-}
-
-/* What the message's own header says of it: a recipient that has had it before goes in circles. */
-static void judge_header(const struct deliver *d, struct deliver_report *report)
-{
-    const struct config *config = d->facts.config;
-    const size_t mark = d->arena->used;
-    struct smtp_header h;
-
-    read_header(d, &h);
-    if (h.none || h.broken)
-        report->note = h.none ? "no_header" : "header_end";
-    if (!(config->trace_headers & CONFIG_TRACE_DELIVERED_TO))
-        h.n = 0;
-    for (struct smtp_recipient *r = d->transaction->first; r != NULL; r = r->next) {
-        r->result = (struct smtp_reply){0};
-        if (h.broken && config->header_end == 1)
-            r->result = *smtp_reply(SMTP_REPLY_DATA_HEADER_END);
-        else if (h.n > 0 && smtp_header_has(&h, r->mailbox.address))
-            r->result = *smtp_reply(SMTP_REPLY_DELIVERED_BEFORE);
-        report->refused += r->result.code != 0;
-    }
-    d->arena->used = mark; /* the header has been read */
 }
 
 uint64_t deliver_common_fields(const struct config *c)

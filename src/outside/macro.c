@@ -175,11 +175,9 @@ enum { MACROS = sizeof macros / sizeof *macros };
 
 struct span macro_replies(const struct config *c, const struct smtp_session *session)
 {
-    const struct smtp_transaction *t = &session->transaction;
-
     if (c->deliver_replies == 0)
         return SPAN("one");
-    return c->smtp.lmtp || t->prdr || t->recipients == 1 ? SPAN("each") : SPAN("merged");
+    return smtp_session_hears_each(session) ? SPAN("each") : SPAN("merged");
 }
 
 /* One piece of a word: *literal up to the next macro, then *m (NULL: none is left). False when a

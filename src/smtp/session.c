@@ -280,6 +280,11 @@ enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id
     return SMTP_NEXT_CLOSE;
 }
 
+bool smtp_session_hears_each(const struct smtp_session *s)
+{
+    return s->options->lmtp || s->transaction.prdr || s->transaction.recipients == 1;
+}
+
 struct span smtp_session_protocol(const struct smtp_session *s, bool smtputf8)
 {
     static const struct span lmtp_names[2][2][2] = {

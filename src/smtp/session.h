@@ -128,6 +128,9 @@ enum smtp_want smtp_session_gone(struct smtp_session *s);
 /* The shell ends the session with a 421 of its own reason (RFC 5321 3.8). */
 enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id why);
 
+/* Does the client hear each recipient's own result (LMTP, PRDR, a single recipient)? Else it hears
+ * one reply for all. */
+bool smtp_session_hears_each(const struct smtp_session *s);
 /* The "with" protocol of Received: (RFC 3848, RFC 6531 4.3). */
 struct span smtp_session_protocol(const struct smtp_session *s, bool smtputf8);
 
