@@ -27,6 +27,9 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
                                     .rule = "unknown_command"},
     [SMTP_REPLY_BAD_BYTES] = {ROW(500, "5.5.2", "Control character in command"),
                               .rule = "control_character"},
+    /* RFC 5321 4.1.2 names the code. */
+    [SMTP_REPLY_BAD_BYTES_ARGUMENT] = {ROW(501, "5.5.2", "Control character in command"),
+                                       .rule = "control_character"},
     [SMTP_REPLY_LINE_TOO_LONG] = {ROW(500, "5.5.2", "Line too long"), .rule = "line_too_long"},
     [SMTP_REPLY_BARE_LF] = {ROW(500, "5.6.11", "Bare LF; lines end with CRLF"), .close = true,
                             .rule = "bare_lf"},

@@ -382,7 +382,8 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
     if (v == NULL && is_foreign(line))
         return smtp_say(s, SMTP_REPLY_FOREIGN, s->options->hostname);
     if (span_has_control_but_tab(line))
-        return smtp_say(s, SMTP_REPLY_BAD_BYTES, SPAN(""));
+        return smtp_say(s, v == NULL ? SMTP_REPLY_BAD_BYTES : SMTP_REPLY_BAD_BYTES_ARGUMENT,
+                        SPAN(""));
     if (v == NULL)
         return smtp_say(s, SMTP_REPLY_UNKNOWN_COMMAND, SPAN(""));
     if (!fits(v, &argument, s->options->tolerate.kinds))

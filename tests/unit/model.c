@@ -157,7 +157,7 @@ static const struct kind kinds[] = {
     {"AUTH PLAIN", NULL, 500},
     {"BDAT 5 LAST", NULL, 500},
     {"GET / HTTP/1.1", foreign},
-    {"NOOP \x01", NULL, 500},
+    {"NOOP \x01", NULL, 501},
 };
 
 static unsigned code_of(const struct text *out)
