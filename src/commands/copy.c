@@ -1,8 +1,13 @@
 #include "commands/copy.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+static const int ending[] = {SIGTERM, SIGINT, SIGHUP};
+
+enum { ENDING = sizeof ending / sizeof *ending };
 
 static bool write_whole(int fd, const char *bytes, size_t n)
 {
@@ -24,6 +29,10 @@ bool copy_all(int from, int to, uint64_t *size)
     for (*size = 0;;) {
         const ssize_t n = pread(from, chunk, sizeof chunk, (off_t)*size);
 
+        if (copy_must_end()) {
+            errno = EINTR;
+            return false;
+        }
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -42,6 +51,8 @@ int copy_input(void)
 
     if (lseek(0, 0, SEEK_SET) == 0)
         return 0;
+    if (errno == EBADF) /* not a message of no octets in a new descriptor 0 */
+        return -1;
     fd = memfd_create("message", MFD_CLOEXEC);
     while (fd >= 0 && (n = read(0, chunk, sizeof chunk)) != 0) {
         if (n < 0 && errno == EINTR)
@@ -50,4 +61,31 @@ int copy_input(void)
             return -1;
     }
     return fd;
+}
+
+void copy_hold_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < ENDING; i++) {
+        struct sigaction usual;
+
+        /* A blocked signal stays pending even when it is ignored. */
+        if (sigaction(ending[i], NULL, &usual) == 0 && usual.sa_handler != SIG_IGN)
+            sigaddset(&set, ending[i]);
+    }
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+bool copy_must_end(void)
+{
+    sigset_t pending;
+    bool any = false;
+
+    if (sigpending(&pending) < 0)
+        return false;
+    for (size_t i = 0; i < ENDING; i++)
+        any = any || sigismember(&pending, ending[i]) == 1;
+    return any;
 }

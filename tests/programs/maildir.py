@@ -1,22 +1,5 @@
 """smtpin-maildir: durable, all or none, safe against what a local part may hold."""
-from harness import *
-
-ROOT = os.path.join(TMP, "mail")
-
-
-def deliver(*args, data=b"Subject: x\n\ntext\n", **more):
-    p = subprocess.run([MAILDIR, *args], input=data, capture_output=True, timeout=60, **more)
-    return p.returncode, p.stdout.decode().strip()
-
-
-def tree():
-    return sorted(os.path.relpath(os.path.join(d, f), ROOT) for d, _, fs in os.walk(ROOT) for f in fs)
-
-
-def fresh():
-    shutil.rmtree(ROOT, ignore_errors=True)
-    os.mkdir(ROOT)
-
+from boxes import *
 
 fresh()
 equal(deliver("--", ROOT, "Jane+tag@Example.ORG"), (0, ""), "a message")
@@ -36,11 +19,13 @@ for bad in ('"../x"@example.org', '"..".@x', '"a/b"@example.org', '".hidden"@exa
     status, said = deliver("--", ROOT, "good@example.org", bad)
     ok(status == 75, f"{bad[:30]!r} beside a good one: none is delivered, none is bounced")
 equal(tree(), [], "and nothing is left, not in tmp/ either")
+fresh("example.org/jane")
 equal(deliver("-n", ROOT, "nobody@example.org"), (67, "550 5.1.1 No such mailbox here"), "-n: the directory is the list of users")
 fresh()
 equal(deliver("-q", "20", ROOT, "a@example.org")[0], 0, "below the quota")
 equal(deliver("-q", "20", ROOT, "a@example.org", "b@example.org"), (75, "452 4.2.2 Mailbox full"), "over the quota: 75")
 equal(len(tree()), 1, "nothing is left of it")
+equal(subprocess.run([MAILDIR, ROOT, "a@example.org"], preexec_fn=lambda: os.close(0), capture_output=True, timeout=60).returncode, 75, "no standard input is no message")
 names = set()
 procs = [subprocess.Popen([MAILDIR, ROOT, "many@example.org"], stdin=subprocess.PIPE) for _ in range(40)]
 for p in procs: p.stdin.write(b"x\n"); p.stdin.close()
@@ -66,14 +51,15 @@ if have("strace"):
     trace = os.path.join(TMP, "trace")
     p = subprocess.run(["strace", "-f", "-o", trace, "-e", "trace=fsync,link,linkat,unlink,write", MAILDIR, ROOT, "a@example.org"], input=b"x\n", capture_output=True, timeout=60)
     calls = [l.split("(")[0].split()[-1] for l in open(trace) if "(" in l]
-    if "link" in calls:
-        last = len(calls) - 1 - calls[::-1].index("link")
+    links = [i for i, c in enumerate(calls) if c.startswith("link")]
+    if links:
+        last = links[-1]
         ok("fsync" in calls[:last] and "fsync" in calls[last:], "flushed before the link, the directory after it", calls)
         fresh()
-        for call in ("fsync", "link", "write", "openat"):
-            for when in range(1, 4):
+        for call in ("fsync", "link", "linkat", "write", "openat"):
+            for when in range(1, 13):
                 fresh()
-                p = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", f"inject={call}:error=EIO:when={when}+100" if call != "openat" else f"inject=openat:error=ENFILE:when={when + 2}", MAILDIR, ROOT, "a@example.org", "b@example.org"], input=b"x\n", capture_output=True, timeout=60)
+                p = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", f"inject={call}:error=EIO:when={when}+100" if call != "openat" else f"inject=openat:error=ENFILE:when={when + 2 - STATIC * 2}", MAILDIR, ROOT, "a@example.org", "b@example.org"], input=b"x\n", capture_output=True, timeout=60)
                 left = tree()
                 ok((p.returncode == 0 and len(left) == 2) or (p.returncode not in (0,) and not left),
                    f"{call} number {when} fails: both or none", (p.returncode, left, p.stderr))
