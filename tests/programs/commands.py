@@ -227,66 +227,6 @@ protocol lmtp {{
     dovecot.terminate(); dovecot.wait(30)
 else: skip("Dovecot", "needs root and dovecot-lmtpd")
 
-# A hostile next server.
-def fake_server(script):
-    """script(connection): what a server does; returns its path."""
-    path = os.path.join(TMP, f"fake{len(os.listdir(TMP))}"); s = socket.socket(socket.AF_UNIX); s.bind(path); s.listen(); os.chmod(path, 0o666)
-
-    def run():
-        while True:
-            c, _ = s.accept()
-            try: script(c)
-            except OSError: pass
-            c.close()
-
-    threading.Thread(target=run, daemon=True).start()
-    return path
-
-
-def answering(*replies, stop=None):
-    def script(c):
-        f = c.makefile("rb")
-        for i, r in enumerate(replies):
-            if i: 
-                line = f.readline()
-                if i == len(replies) - 1 and replies[i - 1].startswith(b"354"):
-                    while line and line != b".\r\n": line = f.readline()
-            c.sendall(r)
-        time.sleep(0.1)
-    return fake_server(script)
-
-
-H = (b"220 x\r\n", b"250-x\r\n250 PIPELINING\r\n", b"250 ok\r\n", b"250 ok\r\n")
-for what, path, reply in (("dies before the greeting", fake_server(lambda c: None), "451"), ("defers the greeting", answering(b"421 busy\r\n"), "451"),
-                          ("says nonsense", answering(b"220 x\r\n", b"hello there\r\n"), "451"), ("refuses MAIL", answering(H[0], H[1], b"550 5.7.1 not you\r\n"), "550 5.7.1 not you"),
-                          ("defers MAIL", answering(H[0], H[1], b"451 later\r\n"), "451"), ("refuses RCPT in two lines", answering(*H[:3], b"550-5.1.1 no\r\n550 5.1.1 nobody\r\n"), "550 5.1.1 nobody"),
-                          ("refuses DATA", answering(*H, b"554 5.6.0 no\r\n"), "554 5.6.0 no"), ("dies after the dot", answering(*H, b"354 go\r\n", b""), "451 4.4.2"),
-                          ("speaks with bare LF", answering(b"220 x\n"), "451"), ("says 250 OK", answering(*H, b"354 go\r\n", b"250 2.0.0 stored\r\n"), "250 2.0.0 stored"),
-                          ("answers DATA with 250", answering(*H, b"250 2.0.0 queued\r\n"), "451"), ("greets twice", answering(b"220 a\r\n220 b\r\n", *H[1:], b"354 go\r\n", b"250 ok\r\n"), "451"),
-                          ("answers before the message has come", answering(*H, b"354 go\r\n250 early\r\n", b""), "451"), ("says 421 to RCPT", answering(*H[:3], b"421 going\r\n"), "451"),
-                          ("gives a reply too many", answering(*H, b"354 go\r\n", b"250 a\r\n250 b\r\n"), "451 4.4.2"), ("says 550 4.2.2", answering(*H[:3], b"550 4.2.2 odd\r\n"), "550"),
-                          ("says 250 without an end", answering(*H, b"354 go\r\n", b"250-stored\r\n"), "451 4.4.2")):
-    got = send({"deliver": f"{LMTP} -t 2s {path} -- ${{sender}} ${{recipient}}", "deliver_replies": "each"})
-    ok(got.startswith(reply), f"a next server that {what}: {reply}", got)
-got = send({"deliver": f"{LMTP} -t 300ms {fake_server(lambda c: time.sleep(5))} -- ${{sender}} ${{recipient}}", "deliver_replies": "each"})
-ok(got.startswith("451"), "a next server that says nothing: 451", got)
-taken = []
-def sink(c):
-    f = c.makefile("rb"); c.sendall(b"220 x\r\n"); data = b""
-    for line in f:
-        if line.startswith(b"DATA"):
-            c.sendall(b"354 go\r\n")
-            for line in f:
-                if line == b".\r\n": break
-                data += line
-            taken.append(data)
-        c.sendall(b"250 ok\r\n")
-for eol in ("lf", "crlf"):
-    send({"deliver": f"{LMTP} {fake_server(sink)} -- ${{sender}} ${{recipient}}", "deliver_replies": "each", "line_ending": eol, "trace_headers": ""})
-    equal(taken[-1:], [WIRE], f"line_ending = {eol}: the next server gets CRLF and stuffed dots")
-for args in ((), ("/x", "--"), ("/x", "--", "s@x"), ("/x", "--", "s@x", "a@b> x"), ("/x", "--", "bad", "a@b"), ("-t", "x", "/x", "--", "", "a@b")):
-    equal(subprocess.run([LMTP, *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=20).returncode, 64, f"smtpin-lmtp {' '.join(args)[:30]}: 64")
-
 # The embedded delivery, whatever deliver_per says.
 broken_store = os.path.join(TMP, "broken"); os.makedirs(broken_store + "/example.org"); open(broken_store + "/example.org/jane", "w").close()
 for per in ("message", "recipient"):

@@ -1,0 +1,104 @@
+/* The parts of smtpin-lmtp: envelope (lmtp-envelope.c), message (lmtp-message.c), connection
+ * (lmtp-wire.c), conversation (lmtp-talk.c), and what is printed (lmtp-answer.c). */
+#ifndef SMTPIN_COMMANDS_LMTP_H
+#define SMTPIN_COMMANDS_LMTP_H
+
+#include "io/wire.h"
+#include "smtp/line.h"
+
+#include <stdint.h>
+
+enum {
+    LMTP_REPLY_MAX = 512, /* of a reply's last line; the rest of a longer one is dropped */
+    LMTP_USAGE = 64,
+    LMTP_TEMPORARY = 75,
+};
+
+/* A server's reply, or one of our own. */
+struct lmtp_reply {
+    unsigned code;             /* 0: none yet */
+    bool after_data;           /* it answers the message, not RCPT */
+    char line[LMTP_REPLY_MAX]; /* the last line, with its code, terminated */
+};
+
+/* Can the message go to a server without SMTPUTF8? */
+enum lmtp_plain {
+    LMTP_PLAIN_YES,   /* with the A-labels of its domains */
+    LMTP_PLAIN_LATER, /* there is no libidn2 to make A-labels */
+    LMTP_PLAIN_NEVER, /* a local-part or the header is not ASCII */
+};
+
+struct lmtp_address {
+    const char *given;
+    char *ascii; /* with its domain as A-labels, from malloc; NULL: has none, or `given` is ASCII */
+};
+
+/* What is to be delivered. */
+struct lmtp_mail {
+    bool smtp;        /* EHLO, and one reply for all */
+    uint64_t timeout; /* for each answer, milliseconds */
+    const char *helo;
+    struct lmtp_address sender, *recipient;
+    size_t n;
+    bool high; /* the content has octets outside ASCII */
+    bool utf8; /* SMTPUTF8 is needed (RFC 6531 3.4) */
+    enum lmtp_plain plain;
+};
+
+/* One connection. */
+struct lmtp_session {
+    const struct lmtp_mail *mail;
+    struct wire wire;
+    struct smtp_line line;
+    char in[16384], out[65536];
+    bool pipelining, eight_bit, utf8; /* what the server announces */
+    bool no_utf8;                     /* it has no SMTPUTF8, and this message can't do without */
+    bool sent;                        /* the end-of-data has been written, or may have been */
+    bool over;                        /* no QUIT: the server has gone, or is going */
+};
+
+/* Reads an address as it stands on the command line into *a; the sender may be empty (the null
+ * reverse-path) and may have an underscore in its domain. What it means for a server without
+ * SMTPUTF8 goes into *mail. False: it is no address, or there is no memory. */
+bool lmtp_read_address(struct lmtp_mail *mail, struct lmtp_address *a, const char *given,
+                       bool is_sender);
+
+/* Looks through the message on descriptor 0, from its start. *high: it has octets outside ASCII;
+ * *header_high: its header has, but for the trace fields at its top. False and errno: it could not
+ * be read. */
+bool lmtp_look(bool *high, bool *header_high);
+/* Sends the message on descriptor 0, from its start, up to the last line end; not the final dot.
+ * False: it could not be read, or the connection failed. */
+bool lmtp_send_message(struct lmtp_session *s);
+
+/* The session of a connected descriptor that does not block; it is not closed here. */
+void lmtp_open(struct lmtp_session *s, const struct lmtp_mail *mail, int fd);
+/* Sends, or keeps to be sent. False: the connection failed, or the time is over. */
+bool lmtp_put(struct lmtp_session *s, struct span bytes);
+bool lmtp_puts(struct lmtp_session *s, const char *text);
+bool lmtp_flush(struct lmtp_session *s);
+/* The whole next reply into *r; `is_hello`: its lines tell what the server announces. False: the
+ * server has gone, is late, or sends what is no reply. */
+bool lmtp_read_reply(struct lmtp_session *s, struct lmtp_reply *r, bool is_hello);
+/* Has the server said nothing that nobody has asked for? One reply too many, and every later one
+ * would be taken for another's. */
+bool lmtp_in_step(const struct lmtp_session *s);
+/* The same once the last reply is there. A 421 may come at any time (RFC 5321 3.8), also cut short:
+ * for the rest of a line that may be one, it waits for two seconds. */
+bool lmtp_ended_in_step(struct lmtp_session *s);
+/* QUIT, and two seconds for its answer, which changes nothing. */
+void lmtp_quit(struct lmtp_session *s);
+
+/* The whole conversation up to the last result; result[] has room for every recipient. True: each
+ * has its result. False: nothing has happened, the next server may be tried. */
+bool lmtp_talk(struct lmtp_session *s, struct lmtp_reply *result);
+/* 2yz. */
+bool lmtp_is_good(const struct lmtp_reply *r);
+/* Makes *r a reply of our own: `line` begins with the code. */
+void lmtp_say(struct lmtp_reply *r, const char *line);
+
+/* Prints a line for each recipient (`each`), or the one that fits them all, and flushes it. The
+ * exit status that goes with it. */
+int lmtp_answer(const struct lmtp_reply *result, size_t n, bool each);
+
+#endif
