@@ -25,6 +25,40 @@ struct explain {
     bool json, comma, refused;
 };
 
+/* Whole characters, or an octet that belongs to none: about `most` octets. */
+static size_t piece_of(struct span s, size_t most)
+{
+    size_t n = 0;
+
+    while (n < s.n && n < most) {
+        const size_t next = utf8_length(span_from(s, n));
+
+        n += next == 0 ? 1 : next;
+    }
+    return n;
+}
+
+/* For people: nothing that a terminal would obey, nothing that begins a line of its own. */
+static void print_text(struct span s)
+{
+    while (s.n > 0) {
+        char room[512];
+        struct text t = TEXT(room);
+        const size_t n = piece_of(s, sizeof room / 4 - 4); /* an octet is four at the most */
+
+        text_add_escaped(&t, span_first(s, n), "\\");
+        fwrite(t.p, 1, t.n, stdout);
+        s = span_from(s, n);
+    }
+}
+
+/* U+0080 to U+009F: control characters in two octets. */
+static bool is_long_control(struct span s, size_t n)
+{
+    return n == 2 && (unsigned char)s.p[0] == 0xc2 && (unsigned char)s.p[1] < 0xa0;
+}
+
+/* An octet that is no UTF-8 is written as the character of its number. */
 static void print_json(struct span s)
 {
     putchar('"');
@@ -33,6 +67,8 @@ static void print_json(struct span s)
 
         if (n == 0 || byte_is_control(s.p[0]))
             printf("\\u%04x", (unsigned)(unsigned char)s.p[0]);
+        else if (is_long_control(s, n))
+            printf("\\u%04x", (unsigned)(unsigned char)s.p[1]);
         else if (s.p[0] == '"' || s.p[0] == '\\')
             printf("\\%c", s.p[0]);
         else
@@ -50,7 +86,11 @@ static void item(struct explain *e, const char *label, struct span s)
             putchar(',');
         print_json(s);
     } else {
-        printf("  %-9s %.*s\n", label, SPAN_FORMAT(s));
+        const bool goes_on = s.n > 0 && s.p[0] == '\t'; /* a header field, on its next line */
+
+        printf("  %-9s %s", label, goes_on ? "\t" : "");
+        print_text(span_from(s, goes_on));
+        putchar('\n');
     }
     e->comma = true;
 }
@@ -130,7 +170,8 @@ static enum smtp_want command(struct explain *e, const char *verb, const char *a
         print_json(text_span(&line));
         putchar(',');
     } else {
-        printf("%.*s\n", SPAN_FORMAT(text_span(&line)));
+        print_text(text_span(&line));
+        putchar('\n');
     }
     want = smtp_session_line(&e->session, text_span(&line));
     if (want == SMTP_NEXT_DECISION) {
@@ -263,7 +304,11 @@ int explain(const struct config *c, const struct explain_question *q)
             print_json(e->peer.name);
             fputs("},", stdout);
         } else {
-            printf("client %.*s %.*s\n", SPAN_FORMAT(e->peer.address), SPAN_FORMAT(e->peer.name));
+            fputs("client ", stdout);
+            print_text(e->peer.address);
+            putchar(' ');
+            print_text(e->peer.name);
+            putchar('\n');
         }
         play(e);
         mark(e, "}\n");

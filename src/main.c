@@ -275,7 +275,8 @@ static int run(const struct arguments *a, struct serve_memory *m, char **argv)
     if (s.listeners > 0)
         return listen_and_serve(a, m, &s, &log, argv);
     if (a->listen || s.in < 0) {
-        record_mistake(&log, "setup", 0, SPAN("--listen"), "no listening socket was passed");
+        if (s.wrong == NULL)
+            record_mistake(&log, "setup", 0, SPAN("--listen"), "no listening socket was passed");
         return EXIT_NO_SOCKET;
     }
     connection.in = s.in;

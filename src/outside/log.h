@@ -1,9 +1,12 @@
 /* Records: to the journal (fields), else to stderr where that is not the connection, else to
- * syslog, as one key=value line. Client bytes are escaped. */
+ * syslog, as one key=value line. Client bytes are escaped. Nobody who reads them too slowly, or not
+ * at all, is waited for longer than a moment: a record is dropped, and counted. */
 #ifndef SMTPIN_OUTSIDE_LOG_H
 #define SMTPIN_OUTSIDE_LOG_H
 
 #include "config.h"
+
+#include <sys/types.h>
 
 enum log_kind {
     LOG_SESSION,
@@ -37,16 +40,31 @@ struct log_record {
     char room[2048]; /* for values that are made for the record */
 };
 
+/* How descriptor 2 is written to without waiting; each is for what the one before can't do. */
+enum log_way {
+    LOG_WAY_NOWAIT, /* pwritev2(2): pipes and sockets, from Linux 6.4 on */
+    LOG_WAY_SOCKET, /* send(2) */
+    LOG_WAY_ALARM,  /* a write that an alarm interrupts */
+};
+
 struct log {
     enum config_log target;
-    bool prefix; /* stderr is read by the journal: "<5>" sets the level */
-    int journal; /* a socket, once a record was sent; -1: none yet */
+    enum log_way way;
+    bool prefix;      /* stderr is read by the journal: "<5>" sets the level */
+    bool stream;      /* syslog's socket takes no datagrams */
+    bool handled;     /* SIGALRM has its handler */
+    bool torn;        /* the last line on stderr has no end */
+    bool stuck;       /* the last record was dropped: the next one is not waited for */
+    int socket;       /* to the journal or syslog, once a record was sent; -1: none yet */
+    pid_t process;    /* this one, once it has sent a record; 0: it has not */
+    uint64_t dropped; /* of its records, since the last one that went through */
 };
 
 /* Before the first log_open. */
-#define LOG_CLOSED ((struct log){.target = CONFIG_LOG_NONE, .journal = -1})
+#define LOG_CLOSED ((struct log){.target = CONFIG_LOG_NONE, .socket = -1})
 
-/* Where records go from now on. `stderr_is_ours`: descriptor 2 is not the client's. */
+/* Where records go from now on. `stderr_is_ours`: descriptor 2 is not the client's. A process that
+ * was forked calls it before its first record. */
 void log_open(struct log *l, uint64_t target, bool stderr_is_ours);
 
 /* Nothing that is said is heard: no record need be made. NULL is a log that is elsewhere. */

@@ -185,12 +185,29 @@ static void take_connection(struct setup *s, int in, int out)
         s->from.ss_family = AF_UNSPEC;
 }
 
+/* NULL, or why a descriptor that was passed is neither a connection nor a listener. */
+static const char *unfit(int fd)
+{
+    int type = 0;
+    socklen_t n = sizeof type;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) < 0)
+        return errno == EBADF ? "a descriptor was passed that is not open"
+                              : "a descriptor was passed that is no socket";
+    return type == SOCK_STREAM || type == SOCK_SEQPACKET
+               ? NULL
+               : "a socket was passed that is for datagrams, and does not listen";
+}
+
 /* Of the sockets from 3 on, those that listen; a single one that does not is the connection. */
 static void take_passed(struct setup *s, size_t n)
 {
     struct span names = span_of(environment_get("LISTEN_FDNAMES"));
 
     if (n == 1 && !listens(LISTEN_FDS_START)) {
+        s->wrong = unfit(LISTEN_FDS_START);
+        if (s->wrong != NULL)
+            return;
         fcntl(LISTEN_FDS_START, F_SETFD, FD_CLOEXEC);
         take_connection(s, LISTEN_FDS_START, LISTEN_FDS_START);
         return;
@@ -198,16 +215,20 @@ static void take_passed(struct setup *s, size_t n)
     for (size_t i = 0; i < n; i++) {
         const int fd = LISTEN_FDS_START + (int)i;
         const struct span name = span_first(names, span_find(names, ':'));
+        const bool fits = listens(fd);
 
         names = span_from(names, name.n + 1);
-        if (s->listeners < SETUP_LISTENERS_MAX && listens(fd)) {
+        if (fits && s->listeners < SETUP_LISTENERS_MAX) {
             fcntl(fd, F_SETFD, FD_CLOEXEC);
             s->name[s->listeners] = name;
             s->listener[s->listeners++] = fd;
-        } else {
-            s->wrong = "a socket that does not listen, or one too many, was passed among others";
-            close(fd);
+            continue;
         }
+        if (s->wrong == NULL)
+            s->wrong = fits ? "sockets were passed of which the last is one too many" : unfit(fd);
+        if (s->wrong == NULL)
+            s->wrong = "a socket was passed among others that does not listen";
+        close(fd);
     }
 }
 
@@ -237,8 +258,11 @@ void setup_process(struct setup *s)
     descriptors_close(LISTEN_FDS_START + (unsigned)passed, ~0U);
     if (passed > 0) {
         take_passed(s, passed);
-        s->stderr_is_ours =
-            s->in < 0 || fstat(s->in, &connection) < 0 || !is_same(&st[2], &connection);
+        /* Where it is none of these, descriptor 0 may be the client's all the same. */
+        if (s->in >= 0)
+            s->stderr_is_ours = fstat(s->in, &connection) < 0 || !is_same(&st[2], &connection);
+        else
+            s->stderr_is_ours = s->listeners > 0 || !is_same(&st[2], &st[0]);
     } else {
         s->stderr_is_ours = !is_same(&st[2], &st[0]) && !is_same(&st[2], &st[1]);
         take_connection(s, 0, 1);

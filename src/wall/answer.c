@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { PATIENCE = 10 * 1000 }; /* milliseconds for the other side to take an answer */
+enum { PATIENCE = 10 * 1000 }; /* milliseconds for the other side to take all of an answer */
 
 void answer_look_at_stop(struct answer *a)
 {
@@ -25,20 +25,20 @@ void answer_look_at_stop(struct answer *a)
         a->deadline = drained - a->delivering;
 }
 
-static const char *send_answer(struct answer *a)
+/* One packet of an answer; *deadline, for all of them, is set once one has to wait. */
+static const char *send_answer(struct answer *a, uint64_t *deadline)
 {
     struct pollfd p = {.fd = a->fd, .events = POLLOUT};
-    uint64_t deadline = 0;
 
     while (send(a->fd, a->room.p, a->room.n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         if (errno != EAGAIN && errno != EINTR)
             return NULL; /* it is gone: the next look at it says so */
         a->pressed = true;
-        if (deadline == 0)
-            deadline = clock_now() + PATIENCE;
-        if (clock_left(deadline) == 0)
+        if (*deadline == 0)
+            *deadline = clock_now() + PATIENCE;
+        if (clock_left(*deadline) == 0)
             return "takes no answer";
-        poll(&p, 1, clock_left(deadline));
+        poll(&p, 1, clock_left(*deadline));
     }
     return NULL;
 }
@@ -301,6 +301,7 @@ static const char *say_results(struct answer *a, bool goes_on, bool ran, bool qu
 {
     const char *wrong = NULL;
     const struct smtp_recipient *r = a->refused ? NULL : transaction_of(a)->first;
+    uint64_t deadline = 0;
 
     do {
         a->room.n = 0;
@@ -309,7 +310,7 @@ static const char *say_results(struct answer *a, bool goes_on, bool ran, bool qu
         packet_put_number(&a->room, quick);
         for (; r != NULL && a->room.n < REQUEST_ANSWER_FULL; r = r->next)
             request_write_reply(&a->room, &r->result);
-        wrong = send_answer(a);
+        wrong = send_answer(a, &deadline);
     } while (r != NULL && wrong == NULL);
     return wrong;
 }

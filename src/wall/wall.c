@@ -98,6 +98,9 @@ static bool go_inside(struct desk *d, const struct serve_connection *connection,
     };
     d->status.notify.fd = -1;
     d->record.log = NULL;
+    /* Without its filter it has not been opened yet when it says its first, and last, reply: it is
+     * in this phase all the same. */
+    d->session->phase = SMTP_CONNECTED;
     if (filter_enter(recorded ? d->config->trace_size + TRACE_MORE : 0))
         return true;
     ask_no_filter(&d->ask);

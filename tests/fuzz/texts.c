@@ -73,6 +73,9 @@ static void try_lines(struct span in)
         promise(start == at);
         if (found == SMTP_LINE_READY)
             promise(span_eq(line, slow_line));
+        /* There, a session ends: what is behind may be a line or the rest of a long one. */
+        if (found == SMTP_LINE_BARE_LF || found == SMTP_LINE_BARE_CR)
+            break;
     }
 }
 

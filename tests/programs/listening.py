@@ -350,6 +350,26 @@ def given(fds, environment, wait=20, limit=None):
 datagram = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 status, cpu, said = given([datagram.fileno()] * 2, {"LISTEN_FDS": "2"})
 ok(status == 69 and b"does not listen" in said, "sockets of which none listens: 69, and why", (status, said))
+# What was passed is not there, or is nothing that a client could speak to: no session, whatever else is open.
+plain = open(os.path.join(TMP, "plain"), "w+b"); plain.write(mail()); plain.flush(); plain.seek(0)
+fifo = os.pipe()
+for what, fds, says in (("is closed", [], b"is not open"), ("is a file", [plain.fileno()], b"is no socket"), ("is a pipe", [fifo[0]], b"is no socket"), ("is for datagrams", [datagram.fileno()], b"is for datagrams")):
+    status, cpu, said = given(fds, {"LISTEN_FDS": "1"})
+    ok(status == 69 and says in said and b"no listening socket" not in said and b"session " not in said and said.count(b"mistake=") == 1, f"the one descriptor that was passed {what}: 69, and why", (status, said))
+for what, fds, says in (("closed", [smtp.fileno()], b"is not open"), ("a file", [plain.fileno(), smtp.fileno()], b"is no socket"), ("for datagrams", [datagram.fileno(), smtp.fileno()], b"is for datagrams")):
+    status, cpu, said = given(fds, {"LISTEN_FDS": "2"}, wait=1)
+    ok(status is None and says in said and b"event=listening sockets=1 " in said, f"one of two is {what}: the other one is served, and the log says so", (status, said))
+ours, theirs = socket.socketpair()
+pid = os.fork()
+if pid == 0:
+    try:
+        for fd in (0, 1, 2): os.dup2(theirs.fileno(), fd)
+        os.closerange(3, 300)
+        os.execve(SMTPIN, [SMTPIN, "-f", "/dev/null", "-o", "log=stderr"], {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", **{k: v for k, v in os.environ.items() if "SAN" in k}})
+    finally: os._exit(127)
+theirs.close(); ours.settimeout(20)
+equal((read_all(ours), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])), (b"", 69), "and a client on descriptors 0 to 2 hears nothing of it"); ours.close()
+os.close(fifo[0]); os.close(fifo[1]); plain.close()
 status, cpu, said = given([smtp.fileno()], {"LISTEN_FDS": "1073741823"}, wait=1.5)
 ok(status is None and cpu < 1 + SANITIZED and b"event=listening" in said, "an absurd LISTEN_FDS: what is there is served", (status, cpu, said))
 status, cpu, said = given([smtp.fileno()] * 17, {"LISTEN_FDS": "17"}, wait=1)

@@ -37,15 +37,42 @@ static void leave(struct ask *a)
     _exit(0);
 }
 
+/* So many recipients, as many in a request as there is room for. */
+static void add_many(struct ask *a, uint64_t transaction, uint64_t n)
+{
+    while (n > 0) {
+        struct request r = attack_honest(REQUEST_RECIPIENTS, transaction);
+        char room[REQUEST_ADDED_MAX];
+        struct text added = TEXT(room);
+
+        for (; n > 0 && added.cap - added.n > 32; n--)
+            packet_put(&added, SPAN("b@example.org"));
+        r.added = text_span(&added);
+        attack_put(a, &r);
+    }
+}
+
+/* Large answers: there is no room for more of them after a few. */
 static void take_no_answers(struct ask *a)
 {
     for (uint64_t i = 1;; i++) {
-        struct request r = attack_message(i, 1, "x\n");
+        struct request r = attack_message(i, 100, "x\n");
 
-        attack_add(a, i, SPAN("b@example.org"));
+        add_many(a, i, 100);
         if (!attack_put(a, &r))
             break;
     }
+}
+
+/* One answer, a packet at a time: for ever, where each has a time of its own. */
+static void take_answer_slowly(struct ask *a)
+{
+    struct request r = attack_message(1, 5000, "x\n");
+
+    add_many(a, 1, 5000);
+    attack_put(a, &r);
+    for (int i = 0; i < 100 && attack_hear(a) >= 0; i++)
+        poll(NULL, 0, 3000);
 }
 
 static void stay(void)
@@ -147,6 +174,7 @@ const struct attack attack_conduct[] = {
     ATTACK(crash),
     ATTACK(leave),
     ATTACK(take_no_answers),
+    ATTACK(take_answer_slowly),
     ATTACK(close_and_stay),
     ATTACK(hang_up_and_stay),
     ATTACK(shut_and_stay),

@@ -1,0 +1,43 @@
+"""--explain: nothing that it was given reaches the terminal as it is, or becomes a line of its own; JSON is JSON."""
+import json
+from harness import *
+
+EVIL = [b"\x1b]0;x\x07", b"\x1b[31m", b"\x9b31m", b"\xc2\x9b31m", b"\xff\xfe", b"a\nreply     250 OK", b"\r", b"\x08\x08", b"\x7f", "\u202eabc".encode(), "\u2028x".encode(), b"\xed\xa0\x80", b"x" * 126 + b"\xc3\xa9" + b"\xc3", "\u00e9".encode() * 300]
+CONF = write("explain.conf", "hostname = mx.example.org\ndomains = example.org\nrelay_clients = 192.0.2.1\nclient_address = 192.0.2.1\ndeliver = /bin/true\n", 0o644)
+
+
+def explain(*arguments, env=None):
+    p = subprocess.run([os.fsencode(SMTPIN), b"-f", os.fsencode(CONF), b"--explain", *arguments], capture_output=True, timeout=30, env=env or os.environ)
+    return p.returncode, p.stdout, p.stderr
+
+
+def harmless(out):
+    """UTF-8, and no control character in it but line ends and the tab of a header field that goes on."""
+    try: text = out.decode()
+    except UnicodeDecodeError: return False
+    return not any(c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") for c in text.replace("head      \tby ", "").replace("head      \tfor ", "").replace("head      \t", ""))
+
+
+plain = explain(b"--helo", b"c.example", b"--sender", b"a@example.com", b"--recipient", b"b@example.org")
+lines = plain[1].count(b"\n")
+ok(plain[0] == 0 and harmless(plain[1]) and b"  head      \tby mx.example.org" in plain[1], "an ordinary one", plain)
+for evil in EVIL:
+    for what, arguments in (("--sender", [b"--sender", evil + b"@example.com", b"--recipient", b"b@example.org"]), ("--recipient", [b"--recipient", evil + b"@example.org"]), ("a quoted one", [b"--recipient", b'"' + evil + b'"@example.org']),
+                            ("--helo", [b"--helo", evil, b"--recipient", b"b@example.org"]), ("a word of the command", [b"-o", b"deliver=/bin/echo \"" + evil.replace(b"\n", b"\x0b") + b"\"", b"--recipient", b"b@example.org"])):
+        status, out, err = explain(*arguments)
+        if status == 78 and what == "a word of the command":  # the configuration has no control octets
+            ok(out == b"" and harmless(err), f"{what}, {evil[:12]}: a mistake", err)
+            continue
+        ok(status in (0, 1) and out and harmless(out) and out.count(b"\n") <= lines + 1 and not any(l.startswith(b"reply") for l in out.splitlines()), f"{what}, {evil[:12]}: escaped", (status, out[-600:], err))
+        status, out, err = explain(*arguments, b"--json")
+        try: answer = json.loads(out.decode())
+        except ValueError as e: answer = str(e)
+        ok(status in (0, 1) and isinstance(answer, dict) and harmless(out.replace("\u202e".encode(), b"").replace("\u2028".encode(), b"")), f"{what}, {evil[:12]}: JSON", (out[-600:], answer))
+    env = {**os.environb, b"TCPREMOTEHOST": evil, b"TZ": evil, b"LANG": evil}
+    status, out, err = explain(b"--recipient", b"b@example.org", env=env)
+    ok(out and harmless(out), f"the environment, {evil[:12]}: escaped", out[-600:])
+status, out, err = explain(b"-o", b"deliver=/bin/echo \"\xff\xc3\xa9\\\\n\"", b"--recipient", b"b@example.org")
+ok(b"  word      \\xff\xc3\xa9\\x5c" in out, "what is well-formed is kept, and a backslash is one of ours alone", out)
+status, out, err = explain(b"-o", b"deliver=/bin/echo \xff\xc3\xa9", b"--recipient", b"b@example.org", b"--json")
+equal(json.loads(out)["delivery"]["words"], ["/bin/echo", "\xff\xe9"], "JSON: an octet that is no UTF-8 is the character of its number")
+done()
