@@ -64,29 +64,37 @@ static int status_of(const struct smtp_reply *refusal)
  * having it, and nobody who has it as refused. */
 static int print_one(const struct lmtp_reply *result, size_t n)
 {
-    const struct lmtp_reply *good = NULL, *later = NULL, *worst = NULL;
+    const struct lmtp_reply *told = &result[0];
+    bool good = false, later = false, bad = false;
     char bytes[2 * SMTP_RESULT_TEXT_MAX];
     struct text room = TEXT(bytes);
     struct lmtp_reply mixed;
     struct answer a;
 
-    lmtp_say(&mixed, "451 4.3.0 The next server took the message for some recipients only");
     for (size_t i = 0; i < n; i++) {
-        if (lmtp_is_good(&result[i]))
-            good = good == NULL ? &result[i] : good;
-        else if (result[i].code < 500)
-            later = later == NULL ? &result[i] : later;
-        else if (worst == NULL || result[i].code > worst->code)
-            worst = &result[i];
+        const struct lmtp_reply *r = &result[i];
+
+        if (lmtp_is_good(r)) {
+            good = true;
+        } else if (r->code < 500) {
+            told = later ? told : r;
+            later = true;
+        } else {
+            told = !later && r->code > told->code ? r : told;
+            bad = true;
+        }
     }
-    if (later == NULL && good != NULL && worst != NULL)
-        later = &mixed;
-    a = answer_of(later != NULL ? later : good != NULL ? good : worst, &room);
+    if (good && bad && !later) {
+        lmtp_say(&mixed, "451 4.3.0 The next server took the message for some recipients only");
+        told = &mixed;
+        later = true;
+    }
+    a = answer_of(told, &room);
     printf("%u %.*s %.*s\n", a.reply.code, SPAN_FORMAT(a.reply.enhanced),
            SPAN_FORMAT(a.reply.text));
-    if (later != NULL)
+    if (later)
         return LMTP_TEMPORARY;
-    return good != NULL ? 0 : status_of(&a.reply);
+    return good ? 0 : status_of(&a.reply);
 }
 
 int lmtp_answer(const struct lmtp_reply *result, size_t n, bool each)

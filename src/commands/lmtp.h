@@ -97,8 +97,8 @@ bool lmtp_is_good(const struct lmtp_reply *r);
 /* Makes *r a reply of our own: `line` begins with the code. */
 void lmtp_say(struct lmtp_reply *r, const char *line);
 
-/* Prints a line for each recipient (`each`), or the one that fits them all, and flushes it. The
- * exit status that goes with it. */
+/* Prints a line for each recipient (`each`), or the one that fits them all, and flushes it; n > 0.
+ * The exit status that goes with it. */
 int lmtp_answer(const struct lmtp_reply *result, size_t n, bool each);
 
 #endif
