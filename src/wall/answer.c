@@ -148,6 +148,7 @@ static const char *decide(struct answer *a, const struct request *r)
     const size_t mark = a->arena->used;
     struct smtp_mailbox mailbox;
     struct smtp_verdict verdict = {.opinion = SMTP_DEFER};
+    uint64_t deadline = 0;
 
     if (!has_open_transaction(a))
         return "asks of a recipient of no transaction";
@@ -164,7 +165,7 @@ static const char *decide(struct answer *a, const struct request *r)
     a->room.n = 0;
     packet_put_number(&a->room, verdict.opinion);
     request_write_reply(&a->room, &verdict.reply);
-    return send_answer(a);
+    return send_answer(a, &deadline);
 }
 
 /* There is nothing but `added`, which is taken whatever the kind. */
