@@ -168,14 +168,6 @@ static const char *decide(struct answer *a, const struct request *r)
     return send_answer(a, &deadline);
 }
 
-/* There is nothing but `added`, which is taken whatever the kind. */
-static const char *recipients(struct answer *a, const struct request *r)
-{
-    (void)a;
-    (void)r;
-    return NULL;
-}
-
 /* What the trace fields and the variables of the command will say. */
 static const char *take_helo(struct answer *a, const struct request *r)
 {
@@ -482,7 +474,7 @@ static const char *no_filter(struct answer *a, const struct request *r)
 const char *answer_request(struct answer *a, struct span packet)
 {
     static const char *(*const acts[])(struct answer *, const struct request *) = {
-        [REQUEST_DECIDE] = decide,       [REQUEST_RECIPIENTS] = recipients,
+        [REQUEST_DECIDE] = decide,       [REQUEST_RECIPIENTS] = NULL, /* nothing but `added` */
         [REQUEST_OCTETS] = octets,       [REQUEST_FINISH] = finish,
         [REQUEST_DELIVER] = deliver,     [REQUEST_AFTER] = after,
         [REQUEST_CLOSE] = close_session, [REQUEST_TELL] = tell,
@@ -501,5 +493,5 @@ const char *answer_request(struct answer *a, struct span packet)
     wrong = turn_to(a, r.transaction);
     if (wrong == NULL)
         wrong = add_all(a, r.added);
-    return wrong != NULL ? wrong : acts[r.kind](a, &r);
+    return wrong != NULL || acts[r.kind] == NULL ? wrong : acts[r.kind](a, &r);
 }

@@ -49,7 +49,7 @@ class Parent:
 
     def configure(self, text):
         with open(self.conf, "w") as f:
-            f.write("hostname = mx.example.org\ndomains = example.org\n" + text)
+            f.write(("" if text.startswith("hostname") else "hostname = mx.example.org\n") + "domains = example.org\n" + text)
 
     def said(self):
         return open(self.log.name, "rb").read().decode(errors="replace")
