@@ -201,18 +201,22 @@ static void set_host(struct maildir_options *o)
 }
 
 /* What becomes of our output (smtpin-delivery(7)), and with it whether the client may hear 451
- * although some recipients have the message: only then are there marks. */
+ * although some recipients have the message: only then are there marks. Where they would be needed
+ * and can't be made, it is all or none: the client must not come again for those who have it. */
 static void set_replies(struct maildir_options *o, unsigned recipients)
 {
     const char *replies = getenv("SMTPIN_REPLIES"), *digest = getenv("SMTPIN_DIGEST");
     const bool merged = replies != NULL && strcmp(replies, "merged") == 0;
     const bool separate = replies != NULL && strcmp(replies, "each") == 0;
+    const bool one = replies != NULL && strcmp(replies, "one") == 0;
 
     o->lines = merged || separate;
     o->each = o->each || o->lines;
     if (o->each && !separate && recipients > 1 && digest != NULL &&
         strlen(digest) >= MAILDIR_DIGEST && strspn(digest, "0123456789abcdef") == strlen(digest))
         memcpy(o->digest, digest, MAILDIR_DIGEST);
+    else if (one && recipients > 1)
+        o->each = false;
 }
 
 int main(int argc, char **argv)

@@ -14,11 +14,17 @@ for replies in (None, "one", "other"):
             (("-nr", "-q", "1"), (JANE, JOE), (75, FULL), 0), (("-nr", "-q", "1"), (NOBODY, JANE), (75, FULL), 0),
             (("-n",), (JANE, NOBODY), (75, SOME), 0), (("-n",), (NOBODY, "x@example.org"), (67, UNKNOWN), 0), (("-n",), (JANE, JOE), (0, ""), 2)):
         fresh("example.org/jane", "example.org/joe")
-        got = deliver(*args, "--", ROOT, *who, replies=replies)
+        got = deliver(*args, "--", ROOT, *who, replies=replies, **({"digest": DIGEST} if replies == "one" else {}))
         ok(got == answer and len(tree()) == stored, f"SMTPIN_REPLIES {replies}, {' '.join(args)} for {len(who)}: one answer, {answer}", (got, tree()))
 fresh("example.org/jane", "example.org/joe")
 put("example.org/joe/cur/1.x,S=100")
 equal(deliver("-r", "-q", "100", ROOT, JANE, JOE, replies="one"), (75, FULL), "one, -r: jane has it, joe is full: temporary")
+
+# Without a digest to know a retry by, it is all or none: nobody gets it twice.
+for who, answer in (((JANE, NOBODY), (75, SOME)), ((JANE, JOE), (0, "")), ((NOBODY, "x@example.org"), (67, UNKNOWN))):
+    fresh("example.org/jane", "example.org/joe")
+    equal(deliver("-nr", "--", ROOT, *who, replies="one"), answer, f"one, -nr, no digest, {len(who)}: {answer}")
+    equal(len(tree()), 2 if answer[0] == 0 else 0, "all or none")
 
 # A line for each is read, with or without -r.
 for replies in ("each", "merged"):
@@ -57,7 +63,7 @@ for _ in range(3):
 SAID = b"MAIL FROM:<s@example.com>%s\r\nRCPT TO:<jane@example.org>\r\nRCPT TO:<nobody@example.org>\r\nDATA\r\nthe same octets\r\n.\r\n"
 command = f"{MAILDIR} -nr -- {ROOT} ${{recipient}}"
 for name, hello, parameter, settings, heard, stored in (
-        ("one answer", b"EHLO", b"", {}, "451", 1), ("merged", b"EHLO", b"", {"deliver_replies": "each"}, "451", 1),
+        ("one answer", b"EHLO", b"", {}, "451", 0), ("one answer and digest", b"EHLO", b"", {"digest": "always"}, "451", 1), ("merged", b"EHLO", b"", {"deliver_replies": "each"}, "451", 1),
         ("LMTP", b"LHLO", b"", {"deliver_replies": "each", "protocol": "lmtp"}, "250", 2), ("PRDR", b"EHLO", b" PRDR", {"deliver_replies": "each"}, "250", 2),
         ("without -r, merged", b"EHLO", b"", {"deliver_replies": "each", "deliver": command.replace("-nr", "-n")}, "451", 1)):
     fresh("example.org/jane")
@@ -67,7 +73,7 @@ for name, hello, parameter, settings, heard, stored in (
         said = said[said.index("354") + 1:] if "354" in said else []
         ok(heard in said and (heard == "250" or "250" not in said), f"{name}: jane has it, nobody has not: {heard}", out)
     equal(len(tree()), stored, f"{name}: the same octets sent twice")
-    if stored == 1:
+    if stored < 2:
         for sub in ("tmp", "new", "cur"): os.makedirs(f"{ROOT}/example.org/nobody/{sub}")
         out, _, _ = pipe(hello + b" x\r\n" + SAID % parameter + b"QUIT\r\n", {"deliver": command, **settings})
         ok(final_reply(out).startswith("250") and len(tree()) == 2, f"{name}: in the end all have it, once", (out, tree()))
