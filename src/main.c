@@ -111,18 +111,28 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
     return -1;
 }
 
+/* A key may be any text of the file: a terminal must not obey it. */
+static void print_to(FILE *out, const char *file, unsigned line, struct span key, const char *what)
+{
+    char room[512];
+    struct text escaped = TEXT(room);
+
+    text_add_escaped(&escaped, key, "");
+    fprintf(out, "%s:%u: %.*s: %s\n", file, line, SPAN_FORMAT(text_span(&escaped)), what);
+}
+
 static void print_mistake(void *context, const char *file, unsigned line, struct span key,
                           const char *what)
 {
     (void)context;
-    printf("%s:%u: %.*s: %s\n", file, line, SPAN_FORMAT(key), what);
+    print_to(stdout, file, line, key, what);
 }
 
 static void complain_mistake(void *context, const char *file, unsigned line, struct span key,
                              const char *what)
 {
     (void)context;
-    fprintf(stderr, "%s:%u: %.*s: %s\n", file, line, SPAN_FORMAT(key), what);
+    print_to(stderr, file, line, key, what);
 }
 
 static struct config_source source(const struct arguments *a)

@@ -14,7 +14,7 @@ sources() {
     session) echo "tests/fuzz/drive.c $core" ;;
     texts | config) echo "$shell $core" ;;
     transcript) echo "src/commands/replay/transcript.c $shell $core" ;;
-    lmtp) echo "src/commands/connect.c src/io/*.c $core" ;;
+    lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/outside/idn.c $core" ;;
     request) echo "src/wall/answer.c src/wall/request.c src/wall/packet.c src/record.c $shell $core" ;;
     esac
 }
