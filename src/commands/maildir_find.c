@@ -110,16 +110,16 @@ static bool is_directory(const char *path)
     return S_ISDIR(st.st_mode);
 }
 
-/* A directory is missing in the root. A root with nothing in it is no list of users: a disk that is
- * not mounted leaves its mount point like that. */
-static struct maildir_answer missing(const struct maildir_options *o)
+/* A directory is missing in this one, the root or a domain's. With nothing in it, it is no list of
+ * users: a disk that is not mounted leaves its mount point like that. */
+static struct maildir_answer missing(const char *in)
 {
-    DIR *d = opendir(o->root);
+    DIR *d = opendir(in);
     bool empty = true;
     const struct dirent *entry;
 
     if (d == NULL)
-        return maildir_temporary(o->root, cannot_tell);
+        return maildir_temporary(in, cannot_tell);
     errno = 0;
     while (empty && (entry = readdir(d)) != NULL)
         empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
@@ -128,11 +128,11 @@ static struct maildir_answer missing(const struct maildir_options *o)
 
         closedir(d);
         errno = error;
-        return maildir_temporary(o->root, cannot_tell);
+        return maildir_temporary(in, cannot_tell);
     }
     closedir(d);
     if (empty)
-        return maildir_temporary_for(o->root, "is empty: is the disk not mounted?", cannot_tell);
+        return maildir_temporary_for(in, "is empty: is the disk not mounted?", cannot_tell);
     return MAILDIR_NOBODY;
 }
 
@@ -152,8 +152,12 @@ static struct maildir_answer look_up(const struct maildir_options *o,
             continue;
         memcpy(path, t->maildir, i);
         path[i] = '\0';
-        if (lstat(path, &st) < 0)
-            return errno == ENOENT ? missing(o) : maildir_temporary(path, cannot_tell);
+        if (lstat(path, &st) < 0) {
+            if (errno != ENOENT)
+                return maildir_temporary(path, cannot_tell);
+            *strrchr(path, '/') = '\0';
+            return missing(path);
+        }
         if (!is_directory(path))
             return maildir_temporary(path, cannot_tell);
         if (t->maildir[i] == '\0')
