@@ -1,5 +1,6 @@
 """Starting it: whatever the super-server leaves in the process; --check, user, logs, memory."""
 import pty, resource, struct
+import collections
 from harness import *
 
 directory, deliver = taker()
@@ -306,4 +307,25 @@ for env, said in (({}, False), ({"TCPREMOTEIP": "192.0.2.7"}, True)):
     p = subprocess.run(arguments({"deliver": "/bin/true", "log": "stderr"}), stdin=server, stdout=server, stderr=subprocess.PIPE, env=env, timeout=30)
     equal((p.returncode, b"client_address=192.0.2.7" in p.stderr, p.stderr.count(b"session ")), (0, said, int(said)), f"a client that is gone, {'named' if said else 'not named'} by a super-server")
     server.close(); listener.close()
+# A link-local address with its zone (RFC 4007 11) is an address.
+for text, address in (("fe80::1%eth0", "fe80::1"), ("[fe80::1%3]", "fe80::1"), ("%eth0", None), ("fe80::1/64%x", None)):
+    out, err, _ = pipe(mail(), {"deliver": "/bin/true", "log": "stderr"}, env={**os.environ, "TCPREMOTEIP": text})
+    ok((f"client_address={address} " if address else "transaction result=accepted").encode() in err and (address is not None or b"client_address" not in err), f"TCPREMOTEIP={text}: {address}", err)
+
+# While the configuration is written over in its place, nobody is refused for good.
+conf = write("rewritten.conf", "", 0o644)
+whole = "hostname = mx.example.org\n" + "# a comment that makes it longer\n" * 400 + "domains = example.org\nsandbox = no\ndeliver = /bin/true\nlog = none\n"
+def rewrite():
+    while not stop.is_set():
+        with open(conf, "w") as f:
+            for i in range(0, len(whole), 4096): f.write(whole[i:i + 4096]); f.flush()
+        stop.wait(0.001)
+import threading
+stop = threading.Event(); writer = threading.Thread(target=rewrite); writer.start()
+heard = collections.Counter()
+for _ in range(300):
+    p = subprocess.run([SMTPIN, "-f", conf], input=b"EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<jane@example.org>\r\nQUIT\r\n", capture_output=True, timeout=30)
+    heard[[l[:3].decode() for l in p.stdout.split(b"\r\n") if l[3:4] == b" "][3:4][0] if p.stdout[:3] == b"220" else p.stdout[:3].decode()] += 1
+stop.set(); writer.join()
+ok(set(heard) <= {"250", "451", "421"} and heard["250"] > 0, f"a configuration that is written over: {dict(heard)}", heard)
 done()
