@@ -156,6 +156,66 @@ static void endless_message(struct ask *a)
     attack_hear(a);
 }
 
+/* The question whether an address may be a recipient. What the verdict is: an enum smtp_opinion;
+ * -1: there is none. */
+static long ask_about(struct ask *a, uint64_t transaction, struct span address)
+{
+    struct request r = attack_honest(REQUEST_DECIDE, transaction);
+    struct packet answer;
+    ssize_t n;
+
+    r.address = address;
+    if (!attack_put(a, &r))
+        return -1;
+    n = recv(a->fd, a->room.p, a->room.cap, 0);
+    answer = (struct packet){.left = {.p = a->room.p, .n = n > 0 ? (size_t)n : 0}};
+    return n > 0 ? (long)packet_number(&answer) : -1;
+}
+
+static void ask_of_nothing(struct ask *a)
+{
+    ask_about(a, 0, SPAN("b@m\xc3\xbcller.example"));
+}
+
+static void ask_of_no_mailbox(struct ask *a)
+{
+    ask_about(a, 1, SPAN("b@m\xc3\xbcller.example>\r\nRCPT TO:<c@example.org"));
+}
+
+/* A verdict adds nobody: what was asked about has no message, and what was refused is refused. */
+static void ask_is_no_leave(struct ask *a)
+{
+    struct request r = attack_message(1, 1, "Subject: x\n\nmail\n");
+
+    if (ask_about(a, 1, SPAN("b@example.org")) == SMTP_ACCEPT)
+        attack_say("accepted\n");
+    attack_put(a, &r);
+    attack_hear(a);
+}
+
+static void ask_and_add_refused(struct ask *a)
+{
+    if (ask_about(a, 1, SPAN("b@m\xc3\xb6ller.example")) != SMTP_ACCEPT)
+        attack_say("refused\n");
+    attack_add(a, 1, SPAN("b@m\xc3\xb6ller.example"));
+    attack_hear(a);
+}
+
+static void ask_without_end(struct ask *a)
+{
+    for (long i = 0; i < 1000000 && ask_about(a, 1, SPAN("b@m\xc3\xb6ller.example")) >= 0; i++)
+        ;
+}
+
+static void ask_and_not_listen(struct ask *a)
+{
+    struct request r = attack_honest(REQUEST_DECIDE, 1);
+
+    r.address = SPAN("b@m\xc3\xb6ller.example");
+    for (long i = 0; i < 1000000 && attack_put(a, &r); i++)
+        ;
+}
+
 static void garbage(struct ask *a)
 {
     send(a->fd, "garbage", 7, MSG_NOSIGNAL);
@@ -183,6 +243,12 @@ const struct attack attack_conduct[] = {
     ATTACK(busy),
     ATTACK(many_errors),
     ATTACK(endless_message),
+    ATTACK(ask_of_nothing),
+    ATTACK(ask_of_no_mailbox),
+    ATTACK(ask_is_no_leave),
+    ATTACK(ask_and_add_refused),
+    ATTACK(ask_without_end),
+    ATTACK(ask_and_not_listen),
     ATTACK(garbage),
     ATTACK(too_long),
     {NULL, NULL},
