@@ -111,7 +111,7 @@ bool config_load(struct config *c, struct arena *a, const struct config_source *
 /* Letters, digits, '.', '_', '-'; at most CONFIG_SOCKET_MAX. */
 bool config_is_socket_name(struct span name);
 
-/* The domain of <postmaster> without one: the first of `domains`, else the host's name. */
+/* The domain of <postmaster> without one: the first of `domains` in ASCII, else the host's name. */
 struct span config_own_domain(const struct config *c);
 
 /* Splits a command line: words are apart by blanks, "..." keeps blanks together. NULL or what is
