@@ -30,10 +30,9 @@ struct span smtp_first_line(struct span output);
 /* Lets the command's own words in: the first line of its output, cut and cleaned into `room`, which
  * must outlive the reply. Where the command failed, a leading enhanced status code
  * ("5.2.2 Mailbox full", "450 4.2.2 ...") decides the reply, as in Postfix pipe(8), and with
- * `codes`
- * ("reply_codes = yes") a leading basic code too ("550 No such user"). Where it succeeded the reply
- * stays a success: the message is stored, whatever it prints. A code is never a part of the text,
- * and a line whose codes are of another class than the reply's is left out: a text never
+ * `codes` ("reply_codes = yes") a leading basic code too ("550 No such user"). Where it succeeded
+ * the reply stays a success: the message is stored, whatever it prints. A code is never a part of
+ * the text, and a line whose codes are of another class than the reply's is left out: a text never
  * contradicts its code. */
 void smtp_result_refine(struct smtp_reply *r, struct span output, bool codes, struct text *room);
 
