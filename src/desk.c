@@ -1,9 +1,9 @@
 #include "desk.h"
 
+#include "adapters/deliver.h"
+#include "adapters/head.h"
+#include "adapters/rules.h"
 #include "io/clock.h"
-#include "outside/deliver.h"
-#include "outside/head.h"
-#include "outside/rules.h"
 #include "smtp/header.h"
 
 #include <errno.h>

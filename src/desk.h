@@ -4,9 +4,9 @@
 #ifndef SMTPIN_DESK_H
 #define SMTPIN_DESK_H
 
+#include "adapters/digest.h"
+#include "adapters/recorder.h"
 #include "io/spool.h"
-#include "outside/digest.h"
-#include "outside/recorder.h"
 #include "record.h"
 #include "serve.h"
 #include "status.h"

@@ -1,9 +1,9 @@
 #include "listen.h"
 
+#include "adapters/admission.h"
+#include "adapters/notify.h"
 #include "io/child.h"
 #include "io/clock.h"
-#include "outside/admission.h"
-#include "outside/notify.h"
 #include "record.h"
 #include "serve.h"
 

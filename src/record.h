@@ -2,8 +2,8 @@
 #ifndef SMTPIN_RECORD_H
 #define SMTPIN_RECORD_H
 
-#include "outside/deliver.h"
-#include "outside/log.h"
+#include "adapters/delivery.h"
+#include "adapters/log.h"
 
 struct record {
     const struct config *config;

@@ -1,9 +1,9 @@
 #include "serve.h"
 
+#include "adapters/setup.h"
 #include "desk.h"
 #include "io/clock.h"
 #include "io/wire.h"
-#include "outside/setup.h"
 #include "wall/wall.h"
 
 #include <assert.h>

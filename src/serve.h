@@ -2,10 +2,10 @@
 #ifndef SMTPIN_SERVE_H
 #define SMTPIN_SERVE_H
 
-#include "config.h"
+#include "adapters/log.h"
+#include "adapters/peer.h"
+#include "config/config.h"
 #include "io/title.h"
-#include "outside/log.h"
-#include "outside/peer.h"
 #include "wall/request.h"
 
 #include <stdalign.h>

@@ -3,8 +3,8 @@
 #ifndef SMTPIN_STATUS_H
 #define SMTPIN_STATUS_H
 
+#include "adapters/notify.h"
 #include "io/title.h"
-#include "outside/notify.h"
 #include "record.h"
 
 struct status {

@@ -18,10 +18,12 @@ grep -vxF -f "$out/own" "$out/wanted" |
 [ ! -s "$out/foreign" ]; say $? "the core calls nothing but memory and string functions" "$out/foreign"
 
 # Each floor includes only those above it.
-{ grep -nE '#include "(io|outside|commands|smtp|config|serve|record)' src/base/*.[ch]
-  grep -nE '#include "(io|outside|commands|config|serve|record)' src/smtp/*.[ch]
-  grep -nE '#include "(smtp|outside|commands|config|serve|record)' src/io/*.[ch]
-  grep -nE '#include "(commands|serve|record|desk|wall)' src/outside/*.[ch]
+{ grep -nE '#include "(io|syntax|adapters|commands|smtp|config|serve|record)' src/base/*.[ch]
+  grep -nE '#include "(io|syntax|adapters|commands|config|serve|record)' src/smtp/*.[ch]
+  grep -nE '#include "(smtp|syntax|adapters|commands|config|serve|record)' src/io/*.[ch]
+  grep -nE '#include "(io|config|adapters|commands|serve|record|desk|wall)' src/syntax/*.[ch]
+  grep -nE '#include "(io|adapters|commands|serve|record|desk|wall)' src/config/*.[ch]
+  grep -nE '#include "(commands|serve|record|desk|wall)' src/adapters/*.[ch]
   grep -nE '#include "(commands|listen|explain)' src/wall/*.[ch]; } >"$out/floors"
 [ ! -s "$out/floors" ]; say $? "each floor includes only those above it" "$out/floors"
 
@@ -32,7 +34,7 @@ for o in "$build"/smtpin.p/*.o "$build"/libsmtpin-*.a.p/*.o "$build"/smtpin-*.p/
 done >"$out/writable"
 [ ! -s "$out/writable" ]; say $? "no globals that change" "$out/writable"
 
-grep -o 'KEY("[a-z0-9_]*' src/setting.c >"$out/keys"; [ "$(wc -l <"$out/keys")" -gt 40 ] && LC_ALL=C sort -cu "$out/keys" 2>"$out/order"; say $? "the table of settings is in order" "$out/order"
+grep -o 'KEY("[a-z0-9_]*' src/config/setting.c >"$out/keys"; [ "$(wc -l <"$out/keys")" -gt 40 ] && LC_ALL=C sort -cu "$out/keys" 2>"$out/order"; say $? "the table of settings is in order" "$out/order"
 
 awk 'FNR == 1 && f {if (n > 500) print f, n} FNR == 1 {f = FILENAME; n = 0} {n++} END {if (n > 500) print f, n}' $files >"$out/long"
 [ ! -s "$out/long" ]; say $? "no file of more than 500 lines" "$out/long"

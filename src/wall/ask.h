@@ -3,7 +3,7 @@
 #ifndef SMTPIN_WALL_ASK_H
 #define SMTPIN_WALL_ASK_H
 
-#include "outside/recorder.h"
+#include "adapters/recorder.h"
 #include "record.h"
 #include "wall/request.h"
 

@@ -2,6 +2,7 @@
 #ifndef SMTPIN_TESTS_WALL_ATTACK_H
 #define SMTPIN_TESTS_WALL_ATTACK_H
 
+#include "config/load.h"
 #include "wall/wall.h"
 
 struct attack {

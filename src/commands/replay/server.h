@@ -3,7 +3,7 @@
 #define SMTPIN_REPLAY_SERVER_H
 
 #include "commands/replay/play.h"
-#include "config.h"
+#include "config/load.h"
 
 struct replay_options {
     const char *file;    /* -f */
