@@ -2,9 +2,9 @@
 
 #include "adapters/admission.h"
 #include "adapters/notify.h"
+#include "backend/record.h"
 #include "io/child.h"
 #include "io/clock.h"
-#include "record.h"
 #include "serve.h"
 
 #include <arpa/inet.h>
@@ -221,7 +221,8 @@ static void reap(struct listening *l)
         if (pid <= 0 || !admission_leave(&l->guests, pid, &guest))
             continue;
         l->news = true;
-        if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != SERVE_BROKEN))
+        if (!WIFEXITED(status) ||
+            (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != SERVE_CRASHED))
             log_crash(l, pid, status, &guest);
         if (l->guests.n == 0)
             l->idle_since = clock_now();

@@ -24,7 +24,7 @@ struct span head_only_recipient(const struct smtp_session *s);
  * arena is full it stays as it is. */
 void head_complete(const struct config *c, struct arena *a, struct smtp_mailbox *mailbox);
 /* Gives a mailbox whose domain has octets outside ASCII its `ascii`, where that can be had. Not for
- * a process behind the filter: syntax/idn.h. */
+ * the worker of a sandbox: syntax/idn.h. */
 void head_find_ascii(struct arena *a, struct smtp_mailbox *mailbox);
 
 #endif

@@ -39,12 +39,12 @@ void recorder_text(struct recorder *r, struct span bytes);
 void recorder_message(struct recorder *r, const struct smtp_data *data);
 void recorder_replies(struct recorder *r, struct span bytes);
 void recorder_delivery(struct recorder *r, const struct deliver_report *report);
-/* Another process of the same recording (wall.h) goes on with it for as long as this one waits.
+/* The monitor goes on with the worker's recording (sandbox/sandbox.h) for as long as that waits.
  * Returns the boundary; UINT64_MAX where the recording has ended. `ran`: a run has been recorded.
  */
 uint64_t recorder_pause(struct recorder *r);
 void recorder_resume(struct recorder *r, bool goes_on, bool ran);
-/* The other process's side of that. recorder_leave: does the recording go on? */
+/* The monitor's part of that. recorder_leave: does the recording go on? */
 void recorder_continue(struct recorder *r, uint64_t boundary);
 bool recorder_leave(struct recorder *r);
 /* Why the session has ended, where that was not the client's word. */

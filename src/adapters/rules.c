@@ -18,7 +18,7 @@ bool rules_domain_listed(struct span list, struct span domain)
     return false;
 }
 
-bool rules_look_outside(const struct smtp_mailbox *recipient)
+bool rules_need_library(const struct smtp_mailbox *recipient)
 {
     return recipient->utf8 && !span_is_ascii(recipient->domain);
 }
@@ -33,7 +33,7 @@ void rules_open(struct rules_question *q, const struct config *c, const struct p
     q->peer = peer;
     q->recipient = recipient;
     q->domain = recipient->domain;
-    if (rules_look_outside(recipient))
+    if (rules_need_library(recipient))
         result = idn_to_ascii(recipient->domain, &ascii);
     if (ascii.n > 0)
         q->domain = text_span(&ascii);

@@ -15,13 +15,13 @@ struct rules_question {
 };
 
 /* Asks what is asked of a recipient. A U-label's domain is looked up as its A-labels (RFC 5890), so
- * not for a process behind the filter: syntax/idn.h. *q must not be copied afterwards. */
+ * not for the worker of a sandbox: syntax/idn.h. *q must not be copied afterwards. */
 void rules_open(struct rules_question *q, const struct config *c, const struct peer *peer,
                 const struct smtp_mailbox *recipient);
 
-/* Does the decision take more than the configuration (a library's, which a process behind the
- * filter can't load)? Then it is not the inner process's to make. */
-bool rules_look_outside(const struct smtp_mailbox *recipient);
+/* Does the decision take more than the configuration: a library, which a process in the sandbox
+ * can't load? Then it is not the worker's to make. */
+bool rules_need_library(const struct smtp_mailbox *recipient);
 
 /* Rule number i of the chain: its name, and its verdict on the question in *out. NULL past the
  * last rule. */

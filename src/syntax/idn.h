@@ -1,6 +1,5 @@
 /* Internationalized domain names: U-label to A-label (RFC 5890 2.3.2.1), by libidn2, which is
- * loaded (dlopen(3)) when the first name outside ASCII turns up. Not for a process behind the
- * filter. */
+ * loaded (dlopen(3)) when the first name outside ASCII turns up: not by the worker of a sandbox. */
 #ifndef SMTPIN_SYNTAX_IDN_H
 #define SMTPIN_SYNTAX_IDN_H
 

@@ -19,7 +19,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A path that is taken is taken again, as itself: the wall's other side relies on it. */
+/* A path that is taken is taken again, as itself: the monitor relies on it. */
 static void try_path(struct span in, bool forward)
 {
     static char room[1 << 14], again_room[1 << 14], text[1 << 12];

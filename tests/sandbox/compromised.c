@@ -1,10 +1,11 @@
-/* possessed FILE ATTACK: a session behind the wall of FILE's configuration whose mind belongs to an
- * attacker: it has descriptors 0 and 1 as smtpin has, and tries one thing. The other side of the
- * wall is smtpin's own. Whatever is written to the client says how far it came. Without ATTACK:
+/* compromised FILE ATTACK: a worker in the sandbox of FILE's configuration that belongs to an
+ * attacker: it has descriptors 0 and 1 as smtpin has, and tries one thing. The monitor is smtpin's
+ * own. Whatever is written to the client says how far it came. Without ATTACK:
  * their names. Never installed. */
 #include "attack.h"
 
 #include "io/clock.h"
+#include "serve.h"
 
 #include <signal.h>
 #include <string.h>
@@ -38,11 +39,10 @@ int main(int argc, char **argv)
     static struct serve_memory memory;
     static struct config config;
     static struct smtp_session session;
-    static struct desk desk;
+    static struct backend backend;
+    static struct worker worker;
     const struct config_report silent = {.say = NULL};
     const struct peer peer = {.address = SPAN("192.0.2.1"), .name = SPAN("")};
-    const struct serve_connection connection = {
-        .in = 0, .out = 1, .stop = -1, .peer = &peer, .available = true};
     struct arena arena = {.base = memory.arena, .cap = CONFIG_ARENA_MAX}, transaction;
     struct log log = LOG_CLOSED;
     const struct config_source from = {.file = argc > 1 ? argv[1] : ""};
@@ -72,16 +72,34 @@ int main(int argc, char **argv)
         return 64;
     log_open(&log, CONFIG_LOG_STDERR, true);
     transaction = arena_behind(&arena, arena.used + SERVE_ARENA_MAX);
-    desk_open(&desk, &config, &connection, &session, &log, &memory);
-    switch (wall_raise(&desk, &connection, &memory, &transaction,
-                       clock_now() + config.session_timeout, &available)) {
-    case WALL_INSIDE:
-        attack->run(&desk.ask);
+    backend = (struct backend){
+        .config = &config,
+        .peer = &peer,
+        .session = &session,
+        .recorder = {.out = TEXT(memory.trace)},
+        .spool = {.fd = -1, .buffer = memory.spool, .cap = sizeof memory.spool},
+    };
+    backend_open(&backend, &log, NULL);
+    switch (sandbox_fork(&backend, &worker,
+                         &(struct sandbox_session){
+                             .in = 0,
+                             .out = 1,
+                             .stop = -1,
+                             .deadline = clock_now() + config.session_timeout,
+                             .late = serve_late_time(&config),
+                             .packet = TEXT(memory.packet),
+                             .added = TEXT(memory.added),
+                             .transaction = &transaction,
+                             .arena_max = SERVE_ARENA_MAX + SERVE_DELIVERY_MAX,
+                         },
+                         &available)) {
+    case SANDBOX_WORKER:
+        attack->run(&worker);
         attack_say("back\n");
         return 0;
-    case WALL_OUTSIDE:
+    case SANDBOX_ENDED:
         return 0;
     default:
-        return SERVE_BROKEN;
+        return SERVE_CRASHED;
     }
 }

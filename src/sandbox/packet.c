@@ -1,4 +1,4 @@
-#include "wall/packet.h"
+#include "sandbox/packet.h"
 
 #include <string.h>
 

@@ -1,13 +1,13 @@
-/* What a possessed session tries. */
-#ifndef SMTPIN_TESTS_WALL_ATTACK_H
-#define SMTPIN_TESTS_WALL_ATTACK_H
+/* What a compromised worker tries. */
+#ifndef SMTPIN_TESTS_SANDBOX_ATTACK_H
+#define SMTPIN_TESTS_SANDBOX_ATTACK_H
 
 #include "config/load.h"
-#include "wall/wall.h"
+#include "sandbox/sandbox.h"
 
 struct attack {
     const char *name;
-    void (*run)(struct ask *a);
+    void (*run)(struct worker *w);
 };
 
 #define ATTACK(name)                                                                               \
@@ -25,11 +25,11 @@ void attack_say(const char *text);
 
 /* requests.c: an honest request, of which something is changed. */
 struct request attack_honest(enum request_kind kind, uint64_t transaction);
-bool attack_put(struct ask *a, const struct request *r);
+bool attack_send(struct worker *w, const struct request *r);
 /* The reply to the first recipient; 0: the answer has none; -1: there is none. */
-long attack_hear(struct ask *a);
+long attack_receive(struct worker *w);
 /* One more recipient. */
-void attack_add(struct ask *a, uint64_t transaction, struct span address);
+void attack_add(struct worker *w, uint64_t transaction, struct span address);
 /* Delivers `text` to those that there are. */
 struct request attack_message(uint64_t transaction, uint64_t recipients, const char *text);
 

@@ -1,8 +1,8 @@
-/* A request or an answer across the wall, as octets: numbers of eight octets, texts with their
- * length before them. Who reads one does not trust it: what is not there reads as nothing, and the
- * packet is wrong. */
-#ifndef SMTPIN_WALL_PACKET_H
-#define SMTPIN_WALL_PACKET_H
+/* A request of the worker, or an answer of the monitor, as octets: numbers of eight octets, texts
+ * with their length before them. Who reads one does not trust it: what is not there reads as
+ * nothing, and the packet is wrong. */
+#ifndef SMTPIN_SANDBOX_PACKET_H
+#define SMTPIN_SANDBOX_PACKET_H
 
 #include "base/text.h"
 

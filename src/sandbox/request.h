@@ -1,23 +1,23 @@
-/* What the two sides of the wall say to each other: one packet each (wall/packet.h), a message's
- * octets first, then its kind and the other fields. The side that asks reads the client's bytes and
- * is not trusted; the side that answers checks every field. */
-#ifndef SMTPIN_WALL_REQUEST_H
-#define SMTPIN_WALL_REQUEST_H
+/* What the worker asks of the monitor: one packet each (sandbox/packet.h), a message's octets
+ * first, then its kind and the other fields. The worker reads the client's bytes and is not
+ * trusted; the monitor checks every field. */
+#ifndef SMTPIN_SANDBOX_REQUEST_H
+#define SMTPIN_SANDBOX_REQUEST_H
 
+#include "sandbox/packet.h"
 #include "smtp/session.h"
-#include "wall/packet.h"
 
 enum request_kind {
     REQUEST_DECIDE =
         1, /* may this address (`address`) be a recipient? Has an answer, the verdict */
-    REQUEST_RECIPIENTS, /* there are more than fit into what is said next */
+    REQUEST_RECIPIENTS, /* there are more than fit into the next request */
     REQUEST_OCTETS,     /* of a message */
     REQUEST_FINISH,     /* it was no message: a fault, or it has no end */
     REQUEST_DELIVER,    /* its last octets, and deliver it. Has an answer, the results; the log
                            hears of these where they are made */
-    REQUEST_AFTER,      /* for the log: a refusal, or the end of a transaction */
-    REQUEST_TELL,       /* for the service manager: what the session is about */
-    REQUEST_CLOSE,      /* the session is over */
+    REQUEST_LOG,        /* for the log: a refusal, or the end of a transaction */
+    REQUEST_STATUS,     /* for the service manager: what the session is about */
+    REQUEST_END,        /* the session is over */
     REQUEST_NO_FILTER,  /* the filter could not be entered */
 };
 

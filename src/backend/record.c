@@ -1,4 +1,4 @@
-#include "record.h"
+#include "backend/record.h"
 
 #include "io/clock.h"
 

@@ -1,9 +1,9 @@
 /* The filter against the kernel's own definitions and libseccomp's filter of the same calls; the
- * packets and requests that cross the wall. */
-#include "wall/filter.h"
+ * packets and requests. */
+#include "sandbox/filter.h"
 
+#include "sandbox/request.h"
 #include "unit.h"
-#include "wall/request.h"
 
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -90,7 +90,7 @@ static uint32_t ask(unsigned arch, unsigned call, unsigned long to)
     return run(copy, n, &data);
 }
 
-Test(wall, filter)
+Test(sandbox, filter)
 {
     for (unsigned call = 0; call < 2000; call++) {
         cr_expect_eq(ask((unsigned)OURS, call, 0),
@@ -109,7 +109,7 @@ Test(wall, filter)
 }
 
 #if defined(HAVE_SECCOMP)
-Test(wall, filter_and_libseccomp)
+Test(sandbox, filter_and_libseccomp)
 {
     scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
     struct sock_filter theirs[1024];
@@ -169,7 +169,7 @@ static struct request sample(void)
     };
 }
 
-Test(wall, requests)
+Test(sandbox, requests)
 {
     const struct request in = sample();
     char room[PACKET_MAX];
@@ -199,7 +199,7 @@ Test(wall, requests)
 }
 
 /* As many octets of a message as there may be, in their place or not, and one too many. */
-Test(wall, octets)
+Test(sandbox, octets)
 {
     static char room[PACKET_MAX], again[PACKET_MAX];
     struct text packet = TEXT(room), copied = TEXT(again);
@@ -218,7 +218,7 @@ Test(wall, octets)
 }
 
 /* One octet after the other replaced: read, or refused, and in its range. */
-Test(wall, damaged_requests)
+Test(sandbox, damaged_requests)
 {
     const struct request in = sample();
     char room[PACKET_MAX];
@@ -245,7 +245,7 @@ Test(wall, damaged_requests)
         }
 }
 
-Test(wall, words)
+Test(sandbox, words)
 {
     cr_expect(request_is_word(SPAN("")) && request_is_word(SPAN("max_errors")));
     cr_expect(!request_is_word(SPAN("a b")) && !request_is_word(SPAN("A")) &&

@@ -1,14 +1,14 @@
-"""The wall (sandbox): what is behind it, what a session that belongs to an attacker can do (tests/wall), what the command has of it."""
+"""The sandbox: what the worker has, what one that belongs to an attacker can do (tests/sandbox), what the command has of it."""
 import re
 from harness import *
 
-POSSESSED = os.path.join(os.environ["SMTPIN_BUILD"], "possessed")
+COMPROMISED = os.path.join(os.environ["SMTPIN_BUILD"], "compromised")
 directory, deliver = taker()
 STATUS = os.path.join(TMP, "status")
 command = write("command", f'#!/bin/sh\ncat >/dev/null\n{{ cat /proc/self/status; ulimit -a; ls /proc/self/fd; }} >{STATUS}\n')
 LINES = f"hostname = mx.example.org\ndomains = example.org\nlog = stderr\nspool_dir = {TMP}\nmax_recipients = 100\n"
-CONF = write("wall.conf", LINES + f"deliver = {command}\nsandbox = yes\n", 0o644)
-OPEN = write("no-wall.conf", LINES + f"deliver = {command}\nsandbox = no\n", 0o644)
+CONF = write("sandbox.conf", LINES + f"deliver = {command}\nsandbox = yes\n", 0o644)
+OPEN = write("no-sandbox.conf", LINES + f"deliver = {command}\nsandbox = no\n", 0o644)
 
 
 class Session:
@@ -32,14 +32,14 @@ class Session:
         return self.log_file.read().decode()
 
 
-def possessed(attack, *more, conf=CONF, seconds=60):
+def compromised(attack, *more, conf=CONF, seconds=60):
     """What it wrote to the client, its exit status, its log."""
-    try: p = subprocess.run([POSSESSED, conf, attack], stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, cwd=TMP)
+    try: p = subprocess.run([COMPROMISED, conf, attack], stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, cwd=TMP)
     except subprocess.TimeoutExpired: return "", f"still there after {seconds} seconds", ""
     return p.stdout.decode(), p.returncode, p.stderr.decode()
 
 
-listed = subprocess.run([POSSESSED, CONF], capture_output=True, text=True).stdout.split("\n")
+listed = subprocess.run([COMPROMISED, CONF], capture_output=True, text=True).stdout.split("\n")
 calls = [l.split()[1] for l in listed if l.startswith("call ")]
 requests = [l.split()[1] for l in listed if l.startswith("request ")]
 
@@ -47,10 +47,10 @@ requests = [l.split()[1] for l in listed if l.startswith("request ")]
 for name in calls:
     if SANITIZED: break
     if name == "sleep_on": continue
-    said, status, log = possessed(name)
+    said, status, log = compromised(name)
     signal_is = 11 if name == "use_stack" else 31
     ok(said == "" and status == 70 and re.search(rf"crash process=\d+ session=\S+ client_address=192.0.2.1 signal={signal_is}$", log, re.M), f"{name}: ends it, and is a record", (said, status, log))
-ok(not os.path.exists("/tmp/smtpin-possessed"), "no file came of it")
+ok(not os.path.exists("/tmp/smtpin-compromised"), "no file came of it")
 
 # Requests: answered as any client would be, or the end.
 EXPECTED = {  # what came to the client, and what the log says is wrong
@@ -81,12 +81,12 @@ for name in requests:
     if SANITIZED and name == "crash": continue
     wanted, violation = EXPECTED[name]
     start = time.monotonic()
-    if name in ("flood", "endless_message"): said, status, log = possessed(name, conf=small)
-    elif name == "busy": said, status, log = possessed(name, conf=hung)
-    elif name == "take_answer_slowly": said, status, log = possessed(name, conf=many)
-    elif name == "two_for_single": said, status, log = possessed(name, conf=single)
-    elif name == "write_far": said, status, log = possessed(name, conf=traced)
-    else: said, status, log = possessed(name)
+    if name in ("flood", "endless_message"): said, status, log = compromised(name, conf=small)
+    elif name == "busy": said, status, log = compromised(name, conf=hung)
+    elif name == "take_answer_slowly": said, status, log = compromised(name, conf=many)
+    elif name == "two_for_single": said, status, log = compromised(name, conf=single)
+    elif name == "write_far": said, status, log = compromised(name, conf=traced)
+    else: said, status, log = compromised(name)
     # The end may come before what was written was.
     fine = said.replace("back\n", "") == wanted.replace("back\n", "") and (status == 0 if violation is None else status == 70)
     if violation: fine = fine and f'violation="{violation}"' in log
@@ -101,18 +101,18 @@ ok(0 < sum(os.path.getsize(os.path.join(TRACES, f)) for f in os.listdir(TRACES))
 
 # A session that hangs is ended when its time is over, with 10 seconds for last words.
 start = time.monotonic()
-said, status, log = possessed("sleep_on", conf=hung)
+said, status, log = compromised("sleep_on", conf=hung)
 took = time.monotonic() - start
 ok(status == 70 and 'violation="outlives its time"' in log and 10 <= took < 20, "who hangs is ended", (status, took, log))
 
-# What a walled session of smtpin itself has, from outside.
+# What a worker of smtpin itself has, from outside.
 p = Session(["-f", CONF])
 p.reply()
 keeper = p.p.pid
 inner = int(open(f"/proc/{keeper}/task/{keeper}/children").read())
 def facts(pid): return dict(l.split(":\t", 1) for l in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in l)
 f = facts(inner)
-if not SANITIZED: ok(f["Seccomp"] == "2" and f["NoNewPrivs"] == "1", "behind the wall: a filter, no new privileges", f)
+if not SANITIZED: ok(f["Seccomp"] == "2" and f["NoNewPrivs"] == "1", "in the sandbox: a filter, no new privileges", f)
 limits = open(f"/proc/{inner}/limits").read()
 held = {n: os.readlink(f"/proc/{inner}/fd/{n}") for n in sorted(os.listdir(f"/proc/{inner}/fd"), key=int)}
 ok(len(held) == 4 and "2" not in held and [v.split(":")[0] for v in held.values()] == ["socket", "socket", "anon_inode", "socket"], "it holds its connection, what tells it to stop and the way to ask, nothing else", held)
@@ -122,7 +122,7 @@ f = facts(keeper)
 ok(f["Seccomp"] == facts(os.getpid())["Seccomp"] and f["NoNewPrivs"] == facts(os.getpid())["NoNewPrivs"], "outside: nothing of it", f)
 for line in (b"EHLO c.example.com", b"MAIL FROM:<a@example.com>", b"RCPT TO:<b@example.org>", b"DATA"): p.say(line)
 equal(p.say(b"x\r\n.")[:3], b"250", "a message")
-walled = open(STATUS).read()
+sandboxed = open(STATUS).read()
 # The keeper's end is the other one's, and the other way round.
 os.kill(keeper, signal.SIGKILL)
 ok(gone(inner, 5), "without its keeper it is gone")
@@ -132,9 +132,9 @@ p = Session(["-f", OPEN])
 p.reply()
 ok(open(f"/proc/{p.p.pid}/task/{p.p.pid}/children").read() == "", "sandbox = no: one process")
 for line in (b"EHLO c.example.com", b"MAIL FROM:<a@example.com>", b"RCPT TO:<b@example.org>", b"DATA"): p.say(line)
-equal(p.say(b"x\r\n.")[:3], b"250", "a message without the wall")
+equal(p.say(b"x\r\n.")[:3], b"250", "a message without the sandbox")
 def constant(text): return [l for l in text.splitlines() if l.split(":")[0] in ("Seccomp", "Seccomp_filters", "NoNewPrivs", "SigBlk", "SigIgn", "SigCgt", "CapEff", "CapBnd", "Uid", "Gid", "Groups", "Umask") or "(" in l or l.isdigit()]
-equal(constant(walled), constant(open(STATUS).read()), "the command: its filters, signals, limits and descriptors are those of sandbox = no")
+equal(constant(sandboxed), constant(open(STATUS).read()), "the command: its filters, signals, limits and descriptors are those of sandbox = no")
 p.say(b"QUIT"); p.close()
 
 # Forty sessions at once where no filter can be had, on a machine that has much to do: each client hears the same.

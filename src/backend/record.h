@@ -1,6 +1,6 @@
 /* What a connection leaves in the log: a record for each refusal, each transaction, the session. */
-#ifndef SMTPIN_RECORD_H
-#define SMTPIN_RECORD_H
+#ifndef SMTPIN_BACKEND_RECORD_H
+#define SMTPIN_BACKEND_RECORD_H
 
 #include "adapters/delivery.h"
 #include "adapters/log.h"
@@ -9,7 +9,7 @@ struct record {
     const struct config *config;
     const struct peer *peer;
     const struct smtp_session *session;
-    struct log *log;   /* NULL: another process writes it (wall.h) */
+    struct log *log;   /* NULL: the monitor writes it (sandbox/sandbox.h) */
     uint64_t started;  /* clock_now */
     uint64_t messages; /* that came to DATA */
     uint64_t refusals;

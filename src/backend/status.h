@@ -1,16 +1,16 @@
 /* What a session looks like from outside while it lives: a line for systemctl status, where systemd
  * started this process for it; the process's title, where a listening smtpin did. */
-#ifndef SMTPIN_STATUS_H
-#define SMTPIN_STATUS_H
+#ifndef SMTPIN_BACKEND_STATUS_H
+#define SMTPIN_BACKEND_STATUS_H
 
 #include "adapters/notify.h"
+#include "backend/record.h"
 #include "io/title.h"
-#include "record.h"
 
 struct status {
     const struct record *record;
     struct title *title; /* NULL: not this process's to change */
-    bool keeps;          /* for another process, which reads the client and has a title itself */
+    bool of_monitor;     /* the worker reads the client, and has a title itself */
     struct notify notify;
     uint64_t next; /* clock_now from when on the manager hears of news */
 };
@@ -20,10 +20,10 @@ struct status {
 enum { STATUS_INTERVAL = 1000 };
 
 void status_open(struct status *s, const struct record *r, struct title *title);
-/* Where something is waited for. `doing`: NULL, or what the session is about that is no phase of
- * the protocol. */
-void status_show(struct status *s, const char *doing);
-/* The same, to the manager too: for what may last. */
-void status_tell(struct status *s, const char *doing);
+/* Where something is waited for: the title, and, once a while, the manager. `doing`: NULL, or what
+ * the session is about that is no phase of the protocol. */
+void status_refresh(struct status *s, const char *doing);
+/* The same, and the manager at once: for what may last. */
+void status_send(struct status *s, const char *doing);
 
 #endif

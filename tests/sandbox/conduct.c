@@ -1,44 +1,44 @@
-/* How a walled process may behave: talk without end, not listen, crash, stay. */
+/* How a compromised worker may behave: send without end, not listen, crash, stay. */
 #include "attack.h"
 
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void flood(struct ask *a)
+static void flood(struct worker *w)
 {
-    struct request r = attack_honest(REQUEST_TELL, 0);
+    struct request r = attack_honest(REQUEST_STATUS, 0);
 
-    for (long i = 0; i < 10000000 && attack_put(a, &r); i++)
+    for (long i = 0; i < 10000000 && attack_send(w, &r); i++)
         ;
 }
 
-static void close_twice(struct ask *a)
+static void close_twice(struct worker *w)
 {
-    struct request r = attack_honest(REQUEST_CLOSE, 0);
+    struct request r = attack_honest(REQUEST_END, 0);
 
     r.word = SPAN("quit");
-    attack_put(a, &r);
-    attack_put(a, &r);
+    attack_send(w, &r);
+    attack_send(w, &r);
     _exit(0);
 }
 
-static void crash(struct ask *a)
+static void crash(struct worker *w)
 {
-    (void)a;
+    (void)w;
     static volatile size_t nowhere = 8;
 
     *(volatile int *)nowhere = 1;
 }
 
-static void leave(struct ask *a)
+static void leave(struct worker *w)
 {
-    (void)a;
+    (void)w;
     _exit(0);
 }
 
 /* So many recipients, as many in a request as there is room for. */
-static void add_many(struct ask *a, uint64_t transaction, uint64_t n)
+static void add_many(struct worker *w, uint64_t transaction, uint64_t n)
 {
     while (n > 0) {
         struct request r = attack_honest(REQUEST_RECIPIENTS, transaction);
@@ -48,30 +48,30 @@ static void add_many(struct ask *a, uint64_t transaction, uint64_t n)
         for (; n > 0 && added.cap - added.n > 32; n--)
             packet_put(&added, SPAN("b@example.org"));
         r.added = text_span(&added);
-        attack_put(a, &r);
+        attack_send(w, &r);
     }
 }
 
 /* Large answers: there is no room for more of them after a few. */
-static void take_no_answers(struct ask *a)
+static void take_no_answers(struct worker *w)
 {
     for (uint64_t i = 1;; i++) {
         struct request r = attack_message(i, 100, "x\n");
 
-        add_many(a, i, 100);
-        if (!attack_put(a, &r))
+        add_many(w, i, 100);
+        if (!attack_send(w, &r))
             break;
     }
 }
 
 /* One answer, a packet at a time: for ever, where each has a time of its own. */
-static void take_answer_slowly(struct ask *a)
+static void take_answer_slowly(struct worker *w)
 {
     struct request r = attack_message(1, 5000, "x\n");
 
-    add_many(a, 1, 5000);
-    attack_put(a, &r);
-    for (int i = 0; i < 100 && attack_hear(a) >= 0; i++)
+    add_many(w, 1, 5000);
+    attack_send(w, &r);
+    for (int i = 0; i < 100 && attack_receive(w) >= 0; i++)
         poll(NULL, 0, 3000);
 }
 
@@ -80,92 +80,92 @@ static void stay(void)
     poll(NULL, 0, -1);
 }
 
-static void close_and_stay(struct ask *a)
+static void close_and_stay(struct worker *w)
 {
-    struct request r = attack_honest(REQUEST_CLOSE, 0);
+    struct request r = attack_honest(REQUEST_END, 0);
 
     r.word = SPAN("quit");
-    attack_put(a, &r);
+    attack_send(w, &r);
     stay();
 }
 
-static void hang_up_and_stay(struct ask *a)
+static void hang_up_and_stay(struct worker *w)
 {
-    close(a->fd);
+    close(w->fd);
     stay();
 }
 
-static void shut_and_stay(struct ask *a)
+static void shut_and_stay(struct worker *w)
 {
-    shutdown(a->fd, SHUT_WR);
+    shutdown(w->fd, SHUT_WR);
     stay();
 }
 
-static void empty_and_stay(struct ask *a)
+static void empty_and_stay(struct worker *w)
 {
-    send(a->fd, "", 0, MSG_NOSIGNAL);
+    send(w->fd, "", 0, MSG_NOSIGNAL);
     stay();
 }
 
-static void endless_nothing(struct ask *a)
+static void endless_nothing(struct worker *w)
 {
     struct request r = attack_honest(REQUEST_OCTETS, 1);
 
-    attack_add(a, 1, SPAN("b@example.org"));
+    attack_add(w, 1, SPAN("b@example.org"));
     r.begins = true;
     r.recipients = 1;
-    while (attack_put(a, &r))
+    while (attack_send(w, &r))
         r.begins = false;
 }
 
-static void busy(struct ask *a)
+static void busy(struct worker *w)
 {
     struct request r = attack_honest(REQUEST_OCTETS, 1);
 
-    attack_add(a, 1, SPAN("b@example.org"));
+    attack_add(w, 1, SPAN("b@example.org"));
     r.begins = true;
     r.recipients = 1;
-    r.octets = (struct span){.p = request_octets(&a->room), .n = REQUEST_OCTETS_MAX};
-    for (int i = 0; i < 10 && attack_put(a, &r); i++) {
+    r.octets = (struct span){.p = request_octets(&w->room), .n = REQUEST_OCTETS_MAX};
+    for (int i = 0; i < 10 && attack_send(w, &r); i++) {
         r.begins = false;
         poll(NULL, 0, 2000);
     }
 }
 
-static void many_errors(struct ask *a)
+static void many_errors(struct worker *w)
 {
-    struct request r = attack_honest(REQUEST_AFTER, 0);
+    struct request r = attack_honest(REQUEST_LOG, 0);
 
     r.before = r.phase = SMTP_GREETED;
     r.reply = (struct smtp_reply){.code = 550, .text = SPAN("no"), .rule = "relay"};
-    for (int i = 0; i < 1000 && attack_put(a, &r); i++)
+    for (int i = 0; i < 1000 && attack_send(w, &r); i++)
         ;
-    attack_hear(a);
+    attack_receive(w);
 }
 
-static void endless_message(struct ask *a)
+static void endless_message(struct worker *w)
 {
     struct request r = attack_honest(REQUEST_OCTETS, 1);
 
-    attack_add(a, 1, SPAN("b@example.org"));
+    attack_add(w, 1, SPAN("b@example.org"));
     r.begins = true;
     r.recipients = 1;
-    r.octets = (struct span){.p = request_octets(&a->room), .n = REQUEST_OCTETS_MAX};
-    for (int i = 0; i < 100 && attack_put(a, &r); i++)
+    r.octets = (struct span){.p = request_octets(&w->room), .n = REQUEST_OCTETS_MAX};
+    for (int i = 0; i < 100 && attack_send(w, &r); i++)
         r.begins = false;
-    attack_hear(a);
+    attack_receive(w);
 }
 
-static void garbage(struct ask *a)
+static void garbage(struct worker *w)
 {
-    send(a->fd, "garbage", 7, MSG_NOSIGNAL);
-    attack_hear(a);
+    send(w->fd, "garbage", 7, MSG_NOSIGNAL);
+    attack_receive(w);
 }
 
-static void too_long(struct ask *a)
+static void too_long(struct worker *w)
 {
-    send(a->fd, a->room.p, PACKET_MAX + 1, MSG_NOSIGNAL);
-    attack_hear(a);
+    send(w->fd, w->room.p, PACKET_MAX + 1, MSG_NOSIGNAL);
+    attack_receive(w);
 }
 
 const struct attack attack_conduct[] = {

@@ -1,4 +1,4 @@
-#include "wall/filter.h"
+#include "sandbox/filter.h"
 
 #include <errno.h>
 #include <sys/prctl.h>
@@ -19,7 +19,7 @@ enum {
 #define MACHINE 0xc00000b7U
 #endif
 
-/* A sanitizer's runtime calls what it likes: there, the wall stands without its filter. */
+/* A sanitizer's runtime calls what it likes: there, the sandbox is without its filter. */
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
 #elif defined(__has_feature)
@@ -31,7 +31,7 @@ enum {
 #ifdef MACHINE
 
 /* linux/bpf_common.h and linux/seccomp.h; the places in struct seccomp_data, on a little-endian
- * machine. tests/unit/wall.c compares them with the kernel's own. */
+ * machine. tests/unit/sandbox.c compares them with the kernel's own. */
 enum {
     LOAD_WORD = 0x20,
     JUMP_IF_EQUAL = 0x15,

@@ -1,6 +1,6 @@
 /* What a process that reads a client's bytes may still do: a seccomp(2) filter, and limits. */
-#ifndef SMTPIN_WALL_FILTER_H
-#define SMTPIN_WALL_FILTER_H
+#ifndef SMTPIN_SANDBOX_FILTER_H
+#define SMTPIN_SANDBOX_FILTER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "status.h"
+#include "backend/status.h"
 
 #include "io/clock.h"
 
@@ -46,31 +46,31 @@ static void describe(const struct status *s, const char *doing, struct text *out
     text_addn(out, r->refusals, 1);
 }
 
-void status_show(struct status *s, const char *doing)
+void status_refresh(struct status *s, const char *doing)
 {
     char room[256];
     struct text t = TEXT(room);
 
     if (s->title != NULL) {
-        text_adds(&t, s->keeps ? "smtpin: for " : "smtpin: ");
-        if (!s->keeps)
+        text_adds(&t, s->of_monitor ? "smtpin: for " : "smtpin: ");
+        if (!s->of_monitor)
             describe(s, doing, &t);
         else
             name(s, doing, &t);
         title_show(s->title, text_span(&t));
-    } else if (s->notify.fd >= 0 && !s->keeps && clock_now() >= s->next) {
-        /* Who keeps a session hears of its news from the other process. */
-        status_tell(s, doing);
+    } else if (s->notify.fd >= 0 && !s->of_monitor && clock_now() >= s->next) {
+        /* The monitor hears of news from the worker (REQUEST_STATUS). */
+        status_send(s, doing);
     }
 }
 
-void status_tell(struct status *s, const char *doing)
+void status_send(struct status *s, const char *doing)
 {
     char room[256];
     struct text t = TEXT(room);
 
     if (s->title != NULL) {
-        status_show(s, doing);
+        status_refresh(s, doing);
     } else if (s->notify.fd >= 0) {
         text_adds(&t, "STATUS=");
         describe(s, doing, &t);

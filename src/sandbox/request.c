@@ -1,4 +1,4 @@
-#include "wall/request.h"
+#include "sandbox/request.h"
 
 bool request_is_word(struct span s)
 {
