@@ -1,11 +1,11 @@
-/* The core alone, in this process: no program, no descriptor, no clock. */
-#include "commands/replay/server.h"
+#include "commands/replay/core.h"
 
 #include "adapters/command.h"
 #include "adapters/deliver.h"
 #include "adapters/digest.h"
 #include "adapters/head.h"
 #include "adapters/rules.h"
+#include "config/load.h"
 #include "smtp/result.h"
 
 #include <stdlib.h>
