@@ -108,24 +108,24 @@ ok(status == 70 and 'violation="outlives its time"' in log and 10 <= took < 20, 
 # What a worker of smtpin itself has, from outside.
 p = Session(["-f", CONF])
 p.reply()
-keeper = p.p.pid
-inner = int(open(f"/proc/{keeper}/task/{keeper}/children").read())
+monitor = p.p.pid
+worker = int(open(f"/proc/{monitor}/task/{monitor}/children").read())
 def facts(pid): return dict(l.split(":\t", 1) for l in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in l)
-f = facts(inner)
+f = facts(worker)
 if not SANITIZED: ok(f["Seccomp"] == "2" and f["NoNewPrivs"] == "1", "in the sandbox: a filter, no new privileges", f)
-limits = open(f"/proc/{inner}/limits").read()
-held = {n: os.readlink(f"/proc/{inner}/fd/{n}") for n in sorted(os.listdir(f"/proc/{inner}/fd"), key=int)}
+limits = open(f"/proc/{worker}/limits").read()
+held = {n: os.readlink(f"/proc/{worker}/fd/{n}") for n in sorted(os.listdir(f"/proc/{worker}/fd"), key=int)}
 ok(len(held) == 4 and "2" not in held and [v.split(":")[0] for v in held.values()] == ["socket", "socket", "anon_inode", "socket"], "it holds its connection, what tells it to stop and the way to ask, nothing else", held)
 ok(re.search(r"Max core file size\s+0\s+0", limits), "it leaves no core", limits)
 ok(re.search(r"Max stack size\s+1048576\s+1048576", limits), "its stack is limited", limits)
-f = facts(keeper)
+f = facts(monitor)
 ok(f["Seccomp"] == facts(os.getpid())["Seccomp"] and f["NoNewPrivs"] == facts(os.getpid())["NoNewPrivs"], "outside: nothing of it", f)
 for line in (b"EHLO c.example.com", b"MAIL FROM:<a@example.com>", b"RCPT TO:<b@example.org>", b"DATA"): p.say(line)
 equal(p.say(b"x\r\n.")[:3], b"250", "a message")
 sandboxed = open(STATUS).read()
-# The keeper's end is the other one's, and the other way round.
-os.kill(keeper, signal.SIGKILL)
-ok(gone(inner, 5), "without its keeper it is gone")
+# The monitor's end is the other one's, and the other way round.
+os.kill(monitor, signal.SIGKILL)
+ok(gone(worker, 5), "without its monitor it is gone")
 p.close()
 
 p = Session(["-f", OPEN])
