@@ -235,6 +235,15 @@ static ssize_t write_with_alarm(struct log *l, struct span s)
     return n;
 }
 
+/* Some file systems answer EAGAIN where they would have to allocate: no reader will make that
+ * better, and a file takes the record soon. */
+static bool is_file(void)
+{
+    struct stat st;
+
+    return fstat(2, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /* Descriptor 2 is others' too: O_NONBLOCK would be theirs as well. */
 static ssize_t write_at_once(struct log *l, struct span s)
 {
@@ -244,7 +253,7 @@ static ssize_t write_at_once(struct log *l, struct span s)
     for (; l->way < LOG_WAY_ALARM; l->way++) {
         n = l->way == LOG_WAY_NOWAIT ? syscall(SYS_pwritev2, 2, &all, 1, -1L, -1L, NOWAIT)
                                      : send(2, s.p, s.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n >= 0 || errno == EAGAIN || errno == EINTR)
+        if (n >= 0 || errno == EINTR || (errno == EAGAIN && !is_file()))
             return n;
     }
     return write_with_alarm(l, s);

@@ -251,10 +251,13 @@ static const struct smtp_reply *generic_of(uint64_t code)
 /* The usual text of an enhanced code, else of the code. */
 static struct span usual_text(const struct smtp_reply *r)
 {
+    const struct smtp_reply *known;
+
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].reply.code == r->code && span_eq(rows[i].reply.enhanced, r->enhanced))
             return rows[i].reply.text;
-    return generic_of(r->code)->text;
+    known = generic_of(r->code);
+    return known == NULL ? r->text : known->text;
 }
 
 struct span smtp_first_line(struct span output)
@@ -282,14 +285,13 @@ static struct span clean_line(struct span line, struct text *room)
 static void take_codes(struct smtp_reply *r, const struct said *said, bool codes)
 {
     const unsigned fitting = smtp_code_of_enhanced(said->enhanced);
+    const struct smtp_reply *known = codes && said->code >= 400 ? generic_of(said->code) : NULL;
 
     if (fitting != 0) {
         r->code = fitting;
         r->enhanced = said->enhanced;
     }
-    if (codes && said->code >= 400) {
-        const struct smtp_reply *known = generic_of(said->code);
-
+    if (known != NULL) {
         r->code = known->code;
         if (fitting == 0)
             r->enhanced = known->enhanced;

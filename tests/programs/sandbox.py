@@ -68,6 +68,9 @@ EXPECTED = {  # what came to the client, and what the log says is wrong
     "take_no_answers": ("", "takes no answer"), "take_answer_slowly": ("", "takes no answer"), "close_and_stay": ("", "does not end"), "hang_up_and_stay": ("", ""), "shut_and_stay": ("", ""), "empty_and_stay": ("", ""),
     "endless_nothing": ("", "has too many requests"), "busy": ("", "outlives its time"), "two_for_single": ("", "has too many recipients"),
     "one_transaction_too_many": ("", "has a recipient of no transaction"), "log_within_message": ("", "ends within a message"), "give_up_good_message": ("", "gives a good message up"),
+    "ask_of_nothing": ("", "asks of a recipient of no transaction"), "ask_of_no_mailbox": ("", "asks of a recipient that is no mailbox"),
+    "ask_is_no_leave": ("accepted\n", "begins a message for nobody"), "ask_and_add_refused": ("refused\n", "has a recipient that is refused"),
+    "ask_without_end": ("", "has too many requests"), "ask_and_not_listen": ("", ""),
     "invent_transactions": ("", "ends no transaction"), "many_errors": ("", "has too many errors"), "write_far": ("delivered\n", None),
 }
 equal(sorted(EXPECTED), sorted(requests), "each attack of the program is expected here")
@@ -81,7 +84,7 @@ for name in requests:
     if SANITIZED and name == "crash": continue
     wanted, violation = EXPECTED[name]
     start = time.monotonic()
-    if name in ("flood", "endless_message"): said, status, log = compromised(name, conf=small)
+    if name in ("flood", "endless_message", "ask_without_end"): said, status, log = compromised(name, conf=small)
     elif name == "busy": said, status, log = compromised(name, conf=hung)
     elif name == "take_answer_slowly": said, status, log = compromised(name, conf=many)
     elif name == "two_for_single": said, status, log = compromised(name, conf=single)

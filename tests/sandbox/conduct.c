@@ -156,6 +156,66 @@ static void endless_message(struct worker *w)
     attack_receive(w);
 }
 
+/* The question whether an address may be a recipient. What the verdict is: an enum smtp_opinion;
+ * -1: there is none. */
+static long ask_about(struct worker *w, uint64_t transaction, struct span address)
+{
+    struct request r = attack_honest(REQUEST_DECIDE, transaction);
+    struct packet answer;
+    ssize_t n;
+
+    r.address = address;
+    if (!attack_send(w, &r))
+        return -1;
+    n = recv(w->fd, w->room.p, w->room.cap, 0);
+    answer = (struct packet){.left = {.p = w->room.p, .n = n > 0 ? (size_t)n : 0}};
+    return n > 0 ? (long)packet_number(&answer) : -1;
+}
+
+static void ask_of_nothing(struct worker *w)
+{
+    ask_about(w, 0, SPAN("b@m\xc3\xbcller.example"));
+}
+
+static void ask_of_no_mailbox(struct worker *w)
+{
+    ask_about(w, 1, SPAN("b@m\xc3\xbcller.example>\r\nRCPT TO:<c@example.org"));
+}
+
+/* A verdict adds nobody: what was asked about has no message, and what was refused is refused. */
+static void ask_is_no_leave(struct worker *w)
+{
+    struct request r = attack_message(1, 1, "Subject: x\n\nmail\n");
+
+    if (ask_about(w, 1, SPAN("b@example.org")) == SMTP_ACCEPT)
+        attack_say("accepted\n");
+    attack_send(w, &r);
+    attack_receive(w);
+}
+
+static void ask_and_add_refused(struct worker *w)
+{
+    if (ask_about(w, 1, SPAN("b@m\xc3\xb6ller.example")) != SMTP_ACCEPT)
+        attack_say("refused\n");
+    attack_add(w, 1, SPAN("b@m\xc3\xb6ller.example"));
+    attack_receive(w);
+}
+
+static void ask_without_end(struct worker *w)
+{
+    for (long i = 0; i < 1000000 && ask_about(w, 1, SPAN("b@m\xc3\xb6ller.example")) >= 0; i++)
+        ;
+}
+
+static void ask_and_not_listen(struct worker *w)
+{
+    struct request r = attack_honest(REQUEST_DECIDE, 1);
+
+    r.address = SPAN("b@m\xc3\xb6ller.example");
+    for (long i = 0; i < 1000000 && attack_send(w, &r); i++)
+        ;
+}
+
 static void garbage(struct worker *w)
 {
     send(w->fd, "garbage", 7, MSG_NOSIGNAL);
@@ -183,6 +243,12 @@ const struct attack attack_conduct[] = {
     ATTACK(busy),
     ATTACK(many_errors),
     ATTACK(endless_message),
+    ATTACK(ask_of_nothing),
+    ATTACK(ask_of_no_mailbox),
+    ATTACK(ask_is_no_leave),
+    ATTACK(ask_and_add_refused),
+    ATTACK(ask_without_end),
+    ATTACK(ask_and_not_listen),
     ATTACK(garbage),
     ATTACK(too_long),
     {NULL, NULL},
