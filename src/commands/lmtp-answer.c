@@ -12,17 +12,17 @@ enum {
 };
 
 /* A result as smtpin reads it from our line; `said` is what the server said, without the code. */
-struct monitor {
+struct answer {
     struct smtp_reply reply;
     struct span said;
 };
 
 /* An odd code is 451 for this one alone. An enhanced code of another class than the code's goes, or
  * the line would be none (smtpin-delivery(7)); the reply's text is in *room. */
-static struct monitor answer_of(const struct lmtp_reply *r, struct text *room)
+static struct answer answer_of(const struct lmtp_reply *r, struct text *room)
 {
     const bool odd = r->code < 200 || (r->code >= 300 && r->code < 400);
-    struct monitor a = {.said = span_trim(span_from(span_of(r->line), 4))};
+    struct answer a = {.said = span_trim(span_from(span_of(r->line), 4))};
     char bytes[LMTP_REPLY_MAX + 8];
     struct text line = TEXT(bytes);
 
@@ -44,7 +44,7 @@ static void print_each(const struct lmtp_reply *r)
 {
     char bytes[SMTP_RESULT_TEXT_MAX];
     struct text room = TEXT(bytes);
-    const struct monitor a = answer_of(r, &room);
+    const struct answer a = answer_of(r, &room);
     const bool odd = a.reply.code / 100 != r->code / 100;
 
     printf("%u%s%.*s\n", odd ? 451 : r->code, a.said.n > 0 ? " " : "", SPAN_FORMAT(a.said));
@@ -69,7 +69,7 @@ static int print_one(const struct lmtp_reply *result, size_t n)
     char bytes[2 * SMTP_RESULT_TEXT_MAX];
     struct text room = TEXT(bytes);
     struct lmtp_reply mixed;
-    struct monitor a;
+    struct answer a;
 
     for (size_t i = 0; i < n; i++) {
         const struct lmtp_reply *r = &result[i];
