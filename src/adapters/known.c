@@ -18,7 +18,6 @@ static const struct command commands[] = {
     {.name = TEXT_OF("smtpin-lmtp"), .lines = true},
     {.name = TEXT_OF("smtpin-maildir"), .lines = true},
     {.name = TEXT_OF("dovecot-lda"), .one = true},
-    {.name = TEXT_OF("deliver"), .one = true}, /* the same, as it was called once */
     {.name = TEXT_OF("maildrop"), .one = true},
     {.name = TEXT_OF("procmail"), .one = true},
     {.name = TEXT_OF("mdeliver")},
@@ -33,7 +32,7 @@ static const struct command commands[] = {
     {.name = TEXT_OF("qmail-queue"), .qmail_queue = true},
 };
 
-/* Programs that run another one, which is among their words. */
+/* Programs that run another one, which is the first of their words that is none of their own. */
 static const struct span wrappers[] = {
     TEXT_OF("env"),     TEXT_OF("nice"),    TEXT_OF("ionice"),  TEXT_OF("timeout"),
     TEXT_OF("setpriv"), TEXT_OF("runuser"), TEXT_OF("setsid"),  TEXT_OF("stdbuf"),
@@ -65,20 +64,35 @@ static bool is_wrapper(struct span word)
     return false;
 }
 
-static const struct command *command_of(const struct config *c)
+/* A wrapper's own word: an option, a number or time, a variable. */
+static bool is_wrapper_word(struct span word)
 {
-    bool wrapped = false;
+    return word.n == 0 || word.p[0] == '-' || byte_is_digit(word.p[0]) ||
+           span_find(word, '=') < word.n;
+}
 
-    for (size_t i = 0; i < c->deliver.n; i++) {
-        const struct span word = c->deliver.word[i];
-        const bool starts = i == 0 || i == c->through.n;
-        const struct command *found = starts || wrapped ? find_command(word) : NULL;
+/* Of the words of deliver_through or deliver: the program, behind wrappers. */
+static const struct command *command_among(const struct span *word, size_t n)
+{
+    bool wrapped = true;
+
+    for (size_t i = 0; i < n && wrapped; i++) {
+        const struct command *found = find_command(word[i]);
 
         if (found != NULL)
             return found;
-        wrapped = wrapped || (starts && is_wrapper(word));
+        wrapped = is_wrapper(word[i]) || (i > 0 && is_wrapper_word(word[i]));
     }
     return NULL;
+}
+
+static const struct command *command_of(const struct config *c)
+{
+    const struct command *found = command_among(c->deliver.word, c->through.n);
+
+    return found != NULL
+               ? found
+               : command_among(c->deliver.word + c->through.n, c->deliver.n - c->through.n);
 }
 
 static bool names_recipients(const struct config *c)

@@ -42,7 +42,7 @@ struct log_record {
 
 /* How descriptor 2 is written to without waiting; each is for what the one before can't do. */
 enum log_way {
-    LOG_WAY_NOWAIT, /* pwritev2(2): pipes and sockets, from Linux 6.4 on */
+    LOG_WAY_NOWAIT, /* pwritev2(2), from Linux 6.4 on, for pipes, sockets and some files */
     LOG_WAY_SOCKET, /* send(2) */
     LOG_WAY_ALARM,  /* a write that an alarm interrupts */
 };

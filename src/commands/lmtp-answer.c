@@ -60,16 +60,13 @@ static int status_of(const struct smtp_reply *refusal)
     return span_starts_nocase(refusal->enhanced, SPAN("5.7.")) ? STATUS_REFUSED : STATUS_FOR_GOOD;
 }
 
-/* One line and one status for all. Not all the same: 451, so that nobody who was refused counts as
- * having it, and nobody who has it as refused. */
-static int print_one(const struct lmtp_reply *result, size_t n)
+/* What fits all of them. Not all the same: 451, so that nobody who was refused counts as having it,
+ * and nobody who has it as refused. *mixed: it is such a reply of our own. */
+static struct lmtp_reply fitting(const struct lmtp_reply *result, size_t n, bool *mixed)
 {
     const struct lmtp_reply *told = &result[0];
     bool good = false, later = false, bad = false;
-    char bytes[2 * SMTP_RESULT_TEXT_MAX];
-    struct text room = TEXT(bytes);
-    struct lmtp_reply mixed;
-    struct answer a;
+    struct lmtp_reply own;
 
     for (size_t i = 0; i < n; i++) {
         const struct lmtp_reply *r = &result[i];
@@ -84,30 +81,33 @@ static int print_one(const struct lmtp_reply *result, size_t n)
             bad = true;
         }
     }
-    if (good && bad && !later) {
-        lmtp_say(&mixed, "451 4.3.0 The next server took the message for some recipients only");
-        told = &mixed;
-        later = true;
-    }
-    a = answer_of(told, &room);
-    printf("%u %.*s %.*s\n", a.reply.code, SPAN_FORMAT(a.reply.enhanced),
-           SPAN_FORMAT(a.reply.text));
-    if (later)
-        return LMTP_TEMPORARY;
-    return good ? 0 : status_of(&a.reply);
+    *mixed = (good && (bad || later)) || (bad && later);
+    if (!good || !bad || later)
+        return *told;
+    lmtp_say(&own, "451 4.3.0 The next server took the message for some recipients only");
+    return own;
 }
 
-int lmtp_answer(const struct lmtp_reply *result, size_t n, bool each)
+int lmtp_answer(const struct lmtp_reply *result, size_t n, enum lmtp_lines lines)
 {
+    char bytes[2 * SMTP_RESULT_TEXT_MAX];
+    struct text room = TEXT(bytes);
+    bool mixed;
+    const struct lmtp_reply told = fitting(result, n, &mixed);
+    const struct answer a = answer_of(&told, &room);
     int status = 0;
 
-    if (!each) {
-        /* The status alone says it, should the line not be read. */
-        status = print_one(result, n);
-        fflush(stdout);
-        return status;
-    }
-    for (size_t i = 0; i < n; i++)
-        print_each(&result[i]);
-    return fflush(stdout) == 0 ? 0 : LMTP_TEMPORARY;
+    /* Nobody knows who reads it: as lines where the first of them fits all. */
+    if (lines == LMTP_LINES_READ || (lines == LMTP_LINES_UNKNOWN && !mixed))
+        for (size_t i = 0; i < n; i++)
+            print_each(&result[i]);
+    else
+        printf("%u %.*s %.*s\n", a.reply.code, SPAN_FORMAT(a.reply.enhanced),
+               SPAN_FORMAT(a.reply.text));
+    if (a.reply.code >= 400)
+        status = a.reply.code < 500 ? LMTP_TEMPORARY : status_of(&a.reply);
+    if (fflush(stdout) != 0 && lines == LMTP_LINES_READ)
+        return LMTP_TEMPORARY;
+    /* Else the status alone says it, should the lines not be read. */
+    return lines == LMTP_LINES_READ ? 0 : status;
 }

@@ -4,6 +4,7 @@
 #include "io/clock.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 enum {
     REPLY_LINES_MAX = 1000, /* of one reply */
@@ -174,17 +175,31 @@ bool lmtp_ended_in_step(struct lmtp_session *s)
     }
 }
 
-void lmtp_quit(struct lmtp_session *s)
+/* RFC 5321 4.1.1.10: the connection stays until the answer has come. */
+static void wait_for_quit(struct lmtp_session *s)
 {
     const uint64_t deadline = clock_now() + PATIENCE;
     struct span line;
     size_t used;
 
-    if (s->over || !lmtp_puts(s, "QUIT\r\n"))
+    if (!lmtp_puts(s, "QUIT\r\n"))
         return;
     for (int lines = 0; lines < REPLY_LINES_MAX; lines++) {
         if (!read_line(s, &line, &used, deadline) || line.n < 4 || line.p[3] != '-')
             return;
         wire_used(&s->wire, used);
     }
+}
+
+void lmtp_quit(struct lmtp_session *s)
+{
+    const pid_t child = s->over ? -1 : fork();
+
+    if (child != 0)
+        return;
+    /* Whoever waits for the end of what is printed does not wait for this. */
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        close(fd);
+    wait_for_quit(s);
+    _exit(0);
 }

@@ -86,7 +86,8 @@ bool lmtp_in_step(const struct lmtp_session *s);
 /* The same once the last reply is there. A 421 may come at any time (RFC 5321 3.8), also cut short:
  * for the rest of a line that may be one, it waits for two seconds. */
 bool lmtp_ended_in_step(struct lmtp_session *s);
-/* QUIT, and two seconds for its answer, which changes nothing. */
+/* QUIT, and two seconds for its answer, which changes nothing: in a process of its own, since this
+ * one has said all and is waited for. Not to be used for anything else afterwards. */
 void lmtp_quit(struct lmtp_session *s);
 
 /* The whole conversation up to the last result; result[] has room for every recipient. True: each
@@ -97,8 +98,16 @@ bool lmtp_is_good(const struct lmtp_reply *r);
 /* Makes *r a reply of our own: `line` begins with the code. */
 void lmtp_say(struct lmtp_reply *r, const char *line);
 
-/* Prints a line for each recipient (`each`), or the one that fits them all, and flushes it; n > 0.
- * The exit status that goes with it. */
-int lmtp_answer(const struct lmtp_reply *result, size_t n, bool each);
+/* What becomes of what is printed: SMTPIN_REPLIES (smtpin-delivery(7)). */
+enum lmtp_lines {
+    LMTP_LINES_UNKNOWN, /* it is not set: by hand, or the environment was cleaned on the way */
+    LMTP_LINES_ONE,     /* one line and the exit status are for all */
+    LMTP_LINES_READ,    /* a line for each recipient is read */
+};
+
+/* Prints a line for each recipient, or the one that fits them all, and flushes it; n > 0. The exit
+ * status that goes with it. Where lines are not known to be read, none of them, and no status, is
+ * permanent unless all were refused, and the status is 0 only when all have the message. */
+int lmtp_answer(const struct lmtp_reply *result, size_t n, enum lmtp_lines lines);
 
 #endif

@@ -66,17 +66,37 @@ static bool find_other_form(const char *root, struct span ascii, struct text *na
     return name->n > 0;
 }
 
+/* Has the directory a name with an A-label in it? */
+static bool has_a_label_in(const char *directory)
+{
+    DIR *d = opendir(directory);
+    const struct dirent *entry;
+    bool found = d == NULL && errno != ENOENT;
+
+    while (d != NULL && !found && (entry = readdir(d)) != NULL)
+        found = has_a_label(span_of(entry->d_name));
+    if (d != NULL)
+        closedir(d);
+    return found;
+}
+
 /* The domain's directory: its A-label form (RFC 5890 2.3.2.1), so that every way to write it is one
  * directory. One that is there already in another form, and not in this one, goes on being used. */
-static bool add_domain(const struct maildir_options *o, struct text *path, struct span domain)
+static bool add_domain(const struct maildir_options *o, struct text *path, struct span domain,
+                       bool *unknown)
 {
     char ascii_room[SMTP_DOMAIN_MAX + 1], other_room[NAME_MAX + 2];
     struct text ascii = TEXT(ascii_room), other = TEXT(other_room);
     const size_t root = path->n;
     const enum idn_result result = idn_to_ascii(domain, &ascii);
 
-    if (result == IDN_MISSING)
-        return add_component(path, domain);
+    if (result == IDN_MISSING) {
+        const bool good = add_component(path, domain);
+
+        /* It may be there as A-labels, or in another form: no 550, and no second mailbox. */
+        *unknown = good && is_missing(path) && (!o->create || has_a_label_in(o->root));
+        return good;
+    }
     if (result != IDN_OK || !add_component(path, text_span(&ascii)))
         return false;
     if ((span_is_ascii(domain) && !has_a_label(domain)) || !is_missing(path))
@@ -176,6 +196,7 @@ struct maildir_answer maildir_find(const struct maildir_options *o, const char *
     struct text line = TEXT(line_room), path = TEXT(t->maildir);
     struct arena arena = {.base = arena_room, .cap = sizeof arena_room};
     struct smtp_mailbox mailbox;
+    bool unknown = false;
     struct span in;
 
     text_addc(&line, '<');
@@ -185,8 +206,11 @@ struct maildir_answer maildir_find(const struct maildir_options *o, const char *
     if (line.cut || smtp_forward_path(&in, &arena, &mailbox, NULL) != SMTP_PATH_OK || in.n > 0)
         return MAILDIR_NOBODY;
     text_adds(&path, o->root);
-    if (o->with_domain && !add_domain(o, &path, mailbox.domain))
+    if (o->with_domain && !add_domain(o, &path, mailbox.domain, &unknown))
         return MAILDIR_NOBODY;
+    if (unknown)
+        return maildir_temporary_for(recipient, "its domain's ASCII form can't be had (libidn2)",
+                                     cannot_tell);
     if (!add_component(&path, without_extension(mailbox.local, o->delimiter)))
         return MAILDIR_NOBODY;
     text_string(&path);

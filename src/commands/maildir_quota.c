@@ -153,7 +153,8 @@ static bool count_directory(const char *path, struct maildir_usage *u)
                 continue;
             size = (uint64_t)st.st_size;
         }
-        u->size += (int64_t)size;
+        if (__builtin_add_overflow(u->size, (int64_t)size, &u->size))
+            u->size = INT64_MAX;
         u->count++;
     }
     closedir(d);

@@ -28,6 +28,7 @@ struct maildir_options {
     bool create;      /* a Maildir that is not there is made */
     bool each;        /* each recipient for itself, not all or none */
     bool lines;       /* a line for each recipient is read */
+    bool unknown;     /* it is not known whether it is */
     uint64_t quota;   /* octets; 0: none */
     struct span delimiter;
     const char *root;

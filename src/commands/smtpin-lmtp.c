@@ -62,7 +62,7 @@ static struct lmtp_reply nobody(const struct lmtp_mail *mail, bool no_utf8)
     return why;
 }
 
-static int deliver(const struct lmtp_mail *mail, char *const *servers, bool each)
+static int deliver(const struct lmtp_mail *mail, char *const *servers, enum lmtp_lines lines)
 {
     struct lmtp_session *s = malloc(sizeof *s);
     struct lmtp_reply *result = calloc(mail->n, sizeof *result);
@@ -75,10 +75,11 @@ static int deliver(const struct lmtp_mail *mail, char *const *servers, bool each
             result[0] = nobody(mail, no_utf8);
             for (size_t i = 1; i < mail->n; i++)
                 result[i] = result[0];
-            each = each && result[0].code >= 500;
+            /* Nothing has happened, and the status says so. */
+            if (result[0].code < 500)
+                lines = LMTP_LINES_ONE;
         }
-        /* At once: whatever happens to us from here on, it has been said. */
-        status = lmtp_answer(result, mail->n, each);
+        status = lmtp_answer(result, mail->n, lines);
         if (fd >= 0) {
             lmtp_quit(s);
             close(fd);
@@ -148,6 +149,16 @@ static bool read_message(struct lmtp_mail *mail)
     return true;
 }
 
+static enum lmtp_lines read_lines(void)
+{
+    const char *replies = getenv("SMTPIN_REPLIES");
+
+    if (replies == NULL)
+        return LMTP_LINES_UNKNOWN;
+    return strcmp(replies, "each") == 0 || strcmp(replies, "merged") == 0 ? LMTP_LINES_READ
+                                                                          : LMTP_LINES_ONE;
+}
+
 static void forget(struct lmtp_mail *mail)
 {
     for (size_t i = 0; mail->recipient != NULL && i < mail->n; i++)
@@ -159,9 +170,6 @@ static void forget(struct lmtp_mail *mail)
 int main(int argc, char **argv)
 {
     struct lmtp_mail mail = {.timeout = 240000};
-    const char *replies = getenv("SMTPIN_REPLIES");
-    const bool each =
-        replies != NULL && (strcmp(replies, "each") == 0 || strcmp(replies, "merged") == 0);
     char host[256] = "localhost";
     int dashes, status;
 
@@ -182,7 +190,7 @@ int main(int argc, char **argv)
         status = LMTP_TEMPORARY;
     } else {
         signal(SIGPIPE, SIG_IGN);
-        status = deliver(&mail, argv + optind, each);
+        status = deliver(&mail, argv + optind, read_lines());
     }
     forget(&mail);
     return status;

@@ -140,12 +140,22 @@ static struct maildir_answer deliver_each(struct run *r)
     return merge(r->answer, r->n);
 }
 
+static bool is_mixed(const struct maildir_answer *answer, unsigned n)
+{
+    for (unsigned i = 1; i < n; i++)
+        if (answer[i].status != answer[0].status)
+            return true;
+    return false;
+}
+
 /* Delivers, and says what has come of it. */
 static int deliver(struct run *r)
 {
     struct maildir_answer answer = r->o.each ? deliver_each(r) : deliver_all(r);
     const bool delivered = answer.status == 0;
-    const bool lines = r->o.lines && r->n > 1;
+    /* Where it is not known what is read, as lines when the first of them fits all. */
+    const bool lines =
+        r->n > 1 && (r->o.lines || (r->o.each && r->o.unknown && !is_mixed(r->answer, r->n)));
 
     if (copy_must_end()) {
         /* Whoever asked us to end tells the client to come again. */
@@ -163,7 +173,7 @@ static int deliver(struct run *r)
     /* The client will hear 250 and not come again, so that the same octets are another message. */
     for (unsigned i = 0; delivered && i < r->n; i++)
         maildir_mark_remove(&r->o, &r->target[i]);
-    return lines ? 0 : answer.status;
+    return lines && r->o.lines ? 0 : answer.status;
 }
 
 static int start(struct run *r)
@@ -212,6 +222,7 @@ static void set_replies(struct maildir_options *o, unsigned recipients)
 
     o->lines = merged || separate;
     o->each = o->each || o->lines;
+    o->unknown = replies == NULL;
     if (o->each && !separate && recipients > 1 && digest != NULL &&
         strlen(digest) >= MAILDIR_DIGEST && strspn(digest, "0123456789abcdef") == strlen(digest))
         memcpy(o->digest, digest, MAILDIR_DIGEST);

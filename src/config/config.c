@@ -14,7 +14,7 @@ struct span config_own_domain(const struct config *c)
     struct span left = c->domains, word;
 
     while (span_word(&left, " \t,", &word))
-        if (word.p[0] != '.' && word.p[0] != '[')
+        if (word.p[0] != '.' && word.p[0] != '[' && span_is_ascii(word))
             return word;
     return c->smtp.hostname;
 }

@@ -91,7 +91,7 @@ struct config_report {
 /* Letters, digits, '.', '_', '-'; at most CONFIG_SOCKET_MAX. */
 bool config_is_socket_name(struct span name);
 
-/* The domain of <postmaster> without one: the first of `domains`, else the host's name. */
+/* The domain of <postmaster> without one: the first of `domains` in ASCII, else the host's name. */
 struct span config_own_domain(const struct config *c);
 
 #endif

@@ -296,7 +296,6 @@ static const struct setting keys[] = {
     /* RFC 5321 4.5.3.1.8: at least 100 */
     {KEY("max_recipients", set_number, smtp.max_recipients), .least = 100, .most = 1000000},
     /* RFC 5321 4.5.3.1.6: at least 1000 */
-    /* RFC 5321 4.5.3.1.8: so many recipients of one message may be asked for */
     {KEY("max_refused_recipients", set_number, smtp.max_refused_recipients), .least = 1,
      .most = UINT64_MAX},
     {KEY("max_text_line", set_size, smtp.max_text_line), .least = 1000, .most = (uint64_t)1 << 62},

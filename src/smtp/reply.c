@@ -67,6 +67,8 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
                                         .rule = "max_recipients"},
     [SMTP_REPLY_ONE_RECIPIENT] = {ROW(452, "4.5.3", "One recipient a message, please"),
                                   .rule = "partial"},
+    [SMTP_REPLY_REFUSED_LATER] = {ROW(452, "4.5.3", "Too many refused recipients"),
+                                  .rule = "max_refused_recipients"},
     [SMTP_REPLY_NO_MEMORY] = {ROW(452, "4.3.1", "Insufficient memory for this transaction"),
                               .rule = "transaction_memory"},
     [SMTP_REPLY_TOO_LARGE] = {ROW(552, "5.3.4", "Message too large"), .rule = "max_message_size"},

@@ -201,12 +201,13 @@ struct said {
     bool contradicts;     /* its two codes are of two classes */
 };
 
-/* Reply-code = %x32-35 %x30-35 %x30-39 (RFC 5321 4.2), then a blank, a '-' or the end. */
+/* Reply-code = %x32-35 %x30-35 %x30-39 (RFC 5321 4.2), then a blank, a '-' or the end. Servers have
+ * other second digits too (571): their class is known all the same. */
 static uint64_t basic_code(struct span line)
 {
     uint64_t code;
 
-    if (line.n < 3 || line.p[0] < '2' || line.p[0] > '5' || line.p[1] > '5' ||
+    if (line.n < 3 || line.p[0] < '2' || line.p[0] > '5' ||
         (line.n > 3 && !byte_is_blank(line.p[3]) && line.p[3] != '-') ||
         number_parse(span_first(line, 3), 599, &code) != NUMBER_OK)
         return 0;

@@ -104,8 +104,12 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
         return smtp_say(s, SMTP_REPLY_RECIPIENT_OK, r->mailbox.address);
     }
     if (verdict->opinion == SMTP_REFUSE && !s->options->lmtp &&
-        ++s->refused_recipients > s->options->max_refused_recipients)
-        return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_REFUSED);
+        ++s->refused_recipients > s->options->max_refused_recipients) {
+        /* Those who were accepted get their message first; the others may come with the next. */
+        if (s->transaction.recipients == 0)
+            return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_REFUSED);
+        reply = *smtp_reply(SMTP_REPLY_REFUSED_LATER);
+    }
     if (reply.code == 0) {
         const char *rule = reply.rule;
 
@@ -115,7 +119,7 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
             reply.rule = rule;
     }
     /* A rule's text is foreign: it goes in as the argument, where no '%' is looked for. */
-    const struct span said = text.n > 0 ? text : reply.text;
+    const struct span said = text.n > 0 && reply.code == verdict->reply.code ? text : reply.text;
     reply.text = SPAN("%");
     smtp_say_reply(s, &reply, said);
     s->errors = errors; /* a refused recipient is counted as such */
@@ -155,6 +159,7 @@ enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_
         [SMTP_DATA_BARE_LF] = SMTP_REPLY_DATA_BARE_LF,
         [SMTP_DATA_BARE_CR] = SMTP_REPLY_DATA_BARE_CR,
     };
+    const uint64_t errors = s->errors;
     enum smtp_want want;
 
     begin(s);
@@ -167,6 +172,7 @@ enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_
     if (s->options->lmtp)
         return refuse_all(s, smtp_reply(replies[data->fault]));
     want = smtp_say(s, replies[data->fault], SPAN(""));
+    s->errors = errors; /* a message that is refused is no mistake */
     smtp_forget_transaction(s);
     return want;
 }

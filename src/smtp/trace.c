@@ -1,5 +1,7 @@
 #include "smtp/trace.h"
 
+enum { RECEIVED_FOLD = 200 };
+
 static void end_line(struct text *out, const struct smtp_trace *t)
 {
     text_adds(out, t->crlf ? "\r\n" : "\n");
@@ -37,6 +39,10 @@ void smtp_add_helo_name(struct text *out, struct span name)
 
     if (name.n > 0 && name.p[name.n - 1] == '.')
         name.n--;
+    if (span_is_ascii(name) && span_find(name, ' ') == name.n) {
+        text_add(out, name);
+        return;
+    }
     for (size_t i = 0; i < name.n; i++) {
         const unsigned char c = (unsigned char)name.p[i];
 
@@ -62,7 +68,14 @@ void smtp_trace_received(struct text *out, const struct smtp_trace *t)
     else
         text_adds(out, "unknown");
     if (t->client_address.n > 0) {
-        text_adds(out, " (");
+        /* RFC 5322 2.1.1: no line of more than 998 octets, however long the client's names are. */
+        if (t->helo.n + t->client_name.n > RECEIVED_FOLD) {
+            end_line(out, t);
+            text_addc(out, '\t');
+        } else {
+            text_addc(out, ' ');
+        }
+        text_addc(out, '(');
         if (t->client_name.n > 0) {
             text_add(out, t->client_name);
             text_addc(out, ' ');

@@ -61,7 +61,10 @@ static enum smtp_want do_ehlo(struct smtp_session *s, struct span argument)
     /* ehlo-ok-rsp: the domain, then a greeting (RFC 5321 4.1.1.1) */
     text_add(&hello, o->hostname);
     text_add(&hello, SPAN(" Hello "));
-    smtp_add_helo_name(&hello, span_first(s->helo, 100));
+    if (o->tolerate.kinds & SMTP_TOLERATE_HELO)
+        smtp_add_helo_name(&hello, span_first(s->helo, 100));
+    else
+        text_add(&hello, span_first(s->helo, 200));
     smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELLO), false, false, text_span(&hello));
     text_add(s->out, SPAN("250-SIZE "));
     text_addn(s->out, o->max_message_size, 1);
@@ -351,7 +354,7 @@ static bool fits(const struct verb *v, struct span *argument, uint64_t kinds)
         if (!span_starts_nocase(*argument, label))
             return false;
         *argument = span_from(*argument, label.n);
-        while (argument->n > 0 && argument->p[0] == ' ' && kinds & SMTP_TOLERATE_BLANK)
+        while (kinds & SMTP_TOLERATE_BLANK && argument->n > 0 && argument->p[0] == ' ')
             *argument = span_from(*argument, 1);
         return true;
     }

@@ -7,6 +7,7 @@
 
 /* Of idn2.h, which the build does not need. */
 enum { IDN2_NFC_INPUT = 1, IDN2_NONTRANSITIONAL = 8 };
+enum { IDN2_MALLOC = -100, IDN2_ICONV_FAIL = -102 }; /* and what is between: of the moment */
 typedef int to_ascii(const char *input, char **output, int flags);
 typedef void release(void *text);
 
@@ -16,6 +17,7 @@ static enum idn_result convert(const char *name, struct text *out)
     void *library = dlopen("libidn2.so.0", RTLD_NOW | RTLD_LOCAL); /* loaded once, and kept */
     to_ascii *to = NULL;
     release *done = NULL;
+    int error;
     char *ascii = NULL;
 
     if (library != NULL) {
@@ -24,8 +26,9 @@ static enum idn_result convert(const char *name, struct text *out)
     }
     if (to == NULL || done == NULL)
         return IDN_MISSING;
-    if (to(name, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != 0)
-        return IDN_NONE;
+    error = to(name, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+    if (error != 0)
+        return error <= IDN2_MALLOC && error >= IDN2_ICONV_FAIL ? IDN_MISSING : IDN_NONE;
     text_adds(out, ascii);
     done(ascii);
     return IDN_OK;

@@ -8,7 +8,7 @@
 enum idn_result {
     IDN_OK,
     IDN_NONE,    /* the name can't be an internationalized domain name */
-    IDN_MISSING, /* no libidn2 here, or a static build, which loads no library */
+    IDN_MISSING, /* no libidn2 here, or no memory for it; a static build loads no library */
 };
 
 /* The domain in small ASCII letters, its U-labels as A-labels, into *out, terminated (the

@@ -7,6 +7,7 @@
 #include "base/number.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "smtp/header.h"
 #include "smtp/param.h"
 #include "smtp/result.h"
 #include "smtp/session.h"
@@ -261,6 +262,16 @@ void eva_path(void)
     any_path(any_bool(), any_bytes(0, BYTES));
 }
 
+void eva_header(void)
+{
+    static struct smtp_header h;
+    struct span in = any_bytes(0, 5);
+
+    (void)smtp_header_start(in, any_bool());
+    smtp_header_read(&h, in, any_bool() ? SPAN("m") : SPAN(""));
+    (void)smtp_header_has(&h, SPAN("a@b"));
+}
+
 void eva_name(void)
 {
     struct span s = any_bytes(0, BYTES);
@@ -347,6 +358,7 @@ static void counters(void)
 {
     session.commands = any_number();
     session.errors = any_number();
+    session.refused_recipients = any_number();
     session.transactions = any_number();
 }
 

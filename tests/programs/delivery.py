@@ -184,4 +184,8 @@ sixteen = b"EHLO x\r\nMAIL FROM:<a@example.com>\r\n" + b"".join(b"RCPT TO:<r%d@e
 out, err, _ = pipe(mail(envelope=sixteen), {"deliver": '/bin/sh -c "cat >/dev/null; sleep 0.1"', "deliver_per": "recipient", "deliver_parallel": "16", "log": "stderr"},
                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (66, 66)))
 ok(final_reply(out).startswith("250") and b"accepted=16" in err, "16 runs at once with 66 descriptors", (out, err))
+# However long the client's names are, no line of ours has more than 998 octets (RFC 5322 2.1.1).
+long = b"\xfc" * 63 + b"." + b"\xfc" * 63 + b"." + b"\xfc" * 63 + b"." + b"\xfc" * 60
+out, got = inspect(mail(envelope=ENVELOPE.replace(b"client.example.com", long)), {"client_address": "2001:db8::1234:5678:9abc:def0", "client_name": ".".join(["x" * 63] * 3 + ["y" * 60])})
+ok(got and "=FC=FC" in got["data"] and max(len(l) for l in got["data"].split("\n")) <= 998, "a long name: lines are folded", got and [len(l) for l in got["data"].split("\n")])
 done()

@@ -167,11 +167,19 @@ for what, command in OURS.items():
                 wrong = [(r, reply) for r, reply in zip(recipients, each) if (reply[0] == "2" and r != GOOD) or (reply[0] == "2" and not has) or (reply[0] == "5" and r == GOOD)]
                 ok(not wrong and len(each) == len(recipients), f"{what} {settings} {protocol} {[r.split('@')[0] for r in recipients]}: no refusal is told as 250", (replies, has, err))
 
+# Behind what cleans the environment, both have it: 250, and once.
+os.makedirs(mail + "/example.org/good2/new"); os.mkdir(mail + "/example.org/good2/cur"); os.mkdir(mail + "/example.org/good2/tmp")
+for what, command in OURS.items():
+    if what == "smtpin-maildir -n": continue
+    for settings in ({"deliver_replies": "each"}, {}):
+        replies, have_it, err = send({"deliver": command, "deliver_through": "/usr/bin/env -i", **settings}, [GOOD, "good2@example.org"])
+        ok(len(replies) == 1 and replies[0].startswith("250") and have_it == ["good"], f"{what} behind env -i, {settings}: two good recipients, 250", (replies, have_it, err))
+
 # --check names what does not go together.
 for settings, words in (({"deliver": f"{LMTP} /x -- ${{sender}} ${{recipient}}"}, "note: one refused"), ({"deliver": f"/usr/bin/nice {MAILDIR} -n -- {mail} ${{recipient}}"}, "note: one refused"), ({"deliver": "/usr/bin/env curl -f x", "deliver_replies": "each"}, "prints no line"),
                         ({"deliver": PROGRAMS["dovecot-lda"] + " -d ${recipient}"}, "takes one recipient"), ({"deliver": PROGRAMS["maildrop"] + " -d ${user}", "deliver_through": "/usr/bin/nice"}, "takes one recipient"), ({"deliver": f"{LMTP} /x -- s r", "deliver_format": "qmail-queue"}, "knows nothing"),
                         ({"deliver": f"{LMTP} /x -- ${{sender}} ${{recipient}}", "deliver_replies": "each"}, None), ({"deliver": f"{LMTP} /x -- ${{sender}} ${{recipient}}", "deliver_per": "recipient"}, None), ({"deliver": PROGRAMS["maildrop"] + " -d ${user}", "deliver_per": "recipient"}, None),
-                        ({"deliver": PROGRAMS["my-script"] + " maildrop ${recipient}"}, None), ({"deliver_per": "recipient", "maildir": TMP}, None), ({"maildir": TMP}, None)):
+                        ({"deliver": PROGRAMS["my-script"] + " maildrop ${recipient}"}, None), ({"deliver": "nice " + PROGRAMS["my-script"] + " --via curl ${recipient}", "deliver_replies": "each"}, None), ({"deliver": "nice -n 5 env A=b curl x", "deliver_replies": "each"}, "prints no line"), ({"deliver_per": "recipient", "maildir": TMP}, None), ({"maildir": TMP}, None)):
     conf = write("clash.conf", "".join(f"{k} = {v}\n" for k, v in {"domains": "example.org", "spool_dir": TMP, **settings}.items()), 0o644)
     p = subprocess.run([SMTPIN, "-f", conf, "--check"], capture_output=True, text=True)
     good = words is None or words.startswith("note")

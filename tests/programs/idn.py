@@ -64,4 +64,26 @@ if not STATIC:
         ok("idn" not in open(trace).read(), "no library is loaded for a domain in ASCII")
         subprocess.run(["strace", "-f", "-e", "trace=openat", "-o", trace] + arguments({"domains": A, "deliver": "/bin/true", "log": "none"}), input=mail(envelope=f"EHLO c\r\nMAIL FROM:<> SMTPUTF8\r\nRCPT TO:<a@{U}>\r\nDATA\r\n".encode()), capture_output=True, timeout=60)
         ok("libidn2" in open(trace).read(), "it is, for one outside ASCII")
+# smtpin-maildir: a domain's directory is its A-labels; where these can't be had, nobody is refused for good, and nothing goes
+# into a second mailbox.
+def box(domain, *args):
+    p = subprocess.run([MAILDIR, *args, "--", store, "jane@" + domain], input=b"Subject: x\n\nx\n", capture_output=True, timeout=30)
+    return p.returncode
+for existing in (A, U):
+    store = os.path.join(TMP, "store-" + existing)
+    for sub in ("new", "cur", "tmp"): os.makedirs(os.path.join(store, existing, "jane", sub))
+    for domain in (A, U):
+        if STATIC: wanted = 0 if domain == existing else 75 if not domain.isascii() else 67
+        else: wanted = 0
+        equal(box(domain, "-n"), wanted, f"smtpin-maildir -n, {existing} is there, mail for {domain}: {wanted}")
+        if domain == U: equal(box(domain), 75 if STATIC and existing == A else 0, f"smtpin-maildir, {existing} is there, mail for {domain}")
+    equal(sorted(d for d in os.listdir(store)), [existing], "and no second mailbox")
+store = os.path.join(TMP, "store-new"); os.mkdir(store)
+equal(box(U), 0, "a new Maildir is made")
+
+# What comes without a domain gets one in ASCII.
+conf = write("own.conf", f"hostname = mx.example.org\ndomains = {U} example.net\ndeliver = {DELIVER}\nlog = none\n[local]\ntolerate = unqualified\n", 0o644)
+p = subprocess.run([SMTPIN, "-f", conf, "-o", "socket=local"], input=b"EHLO c\r\nMAIL FROM:<root>\r\nRCPT TO:<root>\r\nQUIT\r\n", capture_output=True, timeout=30)
+own = "example.net" if STATIC else A
+ok(f"<root@{own}> Sender ok".encode() in p.stdout and f"<root@{own}> Recipient ok".encode() in p.stdout, "unqualified: a domain in ASCII", p.stdout)
 done()

