@@ -1,10 +1,10 @@
 #include "explain.h"
 
-#include "outside/deliver.h"
-#include "outside/head.h"
-#include "outside/macro.h"
-#include "outside/peer.h"
-#include "outside/rules.h"
+#include "adapters/command.h"
+#include "adapters/deliver.h"
+#include "adapters/head.h"
+#include "adapters/peer.h"
+#include "adapters/rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,20 +226,20 @@ static void print_delivery(struct explain *e)
 {
     const struct smtp_recipient *recipient[EXPLAIN_RECIPIENTS_MAX];
     const size_t n = list_recipients(e, recipient);
-    const struct macro_run run = {
+    const struct command_run run = {
         .session = &e->session,
         .peer = &e->peer,
         .id = SPAN("ID"),
         .delimiter = e->config->recipient_delimiter,
         .size = e->question->size,
-        .replies = macro_replies(e->config, &e->session),
+        .replies = command_replies(e->config, &e->session),
         .recipient = recipient,
         .recipients = n,
     };
     char path_room[4096];
     struct text path = TEXT(path_room);
-    char **argv = macro_argv(&run, &e->config->deliver, &e->arena);
-    char **environment = macro_environment(&run, &e->arena);
+    char **argv = command_argv(&run, &e->config->deliver, &e->arena);
+    char **environment = command_environment(&run, &e->arena);
 
     if (argv == NULL || environment == NULL)
         return;

@@ -2,7 +2,7 @@
 #ifndef SMTPIN_EXPLAIN_H
 #define SMTPIN_EXPLAIN_H
 
-#include "config.h"
+#include "config/config.h"
 
 enum { EXPLAIN_RECIPIENTS_MAX = 64 };
 

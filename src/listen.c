@@ -1,10 +1,10 @@
 #include "listen.h"
 
+#include "adapters/admission.h"
+#include "adapters/notify.h"
+#include "backend/record.h"
 #include "io/child.h"
 #include "io/clock.h"
-#include "outside/admission.h"
-#include "outside/notify.h"
-#include "record.h"
 #include "serve.h"
 
 #include <arpa/inet.h>
@@ -118,7 +118,7 @@ static bool take_user(struct listening *l, const struct generation *fresh)
     return true;
 }
 
-static void say_event(const struct listening *l, const char *event)
+static void log_event(const struct listening *l, const char *event)
 {
     struct log_record r;
 
@@ -131,7 +131,7 @@ static void say_event(const struct listening *l, const char *event)
     log_end(l->given->log, &r);
 }
 
-static void tell_status(struct listening *l, const char *before)
+static void send_status(struct listening *l, const char *before)
 {
     char room[256];
     struct text t = TEXT(room);
@@ -151,7 +151,7 @@ static void tell_status(struct listening *l, const char *before)
     l->next_status = clock_now() + REPORT_INTERVAL;
 }
 
-static void say_refusals(struct listening *l, enum refusal kind)
+static void log_refusals(struct listening *l, enum refusal kind)
 {
     struct refusals *r = &l->refused[kind];
 
@@ -182,7 +182,7 @@ static void reload(struct listening *l)
     if (good) {
         /* What waits to be said speaks of the old one. */
         for (size_t i = 0; i < REFUSED_KINDS; i++)
-            say_refusals(l, (enum refusal)i);
+            log_refusals(l, (enum refusal)i);
         forget(l->now);
         l->now = fresh;
         l->available = l->given->available;
@@ -190,8 +190,8 @@ static void reload(struct listening *l)
     } else {
         forget(fresh);
     }
-    say_event(l, good ? "reloaded" : "kept");
-    tell_status(l, "READY=1\n");
+    log_event(l, good ? "reloaded" : "kept");
+    send_status(l, "READY=1\n");
 }
 
 static void log_crash(const struct listening *l, pid_t pid, int status,
@@ -221,7 +221,8 @@ static void reap(struct listening *l)
         if (pid <= 0 || !admission_leave(&l->guests, pid, &guest))
             continue;
         l->news = true;
-        if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != SERVE_BROKEN))
+        if (!WIFEXITED(status) ||
+            (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != SERVE_CRASHED))
             log_crash(l, pid, status, &guest);
         if (l->guests.n == 0)
             l->idle_since = clock_now();
@@ -258,7 +259,7 @@ static void refuse(struct listening *l, int fd, size_t listener, const struct ad
     if (kind == REFUSED_FORK)
         log_add(&r->record, "error", span_of(strerror(error)));
     if (clock_left(r->next) == 0)
-        say_refusals(l, kind);
+        log_refusals(l, kind);
 }
 
 static void close_listeners(const struct setup *s)
@@ -350,11 +351,11 @@ static void begin_to_stop(struct listening *l)
     close_listeners(l->given->setup);
     for (size_t i = 0; i < l->guests.n; i++)
         kill(l->guests.seat[i].pid, SIGTERM);
-    say_event(l, "stopping");
-    tell_status(l, "STOPPING=1\n");
+    log_event(l, "stopping");
+    send_status(l, "STOPPING=1\n");
 }
 
-static void see_to_signals(struct listening *l)
+static void handle_signals(struct listening *l)
 {
     /* There are two kinds, each of which waits once at the most (signal(7)). */
     struct signalfd_siginfo info[2];
@@ -392,10 +393,10 @@ static uint64_t next_duty(const struct listening *l)
 static void do_duties(struct listening *l)
 {
     if (l->news && l->notify.fd >= 0 && clock_now() >= l->next_status)
-        tell_status(l, "");
+        send_status(l, "");
     for (size_t i = 0; i < REFUSED_KINDS; i++)
         if (l->refused[i].held > 0 && clock_left(l->refused[i].next) == 0)
-            say_refusals(l, (enum refusal)i);
+            log_refusals(l, (enum refusal)i);
     if (l->paused_until > 0 && clock_left(l->paused_until) == 0)
         l->paused_until = 0;
 }
@@ -423,7 +424,7 @@ static bool turn(struct listening *l, struct listen_accepted *out)
     if (poll(p, 2 + listeners, next == UINT64_MAX ? -1 : clock_left(next)) < 0)
         return false;
     if (p[0].revents != 0)
-        see_to_signals(l);
+        handle_signals(l);
     if (p[1].revents != 0)
         begin_to_stop(l);
     for (size_t i = 0; i < listeners && !l->stopping; i++)
@@ -481,13 +482,13 @@ enum listen_result listen_run(const struct listen_given *given, struct listen_ac
         return LISTEN_FAILED;
     }
     notify_open(&l->notify);
-    say_event(l, "listening");
-    tell_status(l, "READY=1\n");
+    log_event(l, "listening");
+    send_status(l, "READY=1\n");
     while (!(l->stopping && l->guests.n == 0) && !is_idle(l))
         if (turn(l, out))
             return LISTEN_ACCEPTED;
     for (size_t i = 0; i < REFUSED_KINDS; i++)
-        say_refusals(l, (enum refusal)i);
-    say_event(l, l->stopping ? "stopped" : "idle");
+        log_refusals(l, (enum refusal)i);
+    log_event(l, l->stopping ? "stopped" : "idle");
     return LISTEN_ENDED;
 }

@@ -3,9 +3,9 @@
 #ifndef SMTPIN_LISTEN_H
 #define SMTPIN_LISTEN_H
 
-#include "config.h"
-#include "outside/log.h"
-#include "outside/setup.h"
+#include "adapters/log.h"
+#include "adapters/setup.h"
+#include "config/load.h"
 
 /* What a child of the listening process has to serve. */
 struct listen_accepted {

@@ -1,15 +1,15 @@
+#include "adapters/deliver.h"
+#include "adapters/log.h"
+#include "adapters/peer.h"
+#include "adapters/setup.h"
+#include "backend/record.h"
 #include "base/number.h"
-#include "config.h"
+#include "config/load.h"
 #include "explain.h"
 #include "listen.h"
-#include "outside/deliver.h"
-#include "outside/log.h"
-#include "outside/network.h"
-#include "outside/peer.h"
-#include "outside/setup.h"
-#include "record.h"
+#include "sandbox/sandbox.h"
 #include "serve.h"
-#include "wall/wall.h"
+#include "syntax/network.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,7 +170,7 @@ static int check(const struct arguments *a, struct serve_memory *m)
     bool good = config_load(&c, &arena, &from, &report);
 
     good = setup_check(&c, &report) && good;
-    wrong = c.sandbox == CONFIG_SANDBOX_NO ? NULL : wall_check();
+    wrong = c.sandbox == CONFIG_SANDBOX_NO ? NULL : sandbox_check();
     if (wrong != NULL)
         report.say(NULL, "setup", 0, SPAN("sandbox"), wrong);
     good = good && (wrong == NULL || c.sandbox == CONFIG_SANDBOX_AUTO);
@@ -221,7 +221,7 @@ static _Noreturn void serve_one(const struct config *c, struct serve_connection 
         connection->available = false;
     }
     connection->peer = peer;
-    /* Behind the wall there is no way to it. */
+    /* In the sandbox it can no longer be had. */
     if (connection->stop == SERVE_STOP_LATER && c->sandbox != CONFIG_SANDBOX_NO)
         connection->stop = setup_stop();
     if (connection->stop == -1)

@@ -1,10 +1,10 @@
 #include "serve.h"
 
-#include "desk.h"
+#include "adapters/setup.h"
 #include "io/clock.h"
 #include "io/wire.h"
-#include "outside/setup.h"
-#include "wall/wall.h"
+#include "sandbox/sandbox.h"
+#include "services.h"
 
 #include <assert.h>
 #include <unistd.h>
@@ -21,13 +21,13 @@ struct serve {
     struct smtp_line line;
     struct arena arena, delivery;
     struct wire wire;
-    struct desk desk;
+    struct services services;
     uint64_t credit; /* milliseconds times min_data_rate that came in pieces too small to count */
     size_t spoken;   /* octets of wire.send that were there before this step */
     uint64_t session_deadline;
-    uint64_t late;    /* once that is over: until when replies may still go out */
-    bool stopping;    /* this process is asked to end */
-    unsigned glances; /* since the clock and the stop were looked at */
+    uint64_t late;        /* once that is over: until when replies may still go out */
+    bool stopping;        /* this process is asked to end */
+    unsigned brief_fills; /* since the clock and the stop were looked at */
 };
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -40,14 +40,14 @@ static enum smtp_want give_up(struct serve *s, enum wire_result why, enum smtp_r
 {
     const bool over = clock_left(s->session_deadline) == 0;
 
-    desk_end(&s->desk, why == WIRE_EOF     ? "eof"
-                       : why == WIRE_ERROR ? "lost"
-                       : s->stopping       ? "shutdown"
-                                           : "timeout");
+    services_end(&s->services, why == WIRE_EOF     ? "eof"
+                               : why == WIRE_ERROR ? "lost"
+                               : s->stopping       ? "shutdown"
+                                                   : "timeout");
     if (why != WIRE_TIMEOUT && why != WIRE_STOP)
         return smtp_session_gone(&s->session);
     /* A replay would have to wait as long for this reply: the recording ends before it. */
-    recorder_close(&s->desk.recorder, s->stopping ? "shutdown" : "timeout");
+    recorder_close(&s->services.backend.recorder, s->stopping ? "shutdown" : "timeout");
     return smtp_session_interrupt(&s->session, s->stopping ? SMTP_REPLY_SHUTDOWN
                                                : over      ? SMTP_REPLY_SESSION_OVER
                                                            : slow);
@@ -61,7 +61,7 @@ static void begin_to_stop(struct serve *s)
     s->session_deadline = earlier(s->session_deadline, clock_now() + s->config->drain_timeout);
 }
 
-uint64_t serve_late(const struct config *c)
+uint64_t serve_late_time(const struct config *c)
 {
     return earlier(c->command_timeout, SERVE_LATE);
 }
@@ -75,7 +75,7 @@ static uint64_t reply_deadline(struct serve *s)
     if (s->session_deadline > now + LINGER_TIME)
         return earlier(now + s->config->command_timeout, s->session_deadline);
     if (s->late == 0)
-        s->late = now + serve_late(s->config);
+        s->late = now + serve_late_time(s->config);
     return earlier(now + LINGER_TIME, s->late);
 }
 
@@ -84,7 +84,7 @@ static void watch_stop(struct serve *s)
 {
     int stop;
 
-    s->glances = 0;
+    s->brief_fills = 0;
     if (s->wire.stop != SERVE_STOP_LATER)
         return;
     stop = setup_stop();
@@ -94,7 +94,7 @@ static void watch_stop(struct serve *s)
 
 static enum wire_result flush(struct serve *s)
 {
-    const enum wire_result pushed = wire_push(&s->wire);
+    const enum wire_result pushed = wire_try_flush(&s->wire);
 
     s->spoken = 0;
     if (pushed != WIRE_TIMEOUT)
@@ -105,10 +105,10 @@ static enum wire_result flush(struct serve *s)
 
 /* Is this the wait for a new line, or message, of a client that keeps up so far? It is looked for
  * without clock and stop, a few times. */
-static bool may_glance(const struct serve *s, uint64_t deadline)
+static bool may_wait_briefly(const struct serve *s, uint64_t deadline)
 {
-    return deadline == 0 && s->glances < WIRE_GLANCES && wire_unread(&s->wire).n == 0 &&
-           !s->stopping && !desk_tells(&s->desk);
+    return deadline == 0 && s->brief_fills < WIRE_BRIEF_FILLS && wire_unread(&s->wire).n == 0 &&
+           !s->stopping && !services_has_status_reader(&s->services);
 }
 
 /* Waits for the client, until *deadline. Where that is 0, it is set once somebody is really waited
@@ -121,22 +121,22 @@ static enum wire_result fill(struct serve *s, uint64_t *deadline, uint64_t timeo
 
     if (filled != WIRE_OK)
         return filled;
-    if (may_glance(s, *deadline)) {
-        s->glances++;
-        filled = wire_glance(&s->wire);
+    if (may_wait_briefly(s, *deadline)) {
+        s->brief_fills++;
+        filled = wire_fill_briefly(&s->wire);
         if (filled != WIRE_TIMEOUT)
             return filled;
     }
     watch_stop(s);
-    desk_show(&s->desk, doing);
+    services_refresh_status(&s->services, doing);
     if (*deadline == 0)
         *deadline = clock_now() + timeout;
-    if (desk_tells(&s->desk)) {
+    if (services_has_status_reader(&s->services)) {
         filled = wire_fill(&s->wire, earlier(earlier(*deadline, s->session_deadline),
                                              clock_now() + STATUS_INTERVAL));
         if (filled != WIRE_TIMEOUT)
             return filled;
-        desk_tell(&s->desk, doing);
+        services_send_status(&s->services, doing);
     }
     return wire_fill(&s->wire, earlier(*deadline, s->session_deadline));
 }
@@ -159,7 +159,7 @@ static enum smtp_want next_line(struct serve *s)
 
     /* Commands that wait in the buffer, each with a message perhaps, are no way round the stop or
      * the session's end. */
-    if (s->glances >= WIRE_GLANCES && wire_unread(&s->wire).n > 0) {
+    if (s->brief_fills >= WIRE_BRIEF_FILLS && wire_unread(&s->wire).n > 0) {
         watch_stop(s);
         if (s->session.phase < SMTP_MAIL && wire_stopped(&s->wire))
             begin_to_stop(s);
@@ -181,14 +181,15 @@ static enum smtp_want next_line(struct serve *s)
             want = smtp_session_line(&s->session, line);
         else if (found != SMTP_LINE_MORE)
             want = smtp_session_bad_line(&s->session, found);
-        if (recorder_is_open(&s->desk.recorder))
-            recorder_commands(&s->desk.recorder, span_first(wire_unread(&s->wire), used));
+        if (recorder_is_open(&s->services.backend.recorder))
+            recorder_commands(&s->services.backend.recorder,
+                              span_first(wire_unread(&s->wire), used));
         wire_used(&s->wire, used);
         if (found != SMTP_LINE_MORE)
             return want;
         filled = fill_line(s, &deadline);
         if (filled != WIRE_OK) {
-            recorder_commands(&s->desk.recorder, wire_unread(&s->wire));
+            recorder_commands(&s->services.backend.recorder, wire_unread(&s->wire));
             return give_up(s, filled, SMTP_REPLY_TIMEOUT);
         }
     }
@@ -197,11 +198,11 @@ static enum smtp_want next_line(struct serve *s)
 static enum smtp_want decide(struct serve *s)
 {
     struct smtp_recipient *candidate = s->session.candidate;
-    const struct smtp_verdict verdict = desk_decide(&s->desk, &candidate->mailbox);
+    const struct smtp_verdict verdict = services_decide(&s->services, &candidate->mailbox);
     const enum smtp_want want = smtp_session_decided(&s->session, &verdict);
 
     if (verdict.opinion == SMTP_ACCEPT)
-        desk_accept(&s->desk, &candidate->mailbox, &s->arena);
+        services_add_recipient(&s->services, &candidate->mailbox, &s->arena);
     return want;
 }
 
@@ -215,16 +216,17 @@ static void decode_unread(struct serve *s, struct smtp_data *data)
 
     while (in.n > 0 && !smtp_data_is_over(data)) {
         size_t room = sizeof scrap;
-        char *at = data->fault == SMTP_DATA_FINE ? desk_room(&s->desk, &room) : scrap;
+        char *at =
+            data->fault == SMTP_DATA_FINE ? services_message_room(&s->services, &room) : scrap;
 
         if (at == NULL)
             data->fault = SMTP_DATA_NO_SPOOL;
         else if (data->fault == SMTP_DATA_FINE)
-            desk_add(&s->desk, smtp_data_decode(data, &in, at, room));
+            services_add_octets(&s->services, smtp_data_decode(data, &in, at, room));
         else
             smtp_data_decode(data, &in, scrap, sizeof scrap);
     }
-    recorder_text(&s->desk.recorder, span_first(wire_unread(&s->wire), before - in.n));
+    recorder_text(&s->services.backend.recorder, span_first(wire_unread(&s->wire), before - in.n));
     wire_used(&s->wire, before - in.n);
 }
 
@@ -258,22 +260,22 @@ static enum smtp_want collect(struct serve *s)
 
     smtp_session_decoder(&s->session, &data);
     data.crlf = s->config->line_ending;
-    if (!desk_begin(&s->desk))
+    if (!services_begin_message(&s->services))
         data.fault = SMTP_DATA_NO_SPOOL;
     decode_unread(s, &data);
     while (!smtp_data_is_over(&data)) {
         const enum wire_result filled = fill_data(s, &deadline);
 
         if (filled != WIRE_OK) {
-            desk_finish(&s->desk, &data);
-            recorder_message(&s->desk.recorder, &data);
+            services_finish_message(&s->services, &data);
+            recorder_message(&s->services.backend.recorder, &data);
             return give_up(s, filled,
                            s->config->min_data_rate > 0 ? SMTP_REPLY_TOO_SLOW : SMTP_REPLY_TIMEOUT);
         }
         decode_unread(s, &data);
     }
-    recorder_message(&s->desk.recorder, &data);
-    desk_finish(&s->desk, &data);
+    recorder_message(&s->services.backend.recorder, &data);
+    services_finish_message(&s->services, &data);
     return smtp_session_collected(&s->session, &data);
 }
 
@@ -281,24 +283,43 @@ static enum smtp_want deliver(struct serve *s)
 {
     s->delivery = arena_behind(&s->arena, SERVE_ARENA_MAX + SERVE_DELIVERY_MAX);
     s->late = 0; /* its replies have a time of their own */
-    if (!desk_deliver(&s->desk, &s->delivery))
+    if (!services_deliver(&s->services, &s->delivery))
         return smtp_session_collected(
             &s->session, &(struct smtp_data){.fault = SMTP_DATA_NO_SPOOL, .ended = true});
-    s->glances = desk_was_quick(&s->desk) ? s->glances + 1 : WIRE_GLANCES;
+    s->brief_fills = services_was_quick(&s->services) ? s->brief_fills + 1 : WIRE_BRIEF_FILLS;
     return smtp_session_delivered(&s->session);
 }
 
-static enum smtp_want more(struct serve *s)
+static enum smtp_want send_more(struct serve *s)
 {
     return smtp_session_more(&s->session);
 }
 
 /* What the step has said, into the recording too. */
-static void say(struct serve *s)
+static void record_replies(struct serve *s)
 {
-    if (recorder_is_open(&s->desk.recorder))
-        recorder_replies(&s->desk.recorder, span_from(text_span(&s->wire.send), s->spoken));
+    if (recorder_is_open(&s->services.backend.recorder))
+        recorder_replies(&s->services.backend.recorder,
+                         span_from(text_span(&s->wire.send), s->spoken));
     s->spoken = s->wire.send.n;
+}
+
+static enum sandbox_result enter_sandbox(struct serve *s, const struct serve_connection *connection,
+                                         struct serve_memory *memory, bool *available)
+{
+    const struct sandbox_session session = {
+        .in = connection->in,
+        .out = connection->out,
+        .stop = connection->stop,
+        .deadline = s->session_deadline,
+        .late = serve_late_time(s->config),
+        .packet = TEXT(memory->packet),
+        .added = TEXT(memory->added),
+        .transaction = &s->arena,
+        .arena_max = SERVE_ARENA_MAX + SERVE_DELIVERY_MAX,
+    };
+
+    return sandbox_fork(&s->services.backend, &s->services.worker, &session, available);
 }
 
 static_assert(sizeof(struct serve) <= SERVE_STATE_MAX, "serve_memory has room for it");
@@ -306,12 +327,12 @@ static_assert(sizeof(struct serve) <= SERVE_STATE_MAX, "serve_memory has room fo
 void serve(const struct config *c, const struct serve_connection *connection, struct log *log,
            struct serve_memory *memory, const struct arena *taken)
 {
-    static enum smtp_want (*const acts[])(struct serve *) = {
+    static enum smtp_want (*const steps[])(struct serve *) = {
         [SMTP_NEXT_LINE] = next_line,   [SMTP_NEXT_DECISION] = decide, [SMTP_NEXT_DATA] = collect,
-        [SMTP_NEXT_DELIVERY] = deliver, [SMTP_NEXT_MORE] = more,
+        [SMTP_NEXT_DELIVERY] = deliver, [SMTP_NEXT_MORE] = send_more,
     };
     struct serve *const s = (struct serve *)memory->state;
-    enum wall_side side = WALL_NONE;
+    enum sandbox_result sandbox = SANDBOX_NONE;
     bool available = connection->available;
     enum smtp_want want;
 
@@ -319,6 +340,13 @@ void serve(const struct config *c, const struct serve_connection *connection, st
         .config = c,
         .peer = connection->peer,
         .arena = arena_behind(taken, taken->used + SERVE_ARENA_MAX),
+        .services =
+            {.backend = {.config = c,
+                         .peer = connection->peer,
+                         .session = &s->session,
+                         .recorder = {.out = TEXT(memory->trace)},
+                         .spool = {.fd = -1, .buffer = memory->spool, .cap = sizeof memory->spool}},
+             .worker = {.fd = -1}},
         .wire = {.in = connection->in,
                  .out = connection->out,
                  .stop = connection->stop,
@@ -328,28 +356,28 @@ void serve(const struct config *c, const struct serve_connection *connection, st
                  .cap = sizeof memory->read},
     };
     wire_open(&s->wire);
-    desk_open(&s->desk, c, connection, &s->session, log, memory);
-    s->session_deadline = s->desk.record.started + c->session_timeout;
+    backend_open(&s->services.backend, log, connection->title);
+    s->session_deadline = s->services.backend.record.started + c->session_timeout;
     if (available && c->sandbox != CONFIG_SANDBOX_NO)
-        side = wall_raise(&s->desk, connection, memory, &s->arena, s->session_deadline, &available);
-    if (side == WALL_OUTSIDE || side == WALL_BROKEN)
-        _exit(side == WALL_OUTSIDE ? 0 : SERVE_BROKEN); /* nothing is left to be cleaned up */
-    desk_before(&s->desk);
+        sandbox = enter_sandbox(s, connection, memory, &available);
+    if (sandbox == SANDBOX_ENDED || sandbox == SANDBOX_CRASHED)
+        _exit(sandbox == SANDBOX_ENDED ? 0 : SERVE_CRASHED); /* nothing is left to be cleaned up */
+    services_before_step(&s->services);
     want = smtp_session_open(&s->session, &c->smtp, &s->wire.send, &s->arena, available);
     for (;;) {
-        say(s);
+        record_replies(s);
         /* Room for the next reply; a client that does not read its replies is shown out. */
         if (s->wire.send.cap - s->wire.send.n < SMTP_REPLY_MAX && flush(s) != WIRE_OK)
             want = SMTP_NEXT_CLOSE;
-        desk_after(&s->desk, want);
+        services_after_step(&s->services, want);
         if (want == SMTP_NEXT_CLOSE)
             break;
-        desk_before(&s->desk);
-        want = acts[want](s);
+        services_before_step(&s->services);
+        want = steps[want](s);
     }
     if (flush(s) == WIRE_OK && s->session.said.reply.rule != NULL)
         wire_linger(&s->wire, clock_now() + LINGER_TIME, LINGER_OCTETS);
-    desk_close(&s->desk);
-    if (side == WALL_INSIDE)
+    services_close(&s->services);
+    if (sandbox == SANDBOX_WORKER)
         _exit(0);
 }

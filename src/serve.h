@@ -1,19 +1,20 @@
-/* The whole life of a connection. */
+/* The whole life of a connection: waits for the client, does what the session wants next, answers.
+ * It opens, runs and logs nothing: services.h. */
 #ifndef SMTPIN_SERVE_H
 #define SMTPIN_SERVE_H
 
-#include "config.h"
+#include "adapters/log.h"
+#include "adapters/peer.h"
+#include "config/config.h"
 #include "io/title.h"
-#include "outside/log.h"
-#include "outside/peer.h"
-#include "wall/request.h"
+#include "sandbox/request.h"
 
 #include <stdalign.h>
 #include <stddef.h>
 
 enum {
-    SERVE_BROKEN = 70, /* exit status: behind its wall, the session broke, and the log has it */
-    SERVE_LATE = 30 * 1000,     /* milliseconds for replies when a session's time is over */
+    SERVE_CRASHED = 70,     /* exit status of a monitor: the worker crashed, and the log has it */
+    SERVE_LATE = 30 * 1000, /* milliseconds for replies when a session's time is over */
     SERVE_STATE_MAX = 2 * 1024, /* octets of serve.c's own */
     SERVE_PAGE = 4096,
     SERVE_READ_MAX = 64 * 1024,
@@ -29,7 +30,7 @@ enum {
 struct serve_memory {
     struct config config;
     max_align_t state[SERVE_STATE_MAX / sizeof(max_align_t)];
-    char added[REQUEST_ADDED_MAX]; /* of packets across the wall */
+    char added[REQUEST_ADDED_MAX]; /* of packets between worker and monitor */
     char send[2 * SMTP_REPLY_MAX];
     alignas(SERVE_PAGE) char read[SERVE_READ_MAX];
     char packet[PACKET_MAX];
@@ -51,7 +52,7 @@ struct serve_connection {
 };
 
 /* Milliseconds that replies may take altogether when the session's time is over. */
-uint64_t serve_late(const struct config *c);
+uint64_t serve_late_time(const struct config *c);
 /* Speaks SMTP until the session is over. Descriptors stay open. `taken` is an arena
  * of at most CONFIG_ARENA_MAX at the start of memory->arena: the session's own begins behind it. */
 void serve(const struct config *c, const struct serve_connection *connection, struct log *log,

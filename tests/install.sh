@@ -21,13 +21,13 @@ if command -v mandoc >/dev/null; then
     mandoc -T lint -W warning "$source"/docs/*.[1578] >"$work/mandoc" 2>&1; ok $? "manuals: mandoc -T lint" "$work/mandoc"
 else skip manuals "no mandoc"; fi
 # Every key of the configuration has its paragraph, and the manual names no key that is none.
-sed -n 's/.*{KEY("\([a-z0-9_]*\)".*/\1/p' "$source/src/setting.c" | sort >"$work/keys"
+sed -n 's/.*{KEY("\([a-z0-9_]*\)".*/\1/p' "$source/src/config/setting.c" | sort >"$work/keys"
 sed -n 's/^\.It Cm \([a-z0-9_]*\)\( , \([a-z0-9_]*\)\)*$/\1 \3/p' "$source/docs/smtpin.conf.5" | tr ' ' '\n' | grep . | sort >"$work/documented"
 diff "$work/keys" "$work/documented" >"$work/diff"; ok $? "manual: every key, and no other" "$work/diff"
-sed -n 's/.*{FACT("\([a-z_]*\)".*/\1/p' "$source/src/outside/macro.c" | while read -r m; do
+sed -n 's/.*{FACT("\([a-z_]*\)".*/\1/p' "$source/src/syntax/macro.c" | while read -r m; do
     grep -q "{$m}" "$source/docs/smtpin-delivery.7" || echo "$m"
 done >"$work/macros"
-[ ! -s "$work/macros" ] && grep -q '{FACT("sender"' "$source/src/outside/macro.c"; ok $? "manual: every macro" "$work/macros"
+[ ! -s "$work/macros" ] && grep -q '{FACT("sender"' "$source/src/syntax/macro.c"; ok $? "manual: every macro" "$work/macros"
 if command -v systemd-analyze >/dev/null; then
     mkdir "$work/units"
     cp usr/lib/systemd/system/* "$work/units"

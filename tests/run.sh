@@ -89,12 +89,12 @@ suite() { # NAME: unit tests, transcripts and programs against one build
     tests "$1 transcripts, the core alone" $replay --in-process ./*.smtp
     tests "$1 transcripts, the core alone, byte by byte" $replay --in-process --chunk 1 ./*.smtp
     tests "$1 transcripts with time" $replay program/*.smtp
-    tests "$1 transcripts, without the wall" $replay -o sandbox=no ./*.smtp
+    tests "$1 transcripts, without the sandbox" $replay -o sandbox=no ./*.smtp
     cd "$source" || exit 1
     for t in "$source"/tests/programs/*.py; do
         # The companion programs are the same whoever builds them: their long tests run once.
         case $1:$t in *:*/harness.py | sanitized:*/real_messages.py | static:*/real_messages.py) continue ;; esac
-        case $quick:$(basename "$t" .py) in quick:faults | quick:[ls]* | quick:maildir_faults | quick:abuse | quick:wall | quick:real_messages) continue ;; esac
+        case $quick:$(basename "$t" .py) in quick:faults | quick:[ls]* | quick:maildir_faults | quick:abuse | quick:sandbox | quick:real_messages) continue ;; esac
         tests "$1 $(basename "$t" .py)" python3 "$t"
     done
 }

@@ -1,7 +1,7 @@
 #include "commands/lmtp.h"
 
-#include "outside/idn.h"
 #include "smtp/path.h"
+#include "syntax/idn.h"
 
 #include <stdlib.h>
 

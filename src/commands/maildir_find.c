@@ -1,9 +1,9 @@
 #include "commands/maildir_find.h"
 
 #include "base/text.h"
-#include "outside/idn.h"
-#include "outside/maildir.h"
 #include "smtp/path.h"
+#include "syntax/idn.h"
+#include "syntax/maildir.h"
 
 #include <dirent.h>
 #include <errno.h>

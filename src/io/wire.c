@@ -145,7 +145,7 @@ void wire_open(struct wire *w)
     w->prompt = setsockopt(w->in, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment) == 0;
 }
 
-enum wire_result wire_push(struct wire *w)
+enum wire_result wire_try_flush(struct wire *w)
 {
     ssize_t n;
 
@@ -166,7 +166,7 @@ enum wire_result wire_push(struct wire *w)
     return w->send.n > 0 ? WIRE_TIMEOUT : WIRE_OK;
 }
 
-enum wire_result wire_glance(struct wire *w)
+enum wire_result wire_fill_briefly(struct wire *w)
 {
     enum wire_result result;
 

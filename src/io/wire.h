@@ -16,8 +16,8 @@ enum wire_result {
 };
 
 enum {
-    WIRE_MOMENT = 200, /* milliseconds */
-    WIRE_GLANCES = 10, /* waits of a moment before clock and stop are to be looked at again */
+    WIRE_MOMENT = 200,     /* milliseconds */
+    WIRE_BRIEF_FILLS = 10, /* waits of a moment before clock and stop are to be looked at again */
 };
 
 struct wire {
@@ -47,14 +47,16 @@ static inline void wire_used(struct wire *w, size_t n)
 
 /* Is `stop` readable? */
 bool wire_stopped(const struct wire *w);
-/* Sees to it that wire_glance can wait: the descriptor gets a time-out of its own, if it can. */
+/* Sees to it that wire_fill_briefly can wait: the descriptor gets a time-out of its own, if it can.
+ */
 void wire_open(struct wire *w);
 /* What a client that keeps up costs: a send and a read. No deadline is needed for these two.
- * wire_push sends what is there; WIRE_TIMEOUT: not all of it went, and wire_flush is needed.
- * wire_glance then waits for a byte more, for a moment and whatever `stop` says; WIRE_TIMEOUT: it
- * has not come, or this can't be waited for in that way, and wire_fill is needed. */
-enum wire_result wire_push(struct wire *w);
-enum wire_result wire_glance(struct wire *w);
+ * wire_try_flush sends what is there; WIRE_TIMEOUT: not all of it went, and wire_flush is needed.
+ * wire_fill_briefly then waits for a byte more, for a moment and whatever `stop` says;
+ * WIRE_TIMEOUT: it has not come, or this can't be waited for in that way, and wire_fill is needed.
+ */
+enum wire_result wire_try_flush(struct wire *w);
+enum wire_result wire_fill_briefly(struct wire *w);
 /* Flushes, then waits for at least one byte more. There must be room: unread < cap. `deadline` is
  * on the clock of clock_now. */
 enum wire_result wire_fill(struct wire *w, uint64_t deadline);

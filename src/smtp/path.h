@@ -25,7 +25,7 @@ struct smtp_mailbox {
     struct span domain;  /* as the client wrote it, a literal with its brackets; empty for the
                             null reverse-path and for <postmaster>; terminated */
     struct span ascii;   /* the domain with A-labels in the place of U-labels, once the shell has
-                            looked: outside/head.h; empty before, and where there is none */
+                            looked: adapters/head.h; empty before, and where there is none */
     bool utf8;           /* has bytes outside ASCII: needs SMTPUTF8 */
 };
 

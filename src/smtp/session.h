@@ -140,7 +140,7 @@ enum smtp_want smtp_say_reply(struct smtp_session *s, const struct smtp_reply *r
                               struct span argument);
 void smtp_forget_transaction(struct smtp_session *s);
 /* The recipient, which lives in the transaction's arena, is its last one. Also for who keeps a
- * transaction of its own (wall/answer.c). */
+ * transaction of its own (sandbox/monitor.c). */
 void smtp_add_recipient(struct smtp_transaction *t, struct smtp_recipient *r);
 enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line);
 

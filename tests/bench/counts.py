@@ -55,6 +55,6 @@ for part in " \0".join(sys.argv[1:]).split(" \0:: \0"):
         calls = sum(1 for l in open(trace.name, errors="replace") if not re.match(r"\d+ +(<\.\.\.|---|\+\+\+)", l))
         runs = [play(words, environment, True) for _ in range(5)]
         faults, memory = min(r[0] for r in runs), min(r[1] for r in runs)
-        counted = "wall" not in name and re.search(r"Collected : (\d+)", play(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *words], environment)[2])
+        counted = "sandbox" not in name and re.search(r"Collected : (\d+)", play(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *words], environment)[2])
     except SystemExit as e: print(f"| {name} | {e} | | | |"); continue
     print(f"| {name} | {calls} | {faults} | {int(counted[1]) // 1000 if counted else '-'} | {memory} |", flush=True)

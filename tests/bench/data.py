@@ -92,8 +92,8 @@ for name, shape in SHAPES:
                 took = cat(shape, size)[0] if b == "cat" else run(smtpin(b), message(shape, size))[0]
                 got[b].append(took * 1024 * M / size)
         print(f"| {name} | {size // M} MiB | {median(got['cat']):.2f} | " + " | ".join(f"{median(got[b]):.2f} | {median(got[b]) / median(got['cat']):.1f}" for b in BUILDS) + " |", flush=True)
-print("\n## The same behind the wall, 76 columns, 64 MiB\n\n| cat | static | | default | |\n|---|---|---|---|---|")
-rows = [[cat(COLUMN, 64 * M)[0] * 16] + [run([f"{WORK}/{b}/smtpin", "-f", f"{WORK}/conf.wall"], message(COLUMN, 64 * M))[0] * 16 for b in BUILDS] for _ in range(5)]
+print("\n## The same in the sandbox, 76 columns, 64 MiB\n\n| cat | static | | default | |\n|---|---|---|---|---|")
+rows = [[cat(COLUMN, 64 * M)[0] * 16] + [run([f"{WORK}/{b}/smtpin", "-f", f"{WORK}/conf.sandbox"], message(COLUMN, 64 * M))[0] * 16 for b in BUILDS] for _ in range(5)]
 print(f"| {median(r[0] for r in rows):.2f} | {median(r[1] for r in rows):.2f} | {median(r[1] / r[0] for r in rows):.1f} | {median(r[2] for r in rows):.2f} | {median(r[2] / r[0] for r in rows):.1f} |", flush=True)
 print("\n## Memory: KiB at the most, with a message of\n\n| build | 1 MiB | 64 MiB | 1 GiB |\n|---|---|---|---|")
 for b in BUILDS: print(f"| {b} | " + " | ".join(str(run(smtpin(b), message(COLUMN, n * M))[2]) for n in (1, 64, 1024)) + " |", flush=True)
@@ -173,13 +173,13 @@ def turns(s):
 
 CLIENTS = (1, 8, 64)
 SERVERS = [("listening", listening)]
-WALLED = ["-f", f"{WORK}/conf.wall"]
+SANDBOXED = ["-f", f"{WORK}/conf.sandbox"]
 if os.access(TCPSERVER, os.X_OK): SERVERS.append(("tcpserver", under([TCPSERVER, "-R", "-H", "-l", "0", "-c", "100", "127.0.0.1", "PORT"])))
 SERVERS.append(("systemd-socket-activate", under(["systemd-socket-activate", "--inetd", "-a", "-l", "127.0.0.1:PORT"])))
 print("\n## By super-server and clients at once: CPU us a session, sessions a second\n\n| server | program | " + " | ".join(f"{n} at once | /s" for n in CLIENTS) + " |\n|---|---" + "|---" * 2 * len(CLIENTS) + "|")
 lines = {}
 for name, start in SERVERS:
-    for program, command in [("floor", NOBODY)] * (name != "listening") + [(b, smtpin(b)) for b in BUILDS] + [("static, wall", [smtpin("static")[0], *WALLED])]:
+    for program, command in [("floor", NOBODY)] * (name != "listening") + [(b, smtpin(b)) for b in BUILDS] + [("static, sandbox", [smtpin("static")[0], *SANDBOXED])]:
         got = [[at_once(start, command, n) for _ in range(3)] for n in CLIENTS]
         lines[f"{name}, {program}"] = [median(g[0] for g in rounds) for rounds in got]
         print(f"| {name} | {program} | " + " | ".join(f"{median(g[0] for g in r):.0f} | {median(g[1] for g in r):.0f}" for r in got) + " |", flush=True)
@@ -207,5 +207,5 @@ if PICTURES:
     by_size = {"cat": [median(cat(COLUMN, n)[0] for _ in range(5)) * 1e3 for n in sizes]}
     for b in BUILDS: by_size[b] = [median(run(smtpin(b), message(COLUMN, n))[0] for _ in range(5)) * 1e3 for n in sizes]
     picture(f"{PICTURES}/performance-size.svg", "CPU of a session with one message, by its size, beside cat >file", sizes, ["1K", "4K", "16K", "64K", "256K", "1M", "4M", "16M", "64M", "256M"], by_size, "ms", [0.1, 1, 10, 100, 1000])
-    shown = {k: [v / 1e3 for v in lines[k]] for k in lines if "default" not in k and "socket-activate" not in k and "wall" not in k}
+    shown = {k: [v / 1e3 for v in lines[k]] for k in lines if "default" not in k and "socket-activate" not in k and "sandbox" not in k}
     picture(f"{PICTURES}/performance-clients.svg", "CPU of a session with one message, by clients at once", list(CLIENTS), list(CLIENTS), shown, "ms", [0, 0.2, 0.4, 0.6, 0.8, 1])

@@ -25,15 +25,15 @@ max_connections_per_source = 0
 max_message_size = 4G
 CONF
 # Peers whose programs want users of their own run in a mount namespace with another /etc/passwd.
-sed 's/^sandbox = no$/sandbox = yes/' "$work/conf" >"$work/conf.wall"
+sed 's/^sandbox = no$/sandbox = yes/' "$work/conf" >"$work/conf.sandbox"
 mkdir "$work/debs"
 unpack() { mkdir -p "$work/$2"; (cd "$work/debs" && apt-get download "$1" >/dev/null 2>&1 && dpkg -x "$1"_*.deb "$work/$2") || echo "# $1 is not to be had" >&2; }
 for p in mailfront libbg2 libcvm1; do unpack $p mailfront; done
 unpack msmtp-mta msmtp; unpack nullmailer nullmailer; unpack ucspi-tcp ucspi-tcp
 printf '#!%s read\n' "$work/floor" >"$work/reader"; chmod 755 "$work/reader"
 set -- floor "$work/floor" deliver "$work/floor" :: "exit at once" "$work/floor" exit :: "plays, delivers nothing" "$work/floor" play \
-    :: "smtpin, static build" "$work/static/smtpin" -f "$work/conf" :: "smtpin, static build, wall" "$work/static/smtpin" -f "$work/conf.wall" \
-    :: "smtpin, static build, log on stderr" "$work/static/smtpin" -f "$work/conf" -o log=stderr :: "smtpin, default build" "$work/default/smtpin" -f "$work/conf" :: "smtpin, default build, wall" "$work/default/smtpin" -f "$work/conf.wall"
+    :: "smtpin, static build" "$work/static/smtpin" -f "$work/conf" :: "smtpin, static build, sandbox" "$work/static/smtpin" -f "$work/conf.sandbox" \
+    :: "smtpin, static build, log on stderr" "$work/static/smtpin" -f "$work/conf" -o log=stderr :: "smtpin, default build" "$work/default/smtpin" -f "$work/conf" :: "smtpin, default build, sandbox" "$work/default/smtpin" -f "$work/conf.sandbox"
 [ ! -x "$work/mailfront/usr/sbin/mailfront" ] || set -- "$@" :: "mailfront, qmail backend" LD_LIBRARY_PATH="$work/mailfront/usr/lib" \
     MODULE_PATH="$work/mailfront/usr/lib/mailfront" QMAILQUEUE="$work/qmail-queue" QMAILHOME="$work" TCPLOCALHOST=x "$work/mailfront/usr/sbin/mailfront" smtp qmail accept
 [ ! -x "$work/nullmailer/usr/bin/nullmailer-smtpd" ] || set -- "$@" :: nullmailer-smtpd NULLMAILER_QUEUE="$work/reader" "$work/nullmailer/usr/bin/nullmailer-smtpd"
@@ -99,8 +99,8 @@ set --
 for n in 1 2 1000; do
     set -- "$@" "floor, $n" RECIPIENTS=$n "$work/floor" deliver "$work/floor" ::
     for b in static default; do
-        for c in conf conf.wall; do
-            [ $c = conf ] && name="$b build" || name="$b build, wall"
+        for c in conf conf.sandbox; do
+            [ $c = conf ] && name="$b build" || name="$b build, sandbox"
             set -- "$@" "$name, $n" RECIPIENTS=$n "$work/$b/smtpin" -f "$work/$c" ::
             [ $n = 1 ] || set -- "$@" "$name, $n, digest" RECIPIENTS=$n "$work/$b/smtpin" -f "$work/$c" -o digest=always ::
         done
@@ -108,8 +108,8 @@ for n in 1 2 1000; do
 done
 "$work/session" -r "$rounds" -n 10 "$@"
 for b in static default; do
-    for c in conf conf.wall; do
-        [ $c = conf ] && name="$b build" || name="$b build, wall"
+    for c in conf conf.sandbox; do
+        [ $c = conf ] && name="$b build" || name="$b build, sandbox"
         echo; echo "## The same with 64 MiB, $name"
         # Each before and after the other: who comes first gets other memory for the file.
         set -- "1" KIB=65536 "$work/$b/smtpin" -f "$work/$c" :: "2" KIB=65536 RECIPIENTS=2 "$work/$b/smtpin" -f "$work/$c" :: \
@@ -119,8 +119,8 @@ for b in static default; do
     done
 done
 set -- floor "$work/floor" deliver "$work/floor" :: "static build" "$work/static/smtpin" -f "$work/conf" :: "listening, static build" "$work/static/smtpin" -f "$work/conf" \
-    :: "listening, static build, wall" "$work/static/smtpin" -f "$work/conf.wall" :: "default build" "$work/default/smtpin" -f "$work/conf" \
-    :: "listening, default build" "$work/default/smtpin" -f "$work/conf" :: "listening, default build, wall" "$work/default/smtpin" -f "$work/conf.wall"
+    :: "listening, static build, sandbox" "$work/static/smtpin" -f "$work/conf.sandbox" :: "default build" "$work/default/smtpin" -f "$work/conf" \
+    :: "listening, default build" "$work/default/smtpin" -f "$work/conf" :: "listening, default build, sandbox" "$work/default/smtpin" -f "$work/conf.sandbox"
 echo; echo "## The same over TCP"
 "$work/session" -t -r "$rounds" -n 50 "$@"
 echo; echo "## Over TCP, with MAIL, RCPT and DATA in one write"

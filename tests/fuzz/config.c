@@ -1,5 +1,5 @@
 /* A configuration file, and what follows a NUL in it as an override. */
-#include "config.h"
+#include "config/load.h"
 
 #include <stdio.h>
 #include <stdlib.h>

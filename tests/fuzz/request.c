@@ -1,6 +1,6 @@
-/* What a possessed session may send across the wall: packets made of the input, some of them whole
- * requests. The desk is a stand-in that keeps count. */
-#include "wall/answer.h"
+/* What a compromised worker may send to the monitor: packets made of the input, some of them whole
+ * requests. The backend is a stand-in that keeps count. */
+#include "sandbox/monitor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,59 +23,59 @@ static struct {
     char room[4096];
 } kept;
 
-struct smtp_verdict desk_decide(struct desk *d, const struct smtp_mailbox *recipient)
+struct smtp_verdict backend_decide(struct backend *b, const struct smtp_mailbox *recipient)
 {
     /* Another transaction, without a word on the end of the last one. */
-    if (d->session->transaction.recipients == 0)
+    if (b->session->transaction.recipients == 0)
         kept.accepted = 0;
     return (struct smtp_verdict){.opinion =
                                      recipient->address.n % 3 == 0 ? SMTP_REFUSE : SMTP_ACCEPT};
 }
 
-void desk_accept(struct desk *d, struct smtp_mailbox *recipient, struct arena *a)
+void backend_add_recipient(struct backend *b, struct smtp_mailbox *recipient, struct arena *a)
 {
-    (void)d;
+    (void)b;
     (void)a;
     promise(recipient->address.n % 3 != 0);
     kept.accepted++;
 }
 
-bool desk_begin(struct desk *d)
+bool backend_begin_message(struct backend *b)
 {
-    const struct smtp_transaction *t = &d->session->transaction;
+    const struct smtp_transaction *t = &b->session->transaction;
 
     promise(!kept.message && t->recipients > 0 && t->recipients == kept.accepted);
-    promise(t->reverse_path.address.p != NULL && d->session->helo.n <= SMTP_DOMAIN_MAX);
+    promise(t->reverse_path.address.p != NULL && b->session->helo.n <= SMTP_DOMAIN_MAX);
     kept.message = true;
     kept.octets = 0;
     return true;
 }
 
-char *desk_room(struct desk *d, size_t *room)
+char *backend_message_room(struct backend *b, size_t *room)
 {
-    (void)d;
+    (void)b;
     promise(kept.message);
     *room = sizeof kept.room;
     return kept.room;
 }
 
-void desk_add(struct desk *d, size_t n)
+void backend_add_octets(struct backend *b, size_t n)
 {
     kept.octets += n;
-    promise(n <= sizeof kept.room && kept.octets <= d->config->smtp.max_message_size);
+    promise(n <= sizeof kept.room && kept.octets <= b->config->smtp.max_message_size);
 }
 
-void desk_finish(struct desk *d, struct smtp_data *data)
+void backend_finish_message(struct backend *b, struct smtp_data *data)
 {
-    (void)d;
+    (void)b;
     promise(kept.message);
     kept.message = false;
     kept.finished = data->ended && data->fault == SMTP_DATA_FINE;
 }
 
-bool desk_deliver(struct desk *d, struct arena *a)
+void backend_deliver(struct backend *b, struct arena *a)
 {
-    struct smtp_transaction *t = &d->session->transaction;
+    struct smtp_transaction *t = &b->session->transaction;
     size_t n = 0;
 
     promise(kept.finished && a->cap > a->used);
@@ -84,35 +84,36 @@ bool desk_deliver(struct desk *d, struct arena *a)
             (struct smtp_reply){.code = 250, .enhanced = SPAN("2.0.0"), .text = r->mailbox.address};
     promise(n > 0 && n == t->recipients && n == kept.accepted);
     kept.finished = false;
-    return true;
 }
 
-bool desk_was_quick(const struct desk *d)
+bool backend_was_quick(const struct backend *b)
 {
-    return d->record.messages % 2 == 0;
+    return b->record.messages % 2 == 0;
 }
 
-void desk_before(struct desk *d)
+void backend_before_step(struct backend *b)
 {
-    record_before(&d->record);
+    record_before(&b->record);
 }
 
-void desk_after(struct desk *d, enum smtp_want want)
+bool backend_after_step(struct backend *b, enum smtp_want want)
 {
-    record_after(&d->record, want);
-    if (d->session->phase < SMTP_MAIL || want == SMTP_NEXT_CLOSE)
+    const bool news = record_after(&b->record, want);
+
+    if (b->session->phase < SMTP_MAIL || want == SMTP_NEXT_CLOSE)
         kept.accepted = 0;
+    return news;
 }
 
-void desk_tell(struct desk *d, const char *doing)
+void backend_send_status(struct backend *b, const char *doing)
 {
-    (void)d;
+    (void)b;
     promise(doing == NULL || request_is_word(span_of(doing)));
 }
 
-void desk_end(struct desk *d, const char *why)
+void backend_end(struct backend *b, const char *why)
 {
-    (void)d;
+    (void)b;
     promise(request_is_word(span_of(why)));
 }
 
@@ -181,13 +182,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct log log = {.target = CONFIG_LOG_NONE};
     static char arena_room[1 << 16], packets[PACKET_MAX];
-    static struct desk d;
+    static struct backend b;
     static struct smtp_session session;
     static struct config config;
     const struct peer peer = {.address = SPAN("192.0.2.1"), .name = SPAN("")};
     struct arena arena = {.base = arena_room, .cap = sizeof arena_room / 2};
-    struct answer a = {
-        .desk = &d, .stop = -1, .fd = -1, .room = TEXT(packets), .arena = &arena, .most = 1000};
+    struct monitor m = {.backend = &b,
+                        .stop = -1,
+                        .fd = -1,
+                        .room = TEXT(packets),
+                        .arena = &arena,
+                        .arena_max = sizeof arena_room,
+                        .most = 1000};
     const uint8_t *p = data, *const end = data + size;
 
     memset(&kept, 0, sizeof kept);
@@ -198,21 +204,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                       .prdr = size & 1,
                                       .lmtp = size & 2}};
     session = (struct smtp_session){.options = &config.smtp, .transaction = {.arena = &arena}};
-    memset(&d, 0, sizeof d);
-    d.config = &config;
-    d.peer = &peer;
-    d.session = &session;
-    d.recorder.fd = d.ask.fd = -1;
-    record_open(&d.record, &config, &peer, &session, &log);
+    memset(&b, 0, sizeof b);
+    b.config = &config;
+    b.peer = &peer;
+    b.session = &session;
+    b.recorder.fd = -1;
+    record_open(&b.record, &config, &peer, &session, &log);
     while (p < end) {
-        /* As in the keeper: the packet that is read and the answer share one buffer. */
-        struct text packet = {.p = a.room.p, .cap = a.room.cap};
+        /* As in the monitor: the packet that is read and the answer share one buffer. */
+        struct text packet = {.p = m.room.p, .cap = m.room.cap};
 
         if (*p++ & 1)
             make_request(&p, end, &packet);
         else
             text_add(&packet, some(&p, end));
-        if (answer_request(&a, text_span(&packet)) != NULL)
+        if (monitor_handle(&m, text_span(&packet)) != NULL)
             break;
     }
     return 0;

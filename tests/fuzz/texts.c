@@ -1,11 +1,12 @@
 /* Each parser of one foreign text; the first octet chooses it. */
+#include "adapters/command.h"
 #include "base/number.h"
-#include "outside/macro.h"
-#include "outside/network.h"
-#include "setting.h"
+#include "config/setting.h"
 #include "smtp/header.h"
 #include "smtp/result.h"
 #include "smtp/session.h"
+#include "syntax/macro.h"
+#include "syntax/network.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A path that is taken is taken again, as itself: the wall's other side relies on it. */
+/* A path that is taken is taken again, as itself: the monitor relies on it. */
 static void try_path(struct span in, bool forward)
 {
     static char room[1 << 14], again_room[1 << 14], text[1 << 12];
@@ -103,7 +104,7 @@ static void try_texts(struct span in)
     char room[4096], address[INET6_ADDRSTRLEN + 1];
     struct text out = TEXT(room);
     struct arena a = {.base = room, .cap = sizeof room};
-    struct config_words words;
+    struct words words;
     struct network n;
     uint64_t number;
 
@@ -124,7 +125,7 @@ static void try_texts(struct span in)
     smtp_is_ipv6(in);
     smtp_is_helo_name(in, ~0U);
     macro_check(in);
-    config_split(in, &a, &words);
+    words_split(in, &a, &words);
 }
 
 /* What has come of a message is enough to tell how it begins, or it is not; it never tells two

@@ -1,4 +1,4 @@
-"""Abuse over a real socket, of a listening smtpin with its wall: floods, trickles, crowds; replies, memory and descriptors are looked at."""
+"""Abuse over a real socket, of a listening smtpin with its sandbox: floods, trickles, crowds; replies, memory and descriptors are looked at."""
 import re, resource, threading
 from harness import *
 

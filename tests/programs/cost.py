@@ -14,7 +14,7 @@ LINES = f"hostname = mx.example.org\ndomains = example.org\ndeliver = {command}\
 CONF = write("cost.conf", LINES + "sandbox = no\n", 0o644)
 LOGGED = write("logged.conf", LINES.replace("log = none", "log = stderr") + "sandbox = no\n", 0o644)
 DIGEST = write("digest.conf", LINES + "sandbox = no\ndigest = always\n", 0o644)
-WALLED = write("walled.conf", LINES + "sandbox = yes\n", 0o644)
+SANDBOXED = write("sandboxed.conf", LINES + "sandbox = yes\n", 0o644)
 MAIL = [b"MAIL FROM:<a@example.com>\r\n", b"RCPT TO:<b@example.org>\r\n", b"DATA\r\n", b"Subject: x\r\n\r\n" + (b"y" * 74 + b"\r\n") * 26 + b".\r\n"]
 SESSIONS = {"quit": [b"EHLO c.example.com\r\n", b"QUIT\r\n"], "message": [b"EHLO c.example.com\r\n", *MAIL, b"QUIT\r\n"],
             "ten": [b"EHLO c.example.com\r\n", *MAIL * 10, b"QUIT\r\n"]}
@@ -95,10 +95,10 @@ for name, turns in SESSIONS.items():
     least = least_of(lambda: calls_and_faults(turns, conf), most[:2]) + least_of(lambda: thousand_instructions(turns, conf), most[2:])
     print(f"# {KIND} {name}: {least[0]} calls, {least[1]} faults, {least[2]} thousand instructions")
     ok(most and all(l <= m for l, m in zip(least, most)), f"{KIND} build, session '{name}': no more than {most} calls, faults, thousand instructions", least)
-# Behind the wall, whose filter would end valgrind: no instructions.
+# In the sandbox, whose filter would end valgrind: no instructions.
 for name in ("quit", "message", "ten", "two", "thousand"):
-    most = ceilings.get((KIND, "wall-" + name), [])
-    least = least_of(lambda: calls_and_faults(SESSIONS[name], WALLED), most)
-    print(f"# {KIND} wall-{name}: {least[0]} calls, {least[1]} faults")
-    ok(most and all(l <= m for l, m in zip(least, most)), f"{KIND} build, session '{name}' behind the wall: no more than {most} calls, faults", least)
+    most = ceilings.get((KIND, "sandbox-" + name), [])
+    least = least_of(lambda: calls_and_faults(SESSIONS[name], SANDBOXED), most)
+    print(f"# {KIND} sandbox-{name}: {least[0]} calls, {least[1]} faults")
+    ok(most and all(l <= m for l, m in zip(least, most)), f"{KIND} build, session '{name}' in the sandbox: no more than {most} calls, faults", least)
 done()

@@ -152,25 +152,25 @@ held = [os.readlink(f"/proc/{child}/fd/{n}") for n in fds] if os.access(f"/proc/
 ok(not any(h.startswith("socket:[") and h[8:-1] in listening for h in held), "a child holds no listening socket", held)
 ok(len(held) <= 6, "and little else", held)
 def title(pid): return open(f"/proc/{pid}/cmdline").read().split("\0")[0]
-inner = int(open(f"/proc/{child}/task/{child}/children").read())
+worker = int(open(f"/proc/{child}/task/{child}/children").read())
 time.sleep(0.5)
-equal(title(inner), "smtpin: 127.0.0.1 connected, commands 0, messages 0, refusals 0", "its title says whose session it is")
-equal(title(child), "smtpin: for 127.0.0.1", "and its keeper's, whom it is for")
-held = [os.readlink(f"/proc/{inner}/fd/{n}") for n in os.listdir(f"/proc/{inner}/fd")] if os.access(f"/proc/{inner}/fd/0", os.R_OK) else []
-ok(len(held) <= 3, "behind the wall: the connection, the stop, the way to ask", held)
+equal(title(worker), "smtpin: 127.0.0.1 connected, commands 0, messages 0, refusals 0", "its title says whose session it is")
+equal(title(child), "smtpin: for 127.0.0.1", "and its monitor's, whom it is for")
+held = [os.readlink(f"/proc/{worker}/fd/{n}") for n in os.listdir(f"/proc/{worker}/fd")] if os.access(f"/proc/{worker}/fd/0", os.R_OK) else []
+ok(len(held) <= 3, "in the sandbox: the connection, the stop, the way to ask", held)
 say(c, "EHLO x"); say(c, "MAIL FROM:<a@example.com>"); say(c, "RCPT TO:<b@elsewhere.example>"); say(c, "RCPT TO:<b@example.org>")
 time.sleep(0.5)
-equal(title(inner), "smtpin: 127.0.0.1 rcpt, commands 4, messages 0, refusals 1", "and how far it has come")
+equal(title(worker), "smtpin: 127.0.0.1 rcpt, commands 4, messages 0, refusals 1", "and how far it has come")
 
 # A crash is a record and nothing more.
 os.kill(child, signal.SIGABRT)
 ok(p.wait_said("crash process=%d signal=6" % child) and "client_address=127.0.0.1" in p.said().split("crash")[1].split("\n")[0], "a child's crash is a record", p.said())
-ok(gone(inner, 5), "and takes what it kept with it")
+ok(gone(worker, 5), "and takes what it kept with it")
 c.close()
 c, _ = hello(smtp)
 child = p.children()[-1][0]
 os.kill(int(open(f"/proc/{child}/task/{child}/children").read()), signal.SIGABRT)
-ok(p.wait_said("client_address=127.0.0.1 signal=6") and re.search(r"crash process=\d+ session=\S+ socket=smtp client_address=127.0.0.1 signal=6", p.said()), "a crash behind the wall is a record too", p.said())
+ok(p.wait_said("client_address=127.0.0.1 signal=6") and re.search(r"crash process=\d+ session=\S+ socket=smtp client_address=127.0.0.1 signal=6", p.said()), "a crash in the sandbox is a record too", p.said())
 equal(c.recv(10), b"", "and the end of the connection")
 ok(gone(child, 5) and "status=70" not in p.said(), "once", p.said())
 c.close()

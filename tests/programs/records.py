@@ -97,7 +97,7 @@ for name, kind, before in (("a pipe", Pipe, ()), ("a pipe, on an older kernel", 
         took = refused(c, 60)
         # 60 times a moment is six seconds: none but the first is waited for.
         ok(took is not None and took < 5, f"sandbox = {sandbox}, {name} that nobody reads: 60 records are not waited for", took)
-        time.sleep(0.3 if sandbox == "yes" else 0)  # behind the wall, the client is not who waits
+        time.sleep(0.3 if sandbox == "yes" else 0)  # in the sandbox, the client is not who waits
         said = out.drain()
         again = refused(c, 3)
         c.sendall(b"QUIT\r\n"); read_reply(c)

@@ -1,4 +1,4 @@
-"""With the wall and without: each session is the same, in replies, log, transcript, messages and exit status."""
+"""With the sandbox and without: each session is the same, in replies, log, transcript, messages and exit status."""
 import glob, random, re
 from harness import *
 

@@ -155,7 +155,7 @@ equal([show(u, "ActiveState") for u in ("smtpin.slice", "smtpin.service", "smtpi
 idle.close(); busy.close()
 run("systemctl start smtpin.socket")
 
-# The wall stands within the unit's own sandbox too: one filter more than outside it.
+# smtpin's sandbox stands within the unit's own: one filter more than outside it.
 c = Session()
 def children(p): return [int(n) for n in open(f"/proc/{p}/task/{p}/children").read().split()]
 def filters(p): return int(re.search(r"^Seccomp_filters:\s+(\d+)", open(f"/proc/{p}/status").read(), re.M)[1])

@@ -1,8 +1,8 @@
+#include "adapters/digest.h"
 #include "base/arena.h"
 #include "base/number.h"
 #include "base/sha256.h"
 #include "base/text.h"
-#include "outside/digest.h"
 #include "unit.h"
 
 #include <stdalign.h>

@@ -1,9 +1,10 @@
 /* The shell's pure parts: configuration, macros, networks, rules. */
-#include "config.h"
-#include "outside/admission.h"
-#include "outside/macro.h"
-#include "outside/network.h"
-#include "outside/rules.h"
+#include "adapters/admission.h"
+#include "adapters/command.h"
+#include "adapters/rules.h"
+#include "config/load.h"
+#include "syntax/macro.h"
+#include "syntax/network.h"
 #include "unit.h"
 
 #include <arpa/inet.h>
@@ -340,20 +341,20 @@ static char **expand(const char *command, size_t count)
 {
     static char room[16384];
     static struct arena a;
-    const struct macro_run run = {.session = &session,
-                                  .peer = &peer,
-                                  .id = SPAN("ID"),
-                                  .delimiter = SPAN("+-"),
-                                  .size = 42,
-                                  .recipient = list,
-                                  .recipients = count};
-    struct config_words words;
+    const struct command_run run = {.session = &session,
+                                    .peer = &peer,
+                                    .id = SPAN("ID"),
+                                    .delimiter = SPAN("+-"),
+                                    .size = 42,
+                                    .recipient = list,
+                                    .recipients = count};
+    struct words words;
 
     a = (struct arena){.base = room, .cap = sizeof room};
-    cr_assert_null(config_split(span_of(command), &a, &words));
+    cr_assert_null(words_split(span_of(command), &a, &words));
     for (size_t i = 0; i < words.n; i++)
         cr_assert_null(macro_check(words.word[i]), "%s", command);
-    return macro_argv(&run, &words, &a);
+    return command_argv(&run, &words, &a);
 }
 
 static void set_up(void)
@@ -431,10 +432,10 @@ Test(macro, a_full_arena_is_an_answer, .init = set_up)
 {
     char room[64];
     struct arena a = {.base = room, .cap = sizeof room};
-    const struct macro_run run = {
+    const struct command_run run = {
         .session = &session, .peer = &peer, .recipient = list, .recipients = 3};
 
-    cr_expect_null(macro_environment(&run, &a));
+    cr_expect_null(command_environment(&run, &a));
 }
 
 Test(macro, environment_has_no_other_names, .init = set_up)
@@ -460,13 +461,13 @@ Test(macro, environment_has_no_other_names, .init = set_up)
                                         "CLIENT_PROTOCOL"};
     char room[8192];
     struct arena a = {.base = room, .cap = sizeof room};
-    const struct macro_run run = {
+    const struct command_run run = {
         .session = &session, .peer = &peer, .recipient = list, .recipients = 1};
     char **e;
 
     setenv("SENDER", "evil", 1);
     setenv("LD_PRELOAD_X", "evil", 1);
-    e = macro_environment(&run, &a);
+    e = command_environment(&run, &a);
     cr_assert_not_null(e);
     for (; *e != NULL; e++) {
         const struct span name = span_first(span_of(*e), span_find(span_of(*e), '='));

@@ -1,11 +1,11 @@
-/* The core alone, in this process: no program, no descriptor, no clock. */
-#include "commands/replay/server.h"
+#include "commands/replay/core.h"
 
-#include "outside/deliver.h"
-#include "outside/digest.h"
-#include "outside/head.h"
-#include "outside/macro.h"
-#include "outside/rules.h"
+#include "adapters/command.h"
+#include "adapters/deliver.h"
+#include "adapters/digest.h"
+#include "adapters/head.h"
+#include "adapters/rules.h"
+#include "config/load.h"
 #include "smtp/result.h"
 
 #include <stdlib.h>
@@ -124,22 +124,22 @@ static const struct delivery *answer_to(const struct server *s)
 static void run_for(struct server *s, struct smtp_recipient *const *recipient, size_t n,
                     struct span head, struct span digest)
 {
-    const struct macro_run run = {
+    const struct command_run run = {
         .session = &s->session,
         .peer = &s->peer,
         .id = text_span(&s->id),
         .delimiter = s->config.recipient_delimiter,
         .size = s->data.size,
         .digest = digest,
-        .replies = macro_replies(&s->config, &s->session),
+        .replies = command_replies(&s->config, &s->session),
         .recipient = (const struct smtp_recipient *const *)recipient,
         .recipients = n,
     };
     struct arena *a = &s->delivery;
     const struct delivery *d = answer_to(s);
     const struct span says = d == NULL ? SPAN("") : d->says;
-    char **argv = macro_argv(&run, &s->config.deliver, a);
-    char **environment = macro_environment(&run, a);
+    char **argv = command_argv(&run, &s->config.deliver, a);
+    char **environment = command_environment(&run, a);
     struct recorded got = {0};
     struct text message = {.p = s->copy, .cap = MESSAGE_MAX};
     const struct child_result ended = {.end = CHILD_EXITED,

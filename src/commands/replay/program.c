@@ -1,5 +1,4 @@
-/* The real binary on a socket pair, its command stood in for by this program. */
-#include "commands/replay/server.h"
+#include "commands/replay/program.h"
 
 #include "io/clock.h"
 

@@ -1,7 +1,7 @@
 /* smtpin-replay: a transcript is a test. See smtpin-replay(1) and smtpin-transcript(5). */
-#include "commands/replay/server.h"
-
 #include "base/number.h"
+#include "commands/replay/core.h"
+#include "commands/replay/program.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -26,35 +26,6 @@ static const char usage[] =
     "  --timeout TIME     wait this long for a word of the server (10s)\n"
     "  --verbose          show the program's log on stderr\n"
     "Exit status: 0 all as expected, 1 not, 64 wrong usage or a transcript that can't be read.\n";
-
-size_t replay_settings(const struct transcript *t, const struct replay_options *o, const char **out,
-                       size_t room)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < t->settings && n < room; i++)
-        out[n++] = t->setting[i];
-    for (size_t i = 0; i < o->overrides && n < room; i++)
-        out[n++] = o->override[i];
-    return n;
-}
-
-void replay_compare(const struct transcript *t, size_t i, const struct recorded *got,
-                    struct arena *a, struct differences *d)
-{
-    const struct delivery *expected = t->delivery;
-
-    if (!t->checks_deliveries)
-        return;
-    while (i > 0 && expected != NULL) {
-        expected = expected->next;
-        i--;
-    }
-    if (got != NULL)
-        compare_delivery(expected, got, a, d);
-    else if (expected != NULL)
-        differ(d, expected->line, SPAN("(a run of the command)"), SPAN("(none)"));
-}
 
 /* The options with a value; false when this is none of them, or the value is wrong. */
 static bool option_with_value(struct replay_options *o, const char *name, const char *value)

@@ -2,7 +2,7 @@
 
 #include "base/number.h"
 #include "base/text.h"
-#include "setting.h"
+#include "config/setting.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,294 @@
+#include "adapters/command.h"
+
+#include "io/environment.h"
+#include "syntax/macro.h"
+
+typedef void add_fact(struct text *out, const struct command_run *run,
+                      const struct smtp_recipient *r);
+
+static void add_sender(struct text *out, const struct command_run *run,
+                       const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->session->transaction.reverse_path.address);
+}
+
+static void add_recipient(struct text *out, const struct command_run *run,
+                          const struct smtp_recipient *r)
+{
+    (void)run;
+    text_add(out, r->mailbox.address);
+}
+
+static void add_mailbox(struct text *out, const struct command_run *run,
+                        const struct smtp_recipient *r)
+{
+    (void)run;
+    text_add(out, r->mailbox.local);
+}
+
+static void add_domain(struct text *out, const struct command_run *run,
+                       const struct smtp_recipient *r)
+{
+    (void)run;
+    text_add(out, r->mailbox.ascii.n > 0 ? r->mailbox.ascii : r->mailbox.domain);
+}
+
+/* Where the extension's delimiter stands; a local-part that begins with it has none. */
+static size_t delimiter_at(const struct command_run *run, struct span local)
+{
+    for (size_t i = 1; i < local.n; i++)
+        if (span_find(run->delimiter, local.p[i]) < run->delimiter.n)
+            return i;
+    return local.n;
+}
+
+static void add_user(struct text *out, const struct command_run *run,
+                     const struct smtp_recipient *r)
+{
+    text_add(out, span_first(r->mailbox.local, delimiter_at(run, r->mailbox.local)));
+}
+
+static void add_extension(struct text *out, const struct command_run *run,
+                          const struct smtp_recipient *r)
+{
+    text_add(out, span_from(r->mailbox.local, delimiter_at(run, r->mailbox.local) + 1));
+}
+
+static void add_size(struct text *out, const struct command_run *run,
+                     const struct smtp_recipient *r)
+{
+    (void)r;
+    text_addn(out, run->size, 1);
+}
+
+static void add_id(struct text *out, const struct command_run *run, const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->id);
+}
+
+static void add_digest(struct text *out, const struct command_run *run,
+                       const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->digest);
+}
+
+static void add_replies(struct text *out, const struct command_run *run,
+                        const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->replies);
+}
+
+static void add_client_address(struct text *out, const struct command_run *run,
+                               const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->peer->address);
+}
+
+static void add_client_port(struct text *out, const struct command_run *run,
+                            const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->peer->port);
+}
+
+static void add_client_hostname(struct text *out, const struct command_run *run,
+                                const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->peer->name.n > 0 ? run->peer->name : SPAN("unknown"));
+}
+
+static void add_client_helo(struct text *out, const struct command_run *run,
+                            const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->session->helo);
+}
+
+static void add_client_protocol(struct text *out, const struct command_run *run,
+                                const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, smtp_session_protocol(run->session, run->session->transaction.smtputf8));
+}
+
+static void add_body(struct text *out, const struct command_run *run,
+                     const struct smtp_recipient *r)
+{
+    (void)r;
+    text_adds(out, run->session->transaction.smtputf8                     ? "SMTPUTF8"
+                   : run->session->transaction.body == SMTP_BODY_8BITMIME ? "8BITMIME"
+                                                                          : "7BIT");
+}
+
+/* systemd's, and the administrator's: where LoadCredential= has put what only this unit may read.
+ */
+static void add_credentials_directory(struct text *out, const struct command_run *run,
+                                      const struct smtp_recipient *r)
+{
+    const char *directory = environment_get("CREDENTIALS_DIRECTORY");
+
+    (void)run;
+    (void)r;
+    text_adds(out, directory == NULL ? "" : directory);
+}
+
+/* One row for each of syntax/macro.h, which has the names. */
+static add_fact *const facts[MACROS] = {
+    [MACRO_SENDER] = add_sender,
+    [MACRO_RECIPIENT] = add_recipient,
+    [MACRO_MAILBOX] = add_mailbox,
+    [MACRO_USER] = add_user,
+    [MACRO_EXTENSION] = add_extension,
+    [MACRO_DOMAIN] = add_domain,
+    [MACRO_SIZE] = add_size,
+    [MACRO_QUEUE_ID] = add_id,
+    [MACRO_DIGEST] = add_digest,
+    [MACRO_BODY] = add_body,
+    [MACRO_REPLIES] = add_replies,
+    [MACRO_CLIENT_ADDRESS] = add_client_address,
+    [MACRO_CLIENT_PORT] = add_client_port,
+    [MACRO_CLIENT_HOSTNAME] = add_client_hostname,
+    [MACRO_CLIENT_HELO] = add_client_helo,
+    [MACRO_CLIENT_PROTOCOL] = add_client_protocol,
+    [MACRO_CREDENTIALS_DIRECTORY] = add_credentials_directory,
+};
+
+struct span command_replies(const struct config *c, const struct smtp_session *session)
+{
+    if (c->deliver_replies == 0)
+        return SPAN("one");
+    return smtp_session_hears_each(session) ? SPAN("each") : SPAN("merged");
+}
+
+/* Text is written straight into what is left of the arena, and kept when all of it fitted. */
+static struct text begin(const struct arena *a)
+{
+    return (struct text){.p = a->base + a->used, .cap = a->cap - a->used};
+}
+
+static char *keep(struct arena *a, struct text *t)
+{
+    text_addc(t, '\0');
+    return t->cut ? NULL : arena_get(a, t->n);
+}
+
+static char *expand(const struct command_run *run, struct span word, const struct smtp_recipient *r,
+                    struct arena *a)
+{
+    struct text out = begin(a);
+    enum macro_id m;
+    struct span literal;
+
+    while (word.n > 0 && macro_next_piece(&word, &literal, &m)) {
+        text_add(&out, literal);
+        if (m != MACROS)
+            facts[m](&out, run, r);
+    }
+    return keep(a, &out);
+}
+
+/* Words without macros, as they stand: execve(2) writes nowhere. */
+static char **plain_argv(const struct words *words, struct arena *a)
+{
+    char **argv = arena_get(a, (words->n + 1) * sizeof *argv);
+
+    if (argv == NULL)
+        return NULL;
+    for (size_t i = 0; i < words->n; i++)
+        argv[i] = (char *)(uintptr_t)words->word[i].p;
+    argv[words->n] = NULL;
+    return argv;
+}
+
+char **command_argv(const struct command_run *run, const struct words *words, struct arena *a)
+{
+    size_t count = 0, n = 0;
+    char **argv;
+
+    if (!words->macros)
+        return plain_argv(words, a);
+    for (size_t i = 0; i < words->n; i++)
+        count += macro_is_per_recipient(words->word[i]) ? run->recipients : 1;
+    argv = arena_get(a, (count + 1) * sizeof *argv);
+    if (argv == NULL)
+        return NULL;
+    for (size_t i = 0; i < words->n; i++) {
+        const size_t times = macro_is_per_recipient(words->word[i]) ? run->recipients : 1;
+
+        for (size_t k = 0; k < times; k++) {
+            argv[n] = expand(run, words->word[i], run->recipient[k], a);
+            if (argv[n++] == NULL)
+                return NULL;
+        }
+    }
+    argv[n] = NULL;
+    return argv;
+}
+
+/* Variables, one behind the other in `text`, each terminated. */
+struct environment {
+    char **variable;
+    size_t n;
+    struct text text;
+};
+
+static void begin_variable(struct environment *e, struct span name)
+{
+    e->variable[e->n++] = e->text.p + e->text.n;
+    text_add(&e->text, name);
+}
+
+static void end_variable(struct environment *e)
+{
+    text_addc(&e->text, '\0');
+}
+
+static void add_own(struct environment *e, struct span name, struct span value)
+{
+    begin_variable(e, name);
+    text_add(&e->text, value);
+    end_variable(e);
+}
+
+static void add_macro(struct environment *e, enum macro_id id, const struct command_run *run)
+{
+    const struct macro *m = &macros[id];
+    const size_t mark = e->text.n;
+
+    begin_variable(e, m->variable);
+    facts[id](&e->text, run, run->recipient[0]);
+    if (m->optional && e->text.n == mark + m->variable.n) {
+        e->text.n = mark;
+        e->n--;
+        return;
+    }
+    end_variable(e);
+}
+
+char **command_environment(const struct command_run *run, struct arena *a)
+{
+    const char *zone = environment_get("TZ"), *language = environment_get("LANG");
+    struct environment e = {.variable = arena_get(a, (MACROS + 5) * sizeof *e.variable)};
+
+    if (e.variable == NULL)
+        return NULL;
+    e.text = begin(a);
+    add_own(&e, SPAN("PATH="), SPAN(COMMAND_PATH));
+    add_own(&e, SPAN("LANG="), language == NULL ? SPAN("C") : span_of(language));
+    if (zone != NULL)
+        add_own(&e, SPAN("TZ="), span_of(zone));
+    begin_variable(&e, SPAN("RECIPIENT_COUNT="));
+    text_addn(&e.text, run->recipients, 1);
+    end_variable(&e);
+    for (enum macro_id i = 0; i < MACROS; i++)
+        if (macros[i].variable.n > 0 && (!macros[i].per_recipient || run->recipients == 1))
+            add_macro(&e, i, run);
+    e.variable[e.n] = NULL;
+    return e.text.cut || arena_get(a, e.text.n) == NULL ? NULL : e.variable;
+}

@@ -1,0 +1,38 @@
+/* What a delivery command is told of a message: its arguments, with their macros expanded, and its
+ * environment. One table gives both their values; their names are in syntax/macro.h. No command is
+ * started here. */
+#ifndef SMTPIN_ADAPTERS_COMMAND_H
+#define SMTPIN_ADAPTERS_COMMAND_H
+
+#include "adapters/peer.h"
+#include "config/config.h"
+
+/* A run of a command: the facts, and the recipients that it is for. */
+struct command_run {
+    const struct smtp_session *session;
+    const struct peer *peer;
+    struct span id;
+    struct span delimiter; /* between user and extension: any of its bytes */
+    uint64_t size;
+    struct span digest;  /* empty: none was made */
+    struct span replies; /* command_replies */
+    const struct smtp_recipient *const *recipient;
+    size_t recipients;
+};
+
+/* What becomes of a run's output, for the command: "one": its exit status and first line are the
+ * one answer for its recipients; "each": it prints a reply line for each recipient, and the client
+ * hears each; "merged": the same, but the client hears one reply for all of them. */
+struct span command_replies(const struct config *c, const struct smtp_session *session);
+
+/* The words with their macros expanded, as a NULL-terminated argv in the arena; a word that names
+ * a recipient's fact is repeated for each recipient. What a macro stands for is never looked at
+ * again: no shell, no splitting, no second expansion. NULL when the arena is full. */
+char **command_argv(const struct command_run *run, const struct words *words, struct arena *a);
+/* The whole environment of the command, built from nothing; the recipient's variables are there
+ * when the run has one recipient. */
+char **command_environment(const struct command_run *run, struct arena *a);
+
+#define COMMAND_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#endif

@@ -1,0 +1,61 @@
+#include "adapters/head.h"
+
+#include "smtp/trace.h"
+#include "syntax/idn.h"
+
+struct span head_only_recipient(const struct smtp_session *s)
+{
+    return s->transaction.recipients == 1 ? s->transaction.first->mailbox.address : SPAN("");
+}
+
+void head_write(struct text *out, const struct head_facts *f, uint64_t which, struct span recipient)
+{
+    const struct smtp_trace trace = {
+        .hostname = f->config->smtp.hostname,
+        .helo = f->session->helo,
+        .client_name = f->peer->name,
+        .client_address = f->peer->address,
+        .protocol = smtp_session_protocol(f->session, f->session->transaction.smtputf8),
+        .id = f->id,
+        .recipient = recipient,
+        .sender = f->session->transaction.reverse_path.address,
+        .time = f->time,
+        .crlf = f->config->line_ending,
+    };
+
+    if (which & CONFIG_TRACE_RETURN_PATH)
+        smtp_trace_return_path(out, &trace);
+    if (which & CONFIG_TRACE_DELIVERED_TO)
+        smtp_trace_delivered_to(out, &trace);
+    if (which & CONFIG_TRACE_RECEIVED)
+        smtp_trace_received(out, &trace);
+}
+
+void head_complete(const struct config *c, struct arena *a, struct smtp_mailbox *mailbox)
+{
+    char room[SMTP_LOCAL_MAX + SMTP_DOMAIN_MAX + 1];
+    struct text address = TEXT(room);
+    struct span domain, whole, own;
+
+    if (mailbox->domain.n > 0)
+        return;
+    domain = config_own_domain(c);
+    text_add(&address, mailbox->local);
+    text_addc(&address, '@');
+    text_add(&address, domain);
+    whole = arena_copy(a, text_span(&address));
+    own = arena_copy(a, domain);
+    if (whole.p == NULL || own.p == NULL)
+        return;
+    mailbox->address = whole;
+    mailbox->domain = own;
+}
+
+void head_find_ascii(struct arena *a, struct smtp_mailbox *mailbox)
+{
+    char room[SMTP_DOMAIN_MAX + 1];
+    struct text ascii = TEXT(room);
+
+    if (!span_is_ascii(mailbox->domain) && idn_to_ascii(mailbox->domain, &ascii) == IDN_OK)
+        mailbox->ascii = arena_copy(a, text_span(&ascii));
+}

@@ -1,0 +1,30 @@
+/* What is added to an accepted message and its envelope before the hand-over. */
+#ifndef SMTPIN_ADAPTERS_HEAD_H
+#define SMTPIN_ADAPTERS_HEAD_H
+
+#include "adapters/peer.h"
+#include "config/config.h"
+
+enum { HEAD_MAX = 4096 };
+
+/* The trace fields in `which` (enum config_trace), to stand before the message. `recipient` is the
+ * only one who gets this copy; empty where there are several. `out` has HEAD_MAX bytes. */
+struct head_facts {
+    const struct config *config;
+    const struct smtp_session *session;
+    const struct peer *peer;
+    struct span id;
+    uint64_t time;
+};
+void head_write(struct text *out, const struct head_facts *f, uint64_t which,
+                struct span recipient);
+/* The recipient of a transaction that has only one; else empty. */
+struct span head_only_recipient(const struct smtp_session *s);
+/* Gives <postmaster> without a domain one of ours: a command and a Maildir want a domain. Where the
+ * arena is full it stays as it is. */
+void head_complete(const struct config *c, struct arena *a, struct smtp_mailbox *mailbox);
+/* Gives a mailbox whose domain has octets outside ASCII its `ascii`, where that can be had. Not for
+ * the worker of a sandbox: syntax/idn.h. */
+void head_find_ascii(struct arena *a, struct smtp_mailbox *mailbox);
+
+#endif

@@ -1,0 +1,84 @@
+/* Records: to the journal (fields), else to stderr where that is not the connection, else to
+ * syslog, as one key=value line. Client bytes are escaped. Nobody who reads them too slowly, or not
+ * at all, is waited for longer than a moment: a record is dropped, and counted. */
+#ifndef SMTPIN_ADAPTERS_LOG_H
+#define SMTPIN_ADAPTERS_LOG_H
+
+#include "config/config.h"
+
+#include <sys/types.h>
+
+enum log_kind {
+    LOG_SESSION,
+    LOG_TRANSACTION,
+    LOG_REFUSAL,
+    LOG_CONFIGURATION,
+    LOG_CRASH,
+    LOG_SERVICE
+};
+enum log_level {
+    LOG_LEVEL_ERROR = 3,
+    LOG_LEVEL_WARNING = 4,
+    LOG_LEVEL_NOTICE = 5,
+    LOG_LEVEL_INFO = 6
+};
+
+enum { LOG_FIELDS_MAX = 64 };
+
+/* name is lower case: "client_address" becomes SMTP_CLIENT_ADDRESS= in the journal. */
+struct log_field {
+    const char *name;
+    struct span value;
+};
+
+struct log_record {
+    enum log_kind kind;
+    enum log_level level;
+    size_t n;
+    struct log_field field[LOG_FIELDS_MAX];
+    size_t used;     /* of room */
+    char room[2048]; /* for values that are made for the record */
+};
+
+/* How descriptor 2 is written to without waiting; each is for what the one before can't do. */
+enum log_way {
+    LOG_WAY_NOWAIT, /* pwritev2(2), from Linux 6.4 on, for pipes, sockets and some files */
+    LOG_WAY_SOCKET, /* send(2) */
+    LOG_WAY_ALARM,  /* a write that an alarm interrupts */
+};
+
+struct log {
+    enum config_log target;
+    enum log_way way;
+    bool prefix;      /* stderr is read by the journal: "<5>" sets the level */
+    bool stream;      /* syslog's socket takes no datagrams */
+    bool handled;     /* SIGALRM has its handler */
+    bool torn;        /* the last line on stderr has no end */
+    bool stuck;       /* the last record was dropped: the next one is not waited for */
+    int socket;       /* to the journal or syslog, once a record was sent; -1: none yet */
+    pid_t process;    /* this one, once it has sent a record; 0: it has not */
+    uint64_t dropped; /* of its records, since the last one that went through */
+};
+
+/* Before the first log_open. */
+#define LOG_CLOSED ((struct log){.target = CONFIG_LOG_NONE, .socket = -1})
+
+/* Where records go from now on. `stderr_is_ours`: descriptor 2 is not the client's. A process that
+ * was forked calls it before its first record. */
+void log_open(struct log *l, uint64_t target, bool stderr_is_ours);
+
+/* Nothing that is said is heard: no record need be made. NULL is a log that is elsewhere. */
+static inline bool log_is_silent(const struct log *l)
+{
+    return l == NULL || l->target == CONFIG_LOG_NONE;
+}
+
+void log_begin(struct log_record *r, enum log_kind kind, enum log_level level);
+/* An empty value is left out; one field too many, too. Values are spans that live until log_end. */
+void log_add(struct log_record *r, const char *name, struct span value);
+void log_add_number(struct log_record *r, const char *name, uint64_t value);
+/* A reply as the client saw it: code, enhanced code, text; and the rule behind it. */
+void log_add_reply(struct log_record *r, const struct smtp_reply *reply, struct span text);
+void log_end(struct log *l, const struct log_record *r);
+
+#endif

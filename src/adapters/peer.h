@@ -1,0 +1,25 @@
+/* Who is at the other end: from the settings, the super-server's environment, or the socket. */
+#ifndef SMTPIN_ADAPTERS_PEER_H
+#define SMTPIN_ADAPTERS_PEER_H
+
+#include "base/span.h"
+#include "config/config.h"
+
+#include <sys/socket.h>
+
+struct peer {
+    struct span address; /* an IP address; empty: a pipe, a file, a local socket */
+    struct span port;    /* empty: not known */
+    struct span name;    /* as the super-server looked it up; empty: not known */
+    char room[160];
+};
+
+/* The port that the client has connected to, as far as it can be seen; else 0. */
+unsigned peer_own_port(int fd);
+/* `from` is the other end of the connection (NULL or AF_UNSPEC: it has none). With `environment`, a
+ * super-server that has accepted it may have said who it is: that goes before. Spans point into p,
+ * c or the environment. */
+void peer_find(struct peer *p, const struct sockaddr_storage *from, bool environment,
+               const struct config *c);
+
+#endif

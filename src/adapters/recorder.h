@@ -1,0 +1,53 @@
+/* `trace =`: a session written down as a transcript (smtpin-transcript(5)), one file each, which
+ * smtpin-replay runs as it is. Message text is left out unless `trace_messages`, credentials
+ * always. */
+#ifndef SMTPIN_ADAPTERS_RECORDER_H
+#define SMTPIN_ADAPTERS_RECORDER_H
+
+#include "adapters/delivery.h"
+#include "adapters/peer.h"
+#include "config/config.h"
+#include "smtp/data.h"
+
+struct recorder {
+    int fd; /* -1: nothing is recorded */
+    bool messages;
+    bool in_line; /* the client's last bytes did not end a line */
+    bool masked;  /* this line may hold a secret */
+    uint64_t limit, total;
+    uint64_t boundary; /* where the last whole exchange ends */
+    size_t deliveries;
+    struct text out; /* set by the caller: some 4 KiB */
+};
+
+/* Opens the session's file below `trace`, named after its id; without the setting, or where that
+ * can't be done, nothing is recorded. False in the latter case, with errno. */
+bool recorder_open(struct recorder *r, const struct config *c, const struct peer *peer,
+                   struct span id, uint64_t time);
+
+/* What follows does nothing where nothing is recorded: who calls at each step asks here, which is
+ * less than the call. */
+static inline bool recorder_is_open(const struct recorder *r)
+{
+    return r->fd >= 0;
+}
+
+/* Bytes of commands; whole lines where the client has sent them so. */
+void recorder_commands(struct recorder *r, struct span bytes);
+/* Bytes of a message as they came, and its end: with the text, or with its size alone. */
+void recorder_text(struct recorder *r, struct span bytes);
+void recorder_message(struct recorder *r, const struct smtp_data *data);
+void recorder_replies(struct recorder *r, struct span bytes);
+void recorder_delivery(struct recorder *r, const struct deliver_report *report);
+/* The monitor goes on with the worker's recording (sandbox/sandbox.h) for as long as that waits.
+ * Returns the boundary; UINT64_MAX where the recording has ended. `ran`: a run has been recorded.
+ */
+uint64_t recorder_pause(struct recorder *r);
+void recorder_resume(struct recorder *r, bool goes_on, bool ran);
+/* The monitor's part of that. recorder_leave: does the recording go on? */
+void recorder_continue(struct recorder *r, uint64_t boundary);
+bool recorder_leave(struct recorder *r);
+/* Why the session has ended, where that was not the client's word. */
+void recorder_close(struct recorder *r, const char *end);
+
+#endif

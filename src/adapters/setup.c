@@ -1,0 +1,390 @@
+#include "adapters/setup.h"
+
+#include "adapters/deliver.h"
+#include "adapters/known.h"
+#include "base/number.h"
+#include "io/descriptors.h"
+#include "io/environment.h"
+#include "syntax/idn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { LISTEN_FDS_START = 3 };
+
+static const char stays_root[] =
+    "note: started as root; without this key it stays root, and so do the commands";
+
+static const char normalizes[] =
+    "note: on this socket a bare CR or LF in a message becomes a line end; only your own machines "
+    "should reach it";
+
+static const char receives_nothing[] = "note: without domains or relay_clients each recipient but "
+                                       "postmaster is told to come later (451)";
+
+static const char no_idn[] =
+    "note: libidn2 can't be loaded: mail to a domain's form outside ASCII is told to come later "
+    "(451); with smtputf8 = no its senders use the ASCII form";
+
+/* Is there an internationalized domain name in the list? */
+static bool has_idn(struct span domains)
+{
+    struct span word;
+    bool found = !span_is_ascii(domains);
+
+    while (!found && span_word(&domains, " \t,", &word))
+        for (size_t i = 0; i < word.n; i++)
+            found = found || ((i == 0 || word.p[i - 1] == '.') &&
+                              span_starts_nocase(span_from(word, i), SPAN("xn--")));
+    return found;
+}
+
+static bool number_is(const char *text, uint64_t wanted)
+{
+    uint64_t n;
+
+    return number_parse(span_of(text), UINT64_MAX, &n) == NUMBER_OK && n == wanted;
+}
+
+/* The protocol of sd_listen_fds(3): descriptors from 3 on, for this very process. */
+static size_t passed_sockets(void)
+{
+    uint64_t n;
+
+    if (environment_get("LISTEN_PID") == NULL ||
+        !number_is(environment_get("LISTEN_PID"), (uint64_t)getpid()) ||
+        number_parse(span_of(environment_get("LISTEN_FDS")), INT_MAX / 2, &n) != NUMBER_OK)
+        return 0;
+    return n <= SETUP_LISTENERS_MAX ? n : SETUP_LISTENERS_MAX + 1; /* one too many */
+}
+
+static bool listens(int fd)
+{
+    int answer = 0;
+    socklen_t n = sizeof answer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &answer, &n) == 0 && answer != 0;
+}
+
+/* The kernel's own form of it is all zeros, for which the C library does three times as much. (On
+ * some other machines the call has other arguments.) */
+static void set_back(int sig)
+{
+    static const struct sigaction usual = {.sa_handler = SIG_DFL};
+
+#if defined(__x86_64__) || defined(__aarch64__)
+    syscall(SYS_rt_sigaction, sig, &usual, NULL, NSIG / 8);
+#else
+    sigaction(sig, &usual, NULL);
+#endif
+}
+
+/* Whatever was ignored, blocked or about to ring. Signals that are ignored would be so in commands
+ * too; SIGCHLD ignored would take their exit status from us. Instead of being ignored or handled,
+ * those that could end us in the middle of something are blocked: a connection that is gone is
+ * EPIPE then, a file-size limit EFBIG, an alarm set by somebody else nothing; and SIGTERM is asked
+ * for where it may end us (setup_stop): a delivery is never cut. */
+static void reset_signals(bool will_listen)
+{
+    /* Those that super-servers, shells and daemons ignore. */
+    static const int usual[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD,
+                                SIGXFSZ, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
+    sigset_t blocked;
+
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        set_back(usual[i]);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGPIPE);
+    sigaddset(&blocked, SIGALRM);
+    sigaddset(&blocked, SIGXFSZ);
+    sigaddset(&blocked, SIGTERM);
+    sigaddset(&blocked, SIGCHLD); /* waited for: child.c, listen.c */
+    if (will_listen)              /* see listen.c; one may come before it is there */
+        sigaddset(&blocked, SIGHUP);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
+static sigset_t sigterm(void)
+{
+    sigset_t term;
+
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    return term;
+}
+
+int setup_stop(void)
+{
+    const sigset_t term = sigterm();
+
+    return signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void setup_no_stop(void)
+{
+    const sigset_t term = sigterm();
+
+    sigprocmask(SIG_UNBLOCK, &term, NULL);
+}
+
+/* Descriptors 0 to 2, those that are closed made /dev/null: so that no file of ours becomes a
+ * standard one. */
+static void look_at_standard(struct stat st[3])
+{
+    bool all = true;
+
+    for (int fd = 0; fd < 3; fd++) {
+        st[fd].st_ino = st[fd].st_dev = 0;
+        all = fstat(fd, &st[fd]) == 0 && all;
+    }
+    /* The lowest free one is taken. */
+    for (int spare = all ? 3 : 0; spare >= 0 && spare < 3;)
+        spare = open("/dev/null", O_RDWR);
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* False: it has no other end; *gone: it has none any more. */
+static bool find_other_end(int fd, struct sockaddr_storage *from, bool *gone)
+{
+    socklen_t n = sizeof *from;
+    const bool found = getpeername(fd, (struct sockaddr *)from, &n) == 0;
+
+    *gone = !found && errno == ENOTCONN;
+    return found;
+}
+
+bool setup_is_gone(int fd)
+{
+    struct sockaddr_storage from;
+    bool gone;
+
+    find_other_end(fd, &from, &gone);
+    return gone;
+}
+
+/* The connection, or what stands in its place. */
+static void take_connection(struct setup *s, int in, int out)
+{
+    s->in = in;
+    s->out = out;
+    if (!find_other_end(in, &s->from, &s->gone))
+        s->from.ss_family = AF_UNSPEC;
+}
+
+/* NULL, or why a descriptor that was passed is neither a connection nor a listener. */
+static const char *unfit(int fd)
+{
+    int type = 0;
+    socklen_t n = sizeof type;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) < 0)
+        return errno == EBADF ? "a descriptor was passed that is not open"
+                              : "a descriptor was passed that is no socket";
+    return type == SOCK_STREAM || type == SOCK_SEQPACKET
+               ? NULL
+               : "a socket was passed that is for datagrams, and does not listen";
+}
+
+/* Of the sockets from 3 on, those that listen; a single one that does not is the connection. */
+static void take_passed(struct setup *s, size_t n)
+{
+    struct span names = span_of(environment_get("LISTEN_FDNAMES"));
+
+    if (n == 1 && !listens(LISTEN_FDS_START)) {
+        s->wrong = unfit(LISTEN_FDS_START);
+        if (s->wrong != NULL)
+            return;
+        fcntl(LISTEN_FDS_START, F_SETFD, FD_CLOEXEC);
+        take_connection(s, LISTEN_FDS_START, LISTEN_FDS_START);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const int fd = LISTEN_FDS_START + (int)i;
+        const struct span name = span_first(names, span_find(names, ':'));
+        const bool fits = listens(fd);
+
+        names = span_from(names, name.n + 1);
+        if (fits && s->listeners < SETUP_LISTENERS_MAX) {
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
+            s->name[s->listeners] = name;
+            s->listener[s->listeners++] = fd;
+            continue;
+        }
+        if (s->wrong == NULL)
+            s->wrong = fits ? "sockets were passed of which the last is one too many" : unfit(fd);
+        if (s->wrong == NULL)
+            s->wrong = "a socket was passed among others that does not listen";
+        close(fd);
+    }
+}
+
+/* inetd's "wait": the listener is moved away from where a command's own descriptors will be. */
+static void take_standard_listener(struct setup *s)
+{
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    s->gone = false;
+    s->in = s->out = -1;
+    s->listener[0] = fcntl(0, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
+    s->listeners = s->listener[0] >= 0 && null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0;
+    if (s->listeners == 0)
+        s->wrong = "no descriptor, or no /dev/null";
+    if (null > 2)
+        close(null);
+}
+
+void setup_process(struct setup *s)
+{
+    const size_t passed = passed_sockets();
+    struct stat st[3], connection = {0};
+
+    *s = (struct setup){.in = -1, .out = -1};
+    look_at_standard(st);
+    /* Leaked listeners, and the far end of our own socket pair: never ours. */
+    descriptors_close(LISTEN_FDS_START + (unsigned)passed, ~0U);
+    if (passed > 0) {
+        take_passed(s, passed);
+        /* Where it is none of these, descriptor 0 may be the client's all the same. */
+        if (s->in >= 0)
+            s->stderr_is_ours = fstat(s->in, &connection) < 0 || !is_same(&st[2], &connection);
+        else
+            s->stderr_is_ours = s->listeners > 0 || !is_same(&st[2], &st[0]);
+    } else {
+        s->stderr_is_ours = !is_same(&st[2], &st[0]) && !is_same(&st[2], &st[1]);
+        take_connection(s, 0, 1);
+        if (s->gone && listens(0))
+            take_standard_listener(s);
+    }
+    /* Not even a library's last words are for the client. */
+    if (!s->stderr_is_ours) {
+        const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+        dup2(null, 2);
+        if (null > 2)
+            close(null);
+    }
+    reset_signals(s->listeners > 0);
+    umask(077);
+}
+
+static void complain(const struct config_report *report, const char *key, const char *what)
+{
+    report->say(report->context, "setup", 0, span_of(key), what);
+}
+
+/* "name", or "uid:gid" where no user database is at hand. */
+static bool find_user(const char *user, uid_t *uid, gid_t *gid)
+{
+    const struct span text = span_of(user);
+    const size_t colon = span_find(text, ':');
+    uint64_t u, g;
+    struct passwd *entry;
+
+    if (colon < text.n && number_parse(span_first(text, colon), UINT_MAX - 1, &u) == NUMBER_OK &&
+        number_parse(span_from(text, colon + 1), UINT_MAX - 1, &g) == NUMBER_OK) {
+        *uid = (uid_t)u;
+        *gid = (gid_t)g;
+        return u > 0 && g > 0;
+    }
+    entry = getpwnam(user);
+    if (entry == NULL || entry->pw_uid == 0)
+        return false;
+    *uid = entry->pw_uid;
+    *gid = entry->pw_gid;
+    return true;
+}
+
+bool setup_user(const struct config *c, const struct config_report *report)
+{
+    const char *user = c->user.p;
+    uid_t uid;
+    gid_t gid;
+
+    /* Asked anew: a reload comes here again, without root (AT_EUID would still say that it is
+     * there). */
+    if (geteuid() != 0)
+        return true;
+    if (c->user.n == 0) {
+        complain(report, "user", stays_root);
+        return true;
+    }
+    if (!find_user(user, &uid, &gid)) {
+        complain(report, "user", "no such user, or it is root");
+        return false;
+    }
+    if ((span_find(c->user, ':') < c->user.n ? setgroups(1, &gid) : initgroups(user, gid)) < 0 ||
+        setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0) {
+        complain(report, "user", strerror(errno));
+        return false;
+    }
+    /* For good: a way back would be a way in. */
+    if (setuid(0) == 0 || getuid() != uid || geteuid() != uid) {
+        complain(report, "user", "root could not be dropped");
+        return false;
+    }
+    return true;
+}
+
+/* Settings that do not go together with the command. False: they lose or double mail. */
+static bool check_command(const struct config *c, const struct config_report *report)
+{
+    const struct known_clash clash = known_clash(c);
+
+    if (clash.what != NULL)
+        report->say(report->context, "setup", 0, clash.key, clash.what);
+    return clash.what == NULL || clash.harmless;
+}
+
+bool setup_check(const struct config *c, const struct config_report *report)
+{
+    char path[PATH_MAX];
+    struct text room = TEXT(path);
+    bool good = true;
+    uid_t uid;
+    gid_t gid;
+
+    if (c->user.n > 0 && !find_user(c->user.p, &uid, &gid)) {
+        complain(report, "user", "no such user, or it is root");
+        good = false;
+    }
+    if (c->user.n == 0 && geteuid() == 0)
+        complain(report, "user", stays_root);
+    if (c->domains.n == 0 && c->relay_clients.n == 0)
+        complain(report, "domains", receives_nothing);
+    if (!idn_works() && c->smtp.smtputf8 && has_idn(c->domains))
+        complain(report, "domains", no_idn);
+    if (c->smtp.normalize)
+        complain(report, "bare_line_ends", normalizes);
+    if (c->deliver.n > 0 && deliver_program(c->deliver.word[0], &room) == NULL) {
+        complain(report, "deliver", "its program is not there, or can't be executed");
+        good = false;
+    }
+    good = check_command(c, report) && good;
+    if (c->embedded && access(c->maildir.p, X_OK) < 0) {
+        complain(report, "maildir", strerror(errno));
+        good = false;
+    }
+    if (c->trace.n > 0 && access(c->trace.p, W_OK | X_OK) < 0) {
+        complain(report, "trace", strerror(errno));
+        good = false;
+    }
+    if (access(c->spool_dir.p, W_OK | X_OK) < 0) {
+        complain(report, "spool_dir", strerror(errno));
+        good = false;
+    }
+    return good;
+}

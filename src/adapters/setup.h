@@ -1,0 +1,42 @@
+/* Making the process safe before anything else, whatever the super-server left in it. */
+#ifndef SMTPIN_ADAPTERS_SETUP_H
+#define SMTPIN_ADAPTERS_SETUP_H
+
+#include "config/config.h"
+
+#include <sys/socket.h>
+
+enum { SETUP_LISTENERS_MAX = 16 };
+
+/* What the super-server gave: a connection, or sockets to listen on. */
+struct setup {
+    int in, out;                  /* the connection; -1 where there are listeners */
+    struct sockaddr_storage from; /* whose it is; AF_UNSPEC: no socket */
+    bool gone;                    /* its client has left already */
+    int listener[SETUP_LISTENERS_MAX];
+    struct span name[SETUP_LISTENERS_MAX]; /* LISTEN_FDNAMES; in the environment; empty: none */
+    size_t listeners;
+    bool stderr_is_ours;
+    const char *wrong; /* with what was given; NULL: nothing */
+};
+
+/* Descriptors 0 to 2 exist, 2 is not the client's, and no other is open but the connection or the
+ * listeners where those came as sd_listen_fds(3) has them, or as a descriptor 0 that listens
+ * (inetd's "wait"). Signals have their usual actions; those are blocked that must not end this
+ * process by themselves, SIGTERM among them. The umask is 077. */
+void setup_process(struct setup *s);
+/* A descriptor (the caller's, close-on-exec) that is readable once this process is asked to end, by
+ * a SIGTERM now or earlier; -1 when none can be had. */
+int setup_stop(void);
+/* There is none, and none will be looked for: SIGTERM ends the process at once, rather than never.
+ */
+void setup_no_stop(void);
+/* A connection whose client has left before it was looked at. */
+bool setup_is_gone(int fd);
+/* `user =`: drops root for good. False, and reported, when that can't be done. */
+bool setup_user(const struct config *c, const struct config_report *report);
+/* What the next connection would trip over besides the configuration's own text: programs,
+ * directories, the user. */
+bool setup_check(const struct config *c, const struct config_report *report);
+
+#endif

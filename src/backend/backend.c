@@ -1,0 +1,181 @@
+#include "backend/backend.h"
+
+#include "adapters/deliver.h"
+#include "adapters/head.h"
+#include "adapters/rules.h"
+#include "smtp/header.h"
+
+#include <errno.h>
+
+void backend_open(struct backend *b, struct log *log, struct title *title)
+{
+    b->spool.memory = b->config->spool_memory;
+    b->spool.dir = b->config->spool_dir.p;
+    record_open(&b->record, b->config, b->peer, b->session, log);
+    status_open(&b->status, &b->record, title);
+    if (!recorder_open(&b->recorder, b->config, b->peer, record_session_id(&b->record),
+                       record_time(&b->record)))
+        record_trace_error(&b->record, errno);
+}
+
+void backend_before_step(struct backend *b)
+{
+    record_before(&b->record);
+}
+
+bool backend_after_step(struct backend *b, enum smtp_want want)
+{
+    return record_after(&b->record, want);
+}
+
+void backend_end(struct backend *b, const char *why)
+{
+    record_end(&b->record, why);
+}
+
+void backend_close(struct backend *b)
+{
+    recorder_close(&b->recorder, b->record.end);
+    record_close(&b->record);
+}
+
+struct smtp_verdict backend_decide(struct backend *b, const struct smtp_mailbox *recipient)
+{
+    struct rules_question question;
+
+    rules_open(&question, b->config, b->peer, recipient);
+    return rules_decide(&question);
+}
+
+void backend_add_recipient(struct backend *b, struct smtp_mailbox *recipient, struct arena *a)
+{
+    head_find_ascii(a, recipient);
+    head_complete(b->config, a, recipient);
+}
+
+static struct head_facts facts(const struct backend *b)
+{
+    return (struct head_facts){
+        .config = b->config,
+        .session = b->session,
+        .peer = b->peer,
+        .id = record_id(&b->record),
+        .time = record_time(&b->record),
+    };
+}
+
+static bool write_head(struct backend *b)
+{
+    const struct head_facts f = facts(b);
+    struct text head = {.cap = 0};
+
+    head.p = spool_room(&b->spool, &head.cap); /* a whole buffer, which is more than HEAD_MAX */
+    if (head.p == NULL)
+        return false;
+    head_write(&head, &f, deliver_common_fields(b->config), head_only_recipient(b->session));
+    b->head = head.n;
+    spool_add(&b->spool, head.n);
+    /* Does anything of ours stand before it, here or in a run's own copy? */
+    b->start_known = head.n == 0 && (b->config->deliver_per == CONFIG_PER_MESSAGE ||
+                                     b->config->trace_headers == 0);
+    return true;
+}
+
+/* A message without a header, or whose first line goes on with another, must not become a part of
+ * our trace fields: its text would be header fields, its folded first line a part of our Received:.
+ * An empty line goes between. */
+static void look_at_start(struct backend *b, bool whole)
+{
+    const struct span message = {.p = b->spool.buffer + b->head, .n = b->spool.filled - b->head};
+    const struct span empty_line = b->config->line_ending == 0 ? SPAN("\n") : SPAN("\r\n");
+    const enum smtp_start start = smtp_header_start(message, whole);
+
+    b->start_known = start != SMTP_START_MORE;
+    if (start != SMTP_START_TEXT)
+        return;
+    spool_insert(&b->spool, b->head, empty_line);
+    b->head += empty_line.n;
+}
+
+bool backend_begin_message(struct backend *b)
+{
+    record_message(&b->record);
+    digest_open(&b->digest, b->config, &b->session->transaction);
+    if (spool_open(&b->spool, b->session->transaction.declared_size) && write_head(b))
+        return true;
+    record_spool_error(&b->record, errno);
+    return false;
+}
+
+char *backend_message_room(struct backend *b, size_t *room)
+{
+    char *at = spool_room(&b->spool, room);
+
+    if (at == NULL)
+        record_spool_error(&b->record, errno);
+    else if (!b->start_known)
+        *room -= sizeof "\r\n" - 1; /* look_at_start may want it */
+    return at;
+}
+
+void backend_add_octets(struct backend *b, size_t n)
+{
+    digest_add(&b->digest, (struct span){.p = b->spool.buffer + b->spool.filled, .n = n});
+    spool_add(&b->spool, n);
+    if (!b->start_known)
+        look_at_start(b, false);
+}
+
+void backend_finish_message(struct backend *b, struct smtp_data *data)
+{
+    if (smtp_data_is_over(data))
+        b->record.size = data->size;
+    if (!b->start_known && data->ended && data->fault == SMTP_DATA_FINE)
+        look_at_start(b, true);
+    if (data->ended && data->fault == SMTP_DATA_FINE && spool_finish(&b->spool) < 0) {
+        record_spool_error(&b->record, errno);
+        data->fault = SMTP_DATA_NO_SPOOL;
+    }
+    if (!data->ended || data->fault != SMTP_DATA_FINE)
+        spool_close(&b->spool);
+}
+
+static void deliver_lasts(void *backend)
+{
+    backend_send_status((struct backend *)backend, "delivering");
+}
+
+void backend_deliver(struct backend *b, struct arena *a)
+{
+    struct smtp_transaction *t = &b->session->transaction;
+
+    b->record.digest = digest_close(&b->digest, t, a);
+    deliver_all(&(struct deliver){.lasts = deliver_lasts,
+                                  .context = b,
+                                  .facts = facts(b),
+                                  .transaction = t,
+                                  .spool = &b->spool,
+                                  .head = b->head,
+                                  .size = b->record.size,
+                                  .digest = b->record.digest,
+                                  .arena = a},
+                &b->record.delivery);
+    recorder_delivery(&b->recorder, &b->record.delivery);
+    spool_close(&b->spool);
+    record_delivered(&b->record);
+}
+
+bool backend_was_quick(const struct backend *b)
+{
+    return !b->record.delivery.waited;
+}
+
+void backend_refresh_status(struct backend *b, const char *doing)
+{
+    status_refresh(&b->status, doing);
+}
+
+void backend_send_status(struct backend *b, const char *doing)
+{
+    status_send(&b->status, doing);
+}

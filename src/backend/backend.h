@@ -1,0 +1,59 @@
+/* Does what a session needs that takes more than its own bytes: decisions, a spool, the hand-over,
+ * the log, the service manager. It never reads from the connection, and knows nothing of the
+ * sandbox: there, the monitor calls it; elsewhere the session's own process does (services.h). */
+#ifndef SMTPIN_BACKEND_BACKEND_H
+#define SMTPIN_BACKEND_BACKEND_H
+
+#include "adapters/digest.h"
+#include "adapters/recorder.h"
+#include "backend/record.h"
+#include "backend/status.h"
+#include "io/spool.h"
+
+/* The first three, recorder.out, and the spool's buffer, are set by the caller. */
+struct backend {
+    const struct config *config;
+    const struct peer *peer;
+    struct smtp_session *session; /* whose envelope is meant */
+    struct record record;
+    struct recorder recorder;
+    struct status status;
+    struct spool spool;
+    struct digest digest;
+    size_t head;      /* octets of ours before the message */
+    bool start_known; /* how the message begins is known, or does not matter */
+};
+
+/* The session begins; it has an id from here on. `title`: the process's, or NULL. */
+void backend_open(struct backend *b, struct log *log, struct title *title);
+/* Around each step of the session: what belongs into the log gets there. True: there was something.
+ */
+void backend_before_step(struct backend *b);
+bool backend_after_step(struct backend *b, enum smtp_want want);
+/* Why the session ends; the first reason stays. */
+void backend_end(struct backend *b, const char *why);
+void backend_close(struct backend *b);
+
+struct smtp_verdict backend_decide(struct backend *b, const struct smtp_mailbox *recipient);
+/* The session has taken the recipient. */
+void backend_add_recipient(struct backend *b, struct smtp_mailbox *recipient, struct arena *a);
+
+/* A message begins. False: it can't be stored. */
+bool backend_begin_message(struct backend *b);
+/* Where the message's next octets go, at least 2; NULL: they can't be stored. Then, how many came.
+ */
+char *backend_message_room(struct backend *b, size_t *room);
+void backend_add_octets(struct backend *b, size_t n);
+/* The message is there, or its end has not come: `data` says how, and is told when it could not be
+ * stored. */
+void backend_finish_message(struct backend *b, struct smtp_data *data);
+/* Delivers it: each recipient has its result. `a` is for what the results point to. */
+void backend_deliver(struct backend *b, struct arena *a);
+/* Did that take next to no time? */
+bool backend_was_quick(const struct backend *b);
+
+/* What the session is about, for ps(1) and systemctl status (status.h). */
+void backend_refresh_status(struct backend *b, const char *doing);
+void backend_send_status(struct backend *b, const char *doing);
+
+#endif

@@ -1,0 +1,386 @@
+#include "config/load.h"
+
+#include "config/setting.h"
+#include "syntax/macro.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+
+#define TEXT_OF(literal)                                                                           \
+    {                                                                                              \
+        .p = (literal), .n = sizeof(literal) - 1                                                   \
+    }
+
+/* Where a setting comes from, and where its mistakes go. */
+struct source {
+    struct config *config; /* this socket's, or in another one's section `others` */
+    struct config *own, *others;
+    struct arena *arena;
+    const char *file;
+    unsigned line;
+    const struct config_report *report;
+    struct span section; /* whose settings these are; empty: everybody's */
+    bool overriding;     /* -o, not the file */
+    size_t number;       /* that section's among those of the file; 0: everybody's */
+    /* Keys that were there already, of each section, and in which line. */
+    uint64_t seen[CONFIG_SECTIONS_MAX + 1][SETTING_MAX / 64];
+    unsigned seen_at[CONFIG_SECTIONS_MAX + 1][SETTING_MAX];
+    bool good;
+};
+
+static void mistake(struct source *s, struct span key, const char *what)
+{
+    s->good = false;
+    if (s->report->say != NULL)
+        s->report->say(s->report->context, s->file, s->line, key, what);
+}
+
+/* The setting's value from there on, terminated in its place: nothing of the text is needed behind
+ * it. */
+static struct span value_of(struct text *setting, size_t from)
+{
+    const struct span value = span_trim(span_from(text_span(setting), from));
+    char *const end = setting->p + (value.p - setting->p) + value.n;
+
+    *end = '\0';
+    return value;
+}
+
+/* A key that is there twice says two things. True: it is. */
+static bool is_twice(struct source *s, const struct setting *k)
+{
+    const size_t number = setting_number(k);
+    uint64_t *const seen = &s->seen[s->number][number / 64];
+    const uint64_t bit = (uint64_t)1 << number % 64;
+    char room[64];
+    struct text what = TEXT(room);
+
+    if (s->overriding)
+        return false;
+    if (*seen & bit) {
+        text_adds(&what, "is there twice: in line ");
+        text_addn(&what, s->seen_at[s->number][number], 1);
+        text_adds(&what, " too");
+        mistake(s, k->name, text_string(&what));
+        return true;
+    }
+    *seen |= bit;
+    s->seen_at[s->number][number] = s->line;
+    return false;
+}
+
+static void set(struct source *s, struct text *setting)
+{
+    const size_t equals = span_find(text_span(setting), '=');
+    const struct span name = span_trim(span_first(text_span(setting), equals));
+    const struct span value = value_of(setting, equals + 1);
+    const struct setting *k = setting_find(name);
+    const char *wrong;
+
+    if (equals == setting->n) {
+        mistake(s, name, "no '=' behind the key");
+    } else if (k == NULL) {
+        mistake(s, name, "no such key");
+    } else if (k->only_override && !s->overriding) {
+        mistake(s, name, "belongs on the command line (-o)");
+    } else if (k->only_section &&
+               (s->overriding || s->section.n == 0 || span_eq(s->section, SPAN("smtp")))) {
+        mistake(s, name, "belongs in the section of a socket of its own, never that of port 25");
+    } else if (is_twice(s, k)) {
+        return;
+    } else if (span_has_control_but_tab(value)) {
+        mistake(s, name, "has a control character");
+    } else {
+        wrong = k->set(k, (char *)s->config + k->field, value, s->arena);
+        if (wrong != NULL)
+            mistake(s, name, wrong);
+    }
+}
+
+/* "[name]": what follows is for connections that came in on the socket of that name. Sections of
+ * other sockets are read all the same, so that a mistake is seen wherever it stands. */
+static void begin_section(struct source *s, struct span line)
+{
+    const struct span name = span_first(span_from(line, 1), line.n - 2);
+
+    if (line.n < 2 || line.p[line.n - 1] != ']' || !config_is_socket_name(name)) {
+        mistake(s, line, "not the name of a socket in brackets");
+        return;
+    }
+    if (s->own->sections == 0)
+        *s->others = *s->own; /* nothing is looked for in it but mistakes */
+    s->config = span_eq(name, s->own->socket) ? s->own : s->others;
+    s->section = name;
+    for (s->number = 1; s->number <= s->own->sections; s->number++)
+        if (span_eq(s->own->section[s->number - 1], name))
+            break; /* it goes on here */
+    if (s->own->sections < CONFIG_SECTIONS_MAX)
+        s->own->section[s->own->sections++] = arena_copy(s->arena, name);
+    else
+        mistake(s, name, "one section too many");
+    if (s->number > CONFIG_SECTIONS_MAX)
+        s->number = CONFIG_SECTIONS_MAX;
+}
+
+static void set_or_begin(struct source *s, struct text *setting)
+{
+    if (setting->n > 0 && setting->p[0] == '[')
+        begin_section(s, span_trim(text_span(setting)));
+    else if (setting->n > 0)
+        set(s, setting);
+}
+
+/* A copy is set, since the command line is looked at again by others (ps(1)). */
+static void override(struct source *s, struct span setting)
+{
+    struct text copy = {.p = arena_get(s->arena, setting.n + 1), .cap = setting.n};
+
+    if (copy.p == NULL) {
+        mistake(s, SPAN(""), "the configuration is too large");
+        return;
+    }
+    text_add(&copy, setting);
+    set(s, &copy);
+}
+
+/* A line that begins with a blank goes on with the setting before it; empty lines and comments
+ * belong to nothing (as in Postfix main.cf). A setting is put together in its place: what goes on
+ * moves up to it. */
+static void read_settings(struct source *s, struct text *file)
+{
+    struct span text = text_span(file);
+    struct text setting = {.n = 0};
+    unsigned line_number = 0;
+
+    while (text.n > 0) {
+        struct span line = span_first(text, span_find(text, '\n'));
+        const bool goes_on = line.n > 0 && byte_is_blank(line.p[0]);
+        char *const place = file->p + (line.p - file->p);
+
+        text = span_from(text, line.n + 1);
+        line_number++;
+        if (line.n > 0 && line.p[line.n - 1] == '\r')
+            line.n--;
+        if (span_trim(line).n == 0 || span_trim(line).p[0] == '#')
+            continue;
+        if (!goes_on) {
+            set_or_begin(s, &setting);
+            setting = (struct text){.p = place};
+            s->line = line_number;
+        } else if (setting.n == 0) {
+            s->line = line_number;
+            mistake(s, span_trim(line),
+                    "begins with a blank, and there is no setting to go on with");
+            continue;
+        }
+        if (goes_on)
+            memmove(setting.p + setting.n, line.p, line.n);
+        setting.n += line.n;
+    }
+    set_or_begin(s, &setting);
+}
+
+/* The file's bytes in the arena, and room for one more; or .p NULL and errno. A missing default
+ * file is an empty one. */
+static struct text read_file(struct arena *a, const char *file, bool may_be_missing)
+{
+    const int fd = open(file, O_RDONLY); /* closed before there is another process */
+    char *text = arena_get(a, CONFIG_FILE_MAX);
+    ssize_t got = 1;
+    size_t n = 0;
+
+    if (fd < 0)
+        return (struct text){.p = may_be_missing && errno == ENOENT ? text : NULL};
+    while (text != NULL && got != 0) {
+        if (n == CONFIG_FILE_MAX)
+            errno = EFBIG;
+        got = n == CONFIG_FILE_MAX ? -1 : read(fd, text + n, CONFIG_FILE_MAX - n);
+        if (got < 0 && errno != EINTR)
+            text = NULL;
+        else if (got > 0)
+            n += (size_t)got;
+    }
+    close(fd);
+    if (text != NULL)
+        arena_shrink(a, text, n + 1);
+    return (struct text){.p = text, .n = n};
+}
+
+/* The embedded default: Maildirs. */
+static const char *default_delivery(struct config *c, struct arena *a)
+{
+    const struct span words[] = {
+        macro_literal(SPAN(SMTPIN_BINDIR "/smtpin-maildir"), a),
+        SPAN("-r"),
+        SPAN("-l"),
+        c->maildir_layout == CONFIG_LAYOUT_USER ? SPAN("user") : SPAN("domain/user"),
+        SPAN("-d"),
+        macro_literal(c->recipient_delimiter, a),
+        SPAN("--"),
+        macro_literal(c->maildir, a),
+        SPAN("${recipient}"),
+    };
+
+    c->deliver.n = sizeof words / sizeof *words;
+    c->deliver.word = arena_get(a, sizeof words);
+    c->deliver.macros = true;
+    c->embedded = true;
+    c->deliver_replies = c->deliver_per == CONFIG_PER_MESSAGE;
+    if (c->deliver.word == NULL || words[0].p == NULL || words[5].p == NULL || words[7].p == NULL)
+        return "the configuration is too large";
+    memcpy(c->deliver.word, words, sizeof words);
+    /* -r is for one run with a line for each: a run of one recipient answers by its exit status. */
+    if (c->deliver_per == CONFIG_PER_RECIPIENT) {
+        memmove(c->deliver.word + 1, c->deliver.word + 2, sizeof words - 2 * sizeof *words);
+        c->deliver.n--;
+    }
+    return NULL;
+}
+
+static void set_host_default(struct config *c, struct arena *a)
+{
+    char name[SMTP_DOMAIN_MAX + 1] = "";
+    struct span host;
+
+    if (gethostname(name, sizeof name - 1) < 0)
+        name[0] = '\0';
+    host = arena_copy(a, span_of(name));
+    c->smtp.hostname = smtp_is_domain(host, false) ? host : SPAN("localhost");
+}
+
+static const struct config defaults = {
+    .smtp =
+        {
+            .smtputf8 = true,
+            .max_message_size = 50 * 1024 * 1024,
+            .max_recipients = 1000,
+            .max_errors = 20,
+            .max_refused_recipients = 100,
+            .max_commands = 10000,
+            .max_transactions = 1000,
+            .max_received = 100,
+            .max_text_line = 65536,
+            .tolerate = {.kinds = SMTP_TOLERATE_BLANK | SMTP_TOLERATE_DOTS |
+                                  SMTP_TOLERATE_UNDERSCORE | SMTP_TOLERATE_HELO},
+        },
+    .domains = TEXT_OF(""),
+    .relay_clients = TEXT_OF(""),
+    .deliver_timeout = 5 * MINUTE,
+    .deliver_parallel = 1,
+    .maildir = TEXT_OF("/var/mail/smtpin"),
+    .recipient_delimiter = TEXT_OF("+"),
+    .trace_headers = CONFIG_TRACE_RETURN_PATH | CONFIG_TRACE_DELIVERED_TO | CONFIG_TRACE_RECEIVED,
+    .spool_dir = TEXT_OF("/var/tmp"),
+    .spool_memory = 256 * 1024,
+    .command_timeout = 5 * MINUTE,
+    .data_timeout = 5 * MINUTE,
+    .session_timeout = HOUR,
+    .min_data_rate = 500,
+    .user = TEXT_OF(""),
+    .socket = TEXT_OF(""),
+    .max_connections = 200,
+    .max_connections_per_source = 10,
+    .listen_idle = 10 * MINUTE,
+    .drain_timeout = MINUTE,
+    .client_address = TEXT_OF(""),
+    .client_name = TEXT_OF(""),
+    .trace = TEXT_OF(""),
+    .trace_size = 1024 * 1024,
+    .fixed_id = TEXT_OF(""),
+};
+
+/* deliver_through: its words, then those of the command. */
+static bool put_before(struct config *c, struct arena *a)
+{
+    const size_t n = c->through.n + c->deliver.n;
+    struct span *words = arena_get(a, n * sizeof *words);
+
+    if (words == NULL)
+        return false;
+    if (c->through.n > 0)
+        memcpy(words, c->through.word, c->through.n * sizeof *words);
+    memcpy(words + c->through.n, c->deliver.word, c->deliver.n * sizeof *words);
+    c->deliver =
+        (struct words){.word = words, .n = n, .macros = c->through.macros || c->deliver.macros};
+    return true;
+}
+
+/* The socket's name decides which sections of the file count, so it is looked for first. */
+static void find_socket(struct source *s, const struct config_source *from)
+{
+    struct span name = from->socket;
+
+    for (size_t i = 0; from->socket.n == 0 && i < from->overrides; i++) {
+        const struct span setting = span_of(from->override[i]);
+        const size_t equals = span_find(setting, '=');
+
+        if (span_eq(span_trim(span_first(setting, equals)), SPAN("socket")))
+            name = span_trim(span_from(setting, equals + 1));
+    }
+    s->own->socket = arena_copy(s->arena, name);
+    /* A socket with that name says all that there is to say. */
+    if (span_eq(name, SPAN("lmtp")))
+        s->own->protocol = 1;
+}
+
+/* What follows from several settings together. */
+static void conclude(struct source *s, struct config *c)
+{
+    const char *wrong;
+
+    if (c->smtp.hostname.n == 0)
+        set_host_default(c, s->arena);
+    wrong = c->deliver.n == 0 ? default_delivery(c, s->arena) : NULL;
+    if (wrong != NULL)
+        mistake(s, SPAN("deliver"), wrong);
+    if (s->good && !put_before(c, s->arena))
+        mistake(s, SPAN("deliver_through"), "the configuration is too large");
+    c->smtp.tolerate.domain = config_own_domain(c);
+    c->smtp.lmtp = c->protocol == 1;
+    c->smtp.single = c->partial == 1;
+    c->smtp.prdr = c->deliver_per == CONFIG_PER_RECIPIENT || c->deliver_replies == 1;
+    if (c->deliver_per == CONFIG_PER_RECIPIENT && c->deliver_replies == 1)
+        mistake(s, SPAN("deliver_replies"), "each goes with deliver_per = message");
+    if (c->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE && c->deliver_replies == 1)
+        mistake(s, SPAN("deliver_replies"), "qmail-queue knows one reply alone");
+}
+
+bool config_load(struct config *c, struct arena *a, const struct config_source *from,
+                 const struct config_report *report)
+{
+    struct config others;
+    struct source s; /* seen_at is not looked at before it is set */
+    struct text text;
+
+    *c = defaults;
+    s.config = s.own = c;
+    s.others = &others;
+    s.arena = a;
+    s.file = from->file == NULL ? SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf" : from->file;
+    s.line = 0;
+    s.report = report;
+    s.section = SPAN("");
+    s.number = 0;
+    s.overriding = false;
+    s.good = true;
+    memset(s.seen, 0, sizeof s.seen);
+    find_socket(&s, from);
+    text = read_file(a, s.file, from->file == NULL);
+    if (text.p == NULL)
+        mistake(&s, SPAN(""), strerror(errno));
+    else
+        read_settings(&s, &text);
+    s.config = c;
+    s.file = "-o";
+    s.overriding = true;
+    for (size_t i = 0; i < from->overrides; i++) {
+        s.line = (unsigned)i + 1;
+        override(&s, span_of(from->override[i]));
+    }
+    conclude(&s, c);
+    return s.good;
+}

@@ -1,0 +1,243 @@
+#include "sandbox/worker.h"
+
+#include "backend/status.h"
+#include "io/clock.h"
+#include "smtp/result.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A request that can't be sent is the end: the monitor would know another session than this one.
+ * The client sees its connection closed, and comes again. */
+static void send_request(struct worker *w, struct text packet, struct request *r)
+{
+    ssize_t n;
+
+    r->added = text_span(&w->added);
+    request_write(&packet, r);
+    w->added.n = 0;
+    do
+        n = send(w->fd, packet.p, packet.n, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n != (ssize_t)packet.n || packet.cut)
+        _exit(1);
+}
+
+/* With the octets that wait. */
+static void send_with_octets(struct worker *w, struct request *r)
+{
+    send_request(w, w->room, r);
+    w->filled = 0;
+}
+
+/* Behind them: a request of its own. */
+static void send_alone(struct worker *w, struct request r)
+{
+    const char *behind = request_octets(&w->room) + w->filled;
+
+    send_request(w, text_behind(&w->room, (size_t)(behind - w->room.p)), &r);
+}
+
+static bool receive_answer(struct worker *w, struct packet *answer)
+{
+    ssize_t n;
+
+    do
+        n = recv(w->fd, w->room.p, w->room.cap, 0);
+    while (n < 0 && errno == EINTR);
+    *answer = (struct packet){.left = {.p = w->room.p, .n = n > 0 ? (size_t)n : 0}};
+    return n > 0;
+}
+
+static bool is_same(const struct smtp_reply *a, const struct smtp_reply *b, struct span rule)
+{
+    return a->code == b->code && a->close == b->close && span_eq(a->enhanced, b->enhanced) &&
+           span_eq(a->text, b->text) && span_eq(span_of(a->rule), rule);
+}
+
+/* What it points to is kept in `arena`, terminated; or it is `last` again. */
+static void keep_reply(struct packet *answer, struct smtp_reply *reply,
+                       const struct smtp_reply *last, struct arena *arena)
+{
+    struct span rule;
+
+    request_read_reply(answer, reply, &rule);
+    if (last != NULL && is_same(last, reply, rule)) {
+        *reply = *last;
+        return;
+    }
+    reply->enhanced = arena_copy(arena, reply->enhanced);
+    reply->text = arena_copy(arena, reply->text);
+    reply->rule = rule.n > 0 ? arena_copy(arena, rule).p : NULL;
+}
+
+struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, struct span address)
+{
+    struct smtp_verdict verdict = {.opinion = SMTP_DEFER};
+    struct packet answer;
+
+    send_alone(w, (struct request){
+                      .kind = REQUEST_DECIDE, .transaction = s->transactions, .address = address});
+    if (!receive_answer(w, &answer))
+        return verdict;
+    verdict.opinion = (enum smtp_opinion)packet_number_up_to(&answer, SMTP_DEFER);
+    keep_reply(&answer, &verdict.reply, NULL, s->transaction.arena);
+    if (!packet_is_good(&answer) || verdict.reply.text.p == NULL ||
+        verdict.reply.enhanced.p == NULL)
+        verdict = (struct smtp_verdict){.opinion = SMTP_DEFER};
+    return verdict;
+}
+
+void worker_add_recipient(struct worker *w, const struct smtp_session *s, struct span address)
+{
+    if (w->added.cap - w->added.n < sizeof(uint64_t) + address.n)
+        send_alone(w, (struct request){.kind = REQUEST_RECIPIENTS, .transaction = s->transactions});
+    packet_put(&w->added, address);
+}
+
+void worker_begin_message(struct worker *w)
+{
+    w->begins = true;
+}
+
+/* A request about the message; the first of them has its envelope. */
+static struct request about_message(struct worker *w, const struct smtp_session *s,
+                                    enum request_kind kind)
+{
+    const struct smtp_transaction *t = &s->transaction;
+    const bool begins = w->begins;
+
+    w->begins = false;
+    return (struct request){
+        .kind = kind,
+        .transaction = s->transactions,
+        .recipients = t->recipients,
+        .octets = {.p = request_octets(&w->room), .n = w->filled},
+        .begins = begins,
+        .address = begins ? t->reverse_path.address : SPAN(""),
+        .helo = s->helo,
+        .esmtp = s->esmtp,
+        .smtputf8 = t->smtputf8,
+        .eight_bit = t->body == SMTP_BODY_8BITMIME,
+        .prdr = t->prdr,
+        .declared_size = t->declared_size,
+        .commands = s->commands,
+    };
+}
+
+char *worker_message_room(struct worker *w, const struct smtp_session *s, size_t *room)
+{
+    if (w->most - w->filled < 2) {
+        struct request r = about_message(w, s, REQUEST_OCTETS);
+
+        send_with_octets(w, &r);
+    }
+    *room = w->most - w->filled;
+    return request_octets(&w->room) + w->filled;
+}
+
+void worker_add_octets(struct worker *w, size_t n)
+{
+    w->filled += n;
+}
+
+void worker_finish_message(struct worker *w, const struct smtp_session *s,
+                           const struct smtp_data *data)
+{
+    struct request r = about_message(w, s, REQUEST_FINISH);
+
+    r.octets.n = 0;
+    r.size = data->size;
+    r.fault = data->fault;
+    r.ended = data->ended;
+    send_with_octets(w, &r);
+}
+
+bool worker_deliver(struct worker *w, struct smtp_session *s, uint64_t size,
+                    struct recorder *recorder, struct arena *arena)
+{
+    struct request r = about_message(w, s, REQUEST_DELIVER);
+    const struct smtp_reply *last = NULL;
+    struct packet answer = {.wrong = true};
+    bool fine = true, goes_on = false, ran = false, stored = true;
+
+    r.size = size;
+    r.boundary = recorder_pause(recorder);
+    send_with_octets(w, &r);
+    w->reporting = true;
+    w->quick = false;
+    for (struct smtp_recipient *p = s->transaction.first; p != NULL && stored; p = p->next) {
+        if (fine && answer.left.n == 0) {
+            fine = receive_answer(w, &answer);
+            goes_on = packet_number_up_to(&answer, 1);
+            ran = packet_number_up_to(&answer, 1);
+            w->quick = packet_number_up_to(&answer, 1);
+            stored = answer.left.n > 0 || answer.wrong;
+        }
+        fine = fine && stored && !answer.wrong;
+        if (fine)
+            keep_reply(&answer, &p->result, last, arena);
+        if (!fine || p->result.text.p == NULL || p->result.enhanced.p == NULL)
+            p->result = smtp_result_of_failure();
+        last = &p->result;
+    }
+    recorder_resume(recorder, goes_on, ran);
+    return stored;
+}
+
+void worker_after_step(struct worker *w, const struct record *r, enum smtp_want want, bool news)
+{
+    const struct smtp_session *s = r->session;
+    const bool known = w->reporting;
+
+    w->reporting = known && want == SMTP_NEXT_MORE;
+    if (known || !news)
+        return;
+    send_alone(w, (struct request){
+                      .kind = REQUEST_LOG,
+                      .transaction = s->transactions,
+                      .address = r->transaction.reverse_path.address,
+                      .helo = s->helo,
+                      .esmtp = s->esmtp,
+                      .smtputf8 = r->transaction.smtputf8,
+                      .before = r->phase,
+                      .phase = s->phase,
+                      .close = want == SMTP_NEXT_CLOSE,
+                      .reply = s->said.reply,
+                      .argument = s->said.argument,
+                      .judged = s->judged,
+                      .commands = s->commands,
+                  });
+}
+
+void worker_send_status(struct worker *w, const struct record *r, const char *doing)
+{
+    send_alone(w, (struct request){
+                      .kind = REQUEST_STATUS,
+                      .transaction = r->session->transactions,
+                      .phase = r->session->phase,
+                      .commands = r->session->commands,
+                      .word = span_of(doing),
+                  });
+    w->next_status = clock_now() + STATUS_INTERVAL;
+}
+
+void worker_close(struct worker *w, const struct record *r)
+{
+    const struct smtp_session *s = r->session;
+
+    send_alone(w, (struct request){
+                      .kind = REQUEST_END,
+                      .transaction = s->transactions,
+                      .helo = s->helo,
+                      .esmtp = s->esmtp,
+                      .commands = s->commands,
+                      .word = span_of(r->end),
+                  });
+}
+
+void worker_report_no_filter(struct worker *w)
+{
+    send_alone(w, (struct request){.kind = REQUEST_NO_FILTER});
+}

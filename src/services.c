@@ -1,0 +1,107 @@
+#include "services.h"
+
+#include "io/clock.h"
+
+void services_before_step(struct services *s)
+{
+    backend_before_step(&s->backend);
+}
+
+void services_after_step(struct services *s, enum smtp_want want)
+{
+    const bool news = backend_after_step(&s->backend, want);
+
+    if (services_in_sandbox(s))
+        worker_after_step(&s->worker, &s->backend.record, want, news);
+}
+
+void services_end(struct services *s, const char *why)
+{
+    backend_end(&s->backend, why);
+}
+
+void services_close(struct services *s)
+{
+    if (!services_in_sandbox(s)) {
+        backend_close(&s->backend);
+        return;
+    }
+    recorder_close(&s->backend.recorder, s->backend.record.end);
+    worker_close(&s->worker, &s->backend.record);
+}
+
+bool services_begin_message(struct services *s)
+{
+    if (!services_in_sandbox(s))
+        return backend_begin_message(&s->backend);
+    worker_begin_message(&s->worker);
+    return true;
+}
+
+char *services_message_room(struct services *s, size_t *room)
+{
+    return services_in_sandbox(s) ? worker_message_room(&s->worker, s->backend.session, room)
+                                  : backend_message_room(&s->backend, room);
+}
+
+void services_add_octets(struct services *s, size_t n)
+{
+    if (services_in_sandbox(s))
+        worker_add_octets(&s->worker, n);
+    else
+        backend_add_octets(&s->backend, n);
+}
+
+void services_finish_message(struct services *s, struct smtp_data *data)
+{
+    if (!services_in_sandbox(s)) {
+        backend_finish_message(&s->backend, data);
+        return;
+    }
+    if (smtp_data_is_over(data))
+        s->backend.record.size = data->size;
+    if (!data->ended || data->fault != SMTP_DATA_FINE)
+        worker_finish_message(&s->worker, s->backend.session, data);
+}
+
+bool services_deliver(struct services *s, struct arena *a)
+{
+    struct backend *b = &s->backend;
+
+    if (services_in_sandbox(s))
+        return worker_deliver(&s->worker, b->session, b->record.size, &b->recorder, a);
+    backend_deliver(b, a);
+    return true;
+}
+
+bool services_was_quick(const struct services *s)
+{
+    return services_in_sandbox(s) ? s->worker.quick : backend_was_quick(&s->backend);
+}
+
+/* A title is this process's own; the service manager listens to the monitor. */
+static bool is_status_of_monitor(const struct services *s)
+{
+    return services_in_sandbox(s) && s->backend.status.title == NULL;
+}
+
+void services_refresh_status(struct services *s, const char *doing)
+{
+    if (!is_status_of_monitor(s))
+        backend_refresh_status(&s->backend, doing);
+    else if (s->worker.status_is_read && clock_now() >= s->worker.next_status)
+        worker_send_status(&s->worker, &s->backend.record, doing);
+}
+
+void services_send_status(struct services *s, const char *doing)
+{
+    if (!is_status_of_monitor(s))
+        backend_send_status(&s->backend, doing);
+    else if (s->worker.status_is_read)
+        worker_send_status(&s->worker, &s->backend.record, doing);
+}
+
+bool services_has_status_reader(const struct services *s)
+{
+    return services_in_sandbox(s) ? s->worker.status_is_read : s->backend.status.notify.fd >= 0;
+}

@@ -1,0 +1,74 @@
+/* What a session asks for that needs more than its own bytes: decisions, a spool, the hand-over,
+ * the log, the service manager. In the sandbox the worker asks the monitor for it; elsewhere the
+ * backend does it in this process. Nothing is done here: this is where the two ways part. */
+#ifndef SMTPIN_SERVICES_H
+#define SMTPIN_SERVICES_H
+
+#include "adapters/head.h"
+#include "adapters/rules.h"
+#include "backend/backend.h"
+#include "sandbox/worker.h"
+
+/* Set by the caller: what backend.h says, and worker.fd (-1) until there is a sandbox. */
+struct services {
+    struct backend backend;
+    struct worker worker;
+};
+
+static inline bool services_in_sandbox(const struct services *s)
+{
+    return s->worker.fd >= 0;
+}
+
+/* Around each step of the session: what belongs into the log gets there. */
+void services_before_step(struct services *s);
+void services_after_step(struct services *s, enum smtp_want want);
+/* Why the session ends; the first reason stays. */
+void services_end(struct services *s, const char *why);
+void services_close(struct services *s);
+
+/* May there be this recipient? The configuration is here as well as there, so the worker decides by
+ * itself what takes no more; the monitor does so once more. (A message may have thousands of them:
+ * this and the next one are no calls of their own.) */
+static inline struct smtp_verdict services_decide(struct services *s,
+                                                  const struct smtp_mailbox *recipient)
+{
+    if (services_in_sandbox(s) && rules_need_library(recipient))
+        return worker_decide(&s->worker, s->backend.session, recipient->address);
+    return backend_decide(&s->backend, recipient);
+}
+
+/* The session has taken the recipient. */
+static inline void services_add_recipient(struct services *s, struct smtp_mailbox *recipient,
+                                          struct arena *a)
+{
+    if (services_in_sandbox(s)) {
+        worker_add_recipient(&s->worker, s->backend.session, recipient->address);
+        head_complete(s->backend.config, a, recipient);
+    } else {
+        backend_add_recipient(&s->backend, recipient, a);
+    }
+}
+
+/* A message begins. False: it can't be stored. */
+bool services_begin_message(struct services *s);
+/* Where the message's next octets go, at least 2; NULL: they can't be stored. Then, how many came.
+ */
+char *services_message_room(struct services *s, size_t *room);
+void services_add_octets(struct services *s, size_t n);
+/* The message is there, or its end has not come: `data` says how, and is told when it could not be
+ * stored. */
+void services_finish_message(struct services *s, struct smtp_data *data);
+/* Delivers it: each recipient has its result. `a` is for what the results point to. False: in the
+ * sandbox it turns out only now that it could not be stored. */
+bool services_deliver(struct services *s, struct arena *a);
+/* Did that take next to no time? */
+bool services_was_quick(const struct services *s);
+
+/* What the session is about, for ps(1) and systemctl status (backend/status.h). */
+void services_refresh_status(struct services *s, const char *doing);
+void services_send_status(struct services *s, const char *doing);
+/* Somebody reads it at once: worth a wake-up in a long wait. */
+bool services_has_status_reader(const struct services *s);
+
+#endif

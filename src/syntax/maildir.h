@@ -1,0 +1,11 @@
+/* What smtpin-maildir and the rules agree on. */
+#ifndef SMTPIN_SYNTAX_MAILDIR_H
+#define SMTPIN_SYNTAX_MAILDIR_H
+
+#include "base/span.h"
+
+/* May this part of an address be a directory's name? Not empty, at most 255 octets, no slash, no
+ * control character, no dot at the front. */
+bool maildir_is_name(struct span s);
+
+#endif

@@ -1,0 +1,54 @@
+#include "syntax/words.h"
+
+#include "base/text.h"
+
+/* One word off *line to the end of *out. \" is a quote that means nothing. */
+static bool split_word(struct span *line, struct text *out)
+{
+    bool quoted = false;
+
+    for (;;) {
+        size_t n = 0;
+
+        while (n < line->n && line->p[n] != '"' && line->p[n] != '\\' &&
+               (quoted || !byte_is_blank(line->p[n])))
+            n++;
+        text_add(out, span_first(*line, n));
+        *line = span_from(*line, n);
+        if (line->n == 0 || byte_is_blank(line->p[0]))
+            return !quoted;
+        if (line->p[0] == '"') {
+            quoted = !quoted;
+        } else {
+            if (line->n > 1 && line->p[1] == '"')
+                *line = span_from(*line, 1);
+            text_addc(out, line->p[0]);
+        }
+        *line = span_from(*line, 1);
+    }
+}
+
+const char *words_split(struct span line, struct arena *a, struct words *out)
+{
+    /* All words, each with its terminator: never longer than the line and one more. */
+    struct text all = {.p = arena_get(a, line.n + 2), .cap = line.n + 2};
+    struct span *words = arena_get(a, WORDS_MAX * sizeof *words);
+    size_t n = 0;
+
+    if (all.p == NULL || words == NULL)
+        return "is too long";
+    for (line = span_trim(line); line.n > 0; line = span_trim(line)) {
+        const size_t start = all.n;
+
+        if (n == WORDS_MAX)
+            return "has too many words";
+        if (!split_word(&line, &all))
+            return "has a quote without an end";
+        words[n] = (struct span){.p = all.p + start, .n = all.n - start};
+        n++;
+        text_addc(&all, '\0');
+    }
+    arena_shrink(a, words, n * sizeof *words);
+    *out = (struct words){.word = words, .n = n, .macros = span_find(text_span(&all), '$') < all.n};
+    return NULL;
+}

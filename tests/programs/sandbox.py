@@ -1,0 +1,175 @@
+"""The sandbox: what the worker has, what one that belongs to an attacker can do (tests/sandbox), what the command has of it."""
+import re
+from harness import *
+
+COMPROMISED = os.path.join(os.environ["SMTPIN_BUILD"], "compromised")
+directory, deliver = taker()
+STATUS = os.path.join(TMP, "status")
+command = write("command", f'#!/bin/sh\ncat >/dev/null\n{{ cat /proc/self/status; ulimit -a; ls /proc/self/fd; }} >{STATUS}\n')
+LINES = f"hostname = mx.example.org\ndomains = example.org\nlog = stderr\nspool_dir = {TMP}\nmax_recipients = 100\n"
+CONF = write("sandbox.conf", LINES + f"deliver = {command}\nsandbox = yes\n", 0o644)
+OPEN = write("no-sandbox.conf", LINES + f"deliver = {command}\nsandbox = no\n", 0o644)
+
+
+class Session:
+    """smtpin on a socket pair, its log in a file."""
+    def __init__(self, arguments, before=()):
+        self.c, theirs = socket.socketpair()
+        self.c.settimeout(30)
+        self.log_file = tempfile.TemporaryFile(dir=TMP)
+        self.p = subprocess.Popen([*before, SMTPIN, *arguments], stdin=theirs, stdout=theirs, stderr=self.log_file)
+        theirs.close()
+
+    def reply(self): return read_reply(self.c)
+    def say(self, line): self.c.sendall(line + b"\r\n"); return self.reply()
+
+    def close(self):
+        self.c.close()
+        self.p.wait(30)
+
+    def log(self):
+        self.log_file.seek(0)
+        return self.log_file.read().decode()
+
+
+def compromised(attack, *more, conf=CONF, seconds=60):
+    """What it wrote to the client, its exit status, its log."""
+    try: p = subprocess.run([COMPROMISED, conf, attack], stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, cwd=TMP)
+    except subprocess.TimeoutExpired: return "", f"still there after {seconds} seconds", ""
+    return p.stdout.decode(), p.returncode, p.stderr.decode()
+
+
+listed = subprocess.run([COMPROMISED, CONF], capture_output=True, text=True).stdout.split("\n")
+calls = [l.split()[1] for l in listed if l.startswith("call ")]
+requests = [l.split()[1] for l in listed if l.startswith("request ")]
+
+# System calls: the process dies of each, before it comes back; of its stack by SIGSEGV.
+for name in calls:
+    if SANITIZED: break
+    if name == "sleep_on": continue
+    said, status, log = compromised(name)
+    signal_is = 11 if name == "use_stack" else 31
+    ok(said == "" and status == 70 and re.search(rf"crash process=\d+ session=\S+ client_address=192.0.2.1 signal={signal_is}$", log, re.M), f"{name}: ends it, and is a record", (said, status, log))
+ok(not os.path.exists("/tmp/smtpin-compromised"), "no file came of it")
+
+# Requests: answered as any client would be, or the end.
+EXPECTED = {  # what came to the client, and what the log says is wrong
+    "send_mail": ("delivered\n", None), "add_refused": ("", "has a recipient that is refused"), "deliver_to_refused": ("", "has a recipient that is refused"), "damaged_list": ("", "sends what is no request"), "long_list": ("", "sends what is no request"),
+    "deliver_to_nobody": ("", "begins a message for nobody"), "deliver_to_more": ("", "has other recipients"), "deliver_twice": ("delivered\n", "begins a message of no transaction"),
+    "recipient_after_end": ("delivered\n", "has a recipient of no transaction"), "go_back": ("delivered\n", "goes back to another transaction"),
+    "too_many_transactions": ("", "has too many transactions"), "too_many_recipients": ("", "has too many recipients"),
+    "two_lines_address": ("", "has a recipient that is no mailbox"), "nul_address": ("", "has a recipient that is no mailbox"),
+    "long_address": ("", "has a recipient that is no mailbox"), "no_address": ("", "has a recipient that is no mailbox"),
+    "forge_sender": ("", "has a reverse-path that is none"), "forge_helo": ("", "has a name that is none"), "forge_size": ("", "has a message of another size"),
+    "more_octets": ("", "sends what is no request"), "padded": ("", "sends what is no request"), "second_message": ("", "begins a message of no transaction"), "utf8_without_leave": ("", "has addresses that need SMTPUTF8"),
+    "endless_message": ("", "has a message that is too large"), "octets_of_nothing": ("", "has octets of no message"),
+    "garbage": ("", "sends what is no request"), "too_long": ("", "sends what is no request"), "no_kind": ("", "sends what is no request"),
+    "forge_log": ("", "sends what is no request"), "flood": ("", "has too many requests"), "close_twice": ("", None), "crash": ("", ""), "leave": ("", ""),
+    "take_no_answers": ("", "takes no answer"), "take_answer_slowly": ("", "takes no answer"), "close_and_stay": ("", "does not end"), "hang_up_and_stay": ("", ""), "shut_and_stay": ("", ""), "empty_and_stay": ("", ""),
+    "endless_nothing": ("", "has too many requests"), "busy": ("", "outlives its time"), "two_for_single": ("", "has too many recipients"),
+    "one_transaction_too_many": ("", "has a recipient of no transaction"), "log_within_message": ("", "ends within a message"), "give_up_good_message": ("", "gives a good message up"),
+    "ask_of_nothing": ("", "asks of a recipient of no transaction"), "ask_of_no_mailbox": ("", "asks of a recipient that is no mailbox"),
+    "ask_is_no_leave": ("accepted\n", "begins a message for nobody"), "ask_and_add_refused": ("refused\n", "has a recipient that is refused"),
+    "ask_without_end": ("", "has too many requests"), "ask_and_not_listen": ("", ""),
+    "invent_transactions": ("", "ends no transaction"), "many_errors": ("", "has too many errors"), "write_far": ("delivered\n", None),
+}
+equal(sorted(EXPECTED), sorted(requests), "each attack of the program is expected here")
+TRACES = os.path.join(TMP, "traces"); os.mkdir(TRACES)
+traced = write("traced.conf", open(CONF).read() + f"trace = {TRACES}\ntrace_size = 10000\n", 0o644)
+single = write("single.conf", open(CONF).read() + "partial = single\n", 0o644)
+hung = write("hung.conf", open(CONF).read() + "session_timeout = 1\ncommand_timeout = 1\n", 0o644)
+many = write("many.conf", open(CONF).read().replace("max_recipients = 100", "max_recipients = 5000"), 0o644)
+small = write("small.conf", open(CONF).read() + "max_message_size = 65536\nmax_commands = 10\nsession_timeout = 5\n", 0o644)
+for name in requests:
+    if SANITIZED and name == "crash": continue
+    wanted, violation = EXPECTED[name]
+    start = time.monotonic()
+    if name in ("flood", "endless_message", "ask_without_end"): said, status, log = compromised(name, conf=small)
+    elif name == "busy": said, status, log = compromised(name, conf=hung)
+    elif name == "take_answer_slowly": said, status, log = compromised(name, conf=many)
+    elif name == "two_for_single": said, status, log = compromised(name, conf=single)
+    elif name == "write_far": said, status, log = compromised(name, conf=traced)
+    else: said, status, log = compromised(name)
+    # The end may come before what was written was.
+    fine = said.replace("back\n", "") == wanted.replace("back\n", "") and (status == 0 if violation is None else status == 70)
+    if violation: fine = fine and f'violation="{violation}"' in log
+    # Ten seconds are the longest that one of them may take; the rest is for a machine that has much to do.
+    ok(fine and time.monotonic() - start < 40, f"{name}: {violation or 'as a client may'}", (said, status, log[-700:], time.monotonic() - start))
+    records = [l for l in log.splitlines() if not l.startswith("smtpin[")]
+    equal(records, [], f"{name}: each line of the log is smtpin's own")
+    ok("client_address=192.0.2.66" not in re.sub(r'"[^"]*"', '""', log), f"{name}: and the client's address is")
+    ok(len(re.findall(r"^smtpin\[\d+\]: session session=", log, re.M)) == 1, f"{name}: one record of the session", log)
+
+ok(0 < sum(os.path.getsize(os.path.join(TRACES, f)) for f in os.listdir(TRACES)) < 30000, "a recording keeps its size", [os.path.getsize(os.path.join(TRACES, f)) for f in os.listdir(TRACES)])
+
+# A session that hangs is ended when its time is over, with 10 seconds for last words.
+start = time.monotonic()
+said, status, log = compromised("sleep_on", conf=hung)
+took = time.monotonic() - start
+ok(status == 70 and 'violation="outlives its time"' in log and 10 <= took < 20, "who hangs is ended", (status, took, log))
+
+# What a worker of smtpin itself has, from outside.
+p = Session(["-f", CONF])
+p.reply()
+monitor = p.p.pid
+worker = int(open(f"/proc/{monitor}/task/{monitor}/children").read())
+def facts(pid): return dict(l.split(":\t", 1) for l in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in l)
+f = facts(worker)
+if not SANITIZED: ok(f["Seccomp"] == "2" and f["NoNewPrivs"] == "1", "in the sandbox: a filter, no new privileges", f)
+limits = open(f"/proc/{worker}/limits").read()
+held = {n: os.readlink(f"/proc/{worker}/fd/{n}") for n in sorted(os.listdir(f"/proc/{worker}/fd"), key=int)}
+ok(len(held) == 4 and "2" not in held and [v.split(":")[0] for v in held.values()] == ["socket", "socket", "anon_inode", "socket"], "it holds its connection, what tells it to stop and the way to ask, nothing else", held)
+ok(re.search(r"Max core file size\s+0\s+0", limits), "it leaves no core", limits)
+ok(re.search(r"Max stack size\s+1048576\s+1048576", limits), "its stack is limited", limits)
+f = facts(monitor)
+ok(f["Seccomp"] == facts(os.getpid())["Seccomp"] and f["NoNewPrivs"] == facts(os.getpid())["NoNewPrivs"], "outside: nothing of it", f)
+for line in (b"EHLO c.example.com", b"MAIL FROM:<a@example.com>", b"RCPT TO:<b@example.org>", b"DATA"): p.say(line)
+equal(p.say(b"x\r\n.")[:3], b"250", "a message")
+sandboxed = open(STATUS).read()
+# The monitor's end is the other one's, and the other way round.
+os.kill(monitor, signal.SIGKILL)
+ok(gone(worker, 5), "without its monitor it is gone")
+p.close()
+
+p = Session(["-f", OPEN])
+p.reply()
+ok(open(f"/proc/{p.p.pid}/task/{p.p.pid}/children").read() == "", "sandbox = no: one process")
+for line in (b"EHLO c.example.com", b"MAIL FROM:<a@example.com>", b"RCPT TO:<b@example.org>", b"DATA"): p.say(line)
+equal(p.say(b"x\r\n.")[:3], b"250", "a message without the sandbox")
+def constant(text): return [l for l in text.splitlines() if l.split(":")[0] in ("Seccomp", "Seccomp_filters", "NoNewPrivs", "SigBlk", "SigIgn", "SigCgt", "CapEff", "CapBnd", "Uid", "Gid", "Groups", "Umask") or "(" in l or l.isdigit()]
+equal(constant(sandboxed), constant(open(STATUS).read()), "the command: its filters, signals, limits and descriptors are those of sandbox = no")
+p.say(b"QUIT"); p.close()
+
+# Forty sessions at once where no filter can be had, on a machine that has much to do: each client hears the same.
+WITHOUT = os.path.join(TMP, "without")
+built = have("cc") and subprocess.run(["cc", "-O1", "-o", WITHOUT, os.path.join(SOURCE, "tests", "programs", "without.c")], capture_output=True).returncode == 0
+if built and not SANITIZED:
+    busy = [subprocess.Popen([sys.executable, "-c", "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end: pass"]) for _ in range(4)]
+    for value, greeting in (("yes", b"421"), ("auto", b"220")):
+        conf = write(f"{value}.conf", open(CONF).read().replace("sandbox = yes", f"sandbox = {value}"), 0o644)
+        crowd = [Session(["-f", conf], before=[WITHOUT, "filter"]) for _ in range(40)]
+        heard = [p.reply() for p in crowd]
+        ok(all(h[:3] == greeting for h in heard), f"sandbox = {value}, forty sessions without a filter: each hears {greeting.decode()}", heard)
+        if value == "auto": ok(all(p.say(b"QUIT")[:3] == b"221" for p in crowd), "and goes on")
+        for p in crowd: p.close()
+        logs = "".join(p.log() for p in crowd)
+        ok("crash" not in logs and "violation" not in logs and logs.count("no seccomp filter can be had here") == 40, "each has its record, none is a crash", [l for l in logs.splitlines() if "crash" in l][:3])
+        equal({p.p.returncode for p in crowd}, {0}, "and ends as ever")
+    for p in busy: p.kill(); p.wait()
+elif not SANITIZED: skip("forty sessions without a filter", "no C compiler")
+
+# Where no filter can be had. strace makes prctl(PR_SET_SECCOMP), the third one, fail.
+if have("strace") and not SANITIZED:
+    tampered = ["strace", "-f", "-o", "/dev/null", "-e", "trace=prctl", "-e", "inject=prctl:error=EINVAL:when=3"]
+    for value, greeting, says in (("yes", b"421", "no seccomp filter can be had here"), ("auto", b"220", "the session runs without")):
+        conf = write(f"{value}.conf", open(CONF).read().replace("sandbox = yes", f"sandbox = {value}"), 0o644)
+        p = Session(["-f", conf], before=tampered)
+        equal(p.reply()[:3], greeting, f"sandbox = {value}, without a filter: {greeting.decode()}")
+        if greeting == b"220": equal(p.say(b"QUIT")[:3], b"221", "and goes on")
+        p.close()
+        ok(says in p.log() and "crash" not in p.log(), "and a record", p.log())
+    for value, status in (("yes", 78), ("auto", 0)):
+        c = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", "trace=prctl", "-e", "inject=prctl:error=EINVAL:when=2", SMTPIN, "-f", os.path.join(TMP, f"{value}.conf"), "--check"], capture_output=True, text=True)
+        ok(c.returncode == status and "seccomp" in c.stdout, f"--check says so: {status}", (c.returncode, c.stdout, c.stderr))
+elif not SANITIZED: skip("without a filter", "no strace")
+done()

@@ -1,0 +1,36 @@
+/* What a compromised worker tries. */
+#ifndef SMTPIN_TESTS_SANDBOX_ATTACK_H
+#define SMTPIN_TESTS_SANDBOX_ATTACK_H
+
+#include "config/load.h"
+#include "sandbox/sandbox.h"
+
+struct attack {
+    const char *name;
+    void (*run)(struct worker *w);
+};
+
+#define ATTACK(name)                                                                               \
+    {                                                                                              \
+#name, name                                                                                \
+    }
+
+/* Each ends with a NULL. */
+extern const struct attack attack_calls[]; /* system calls: none may come back */
+extern const struct attack attack_requests[];
+extern const struct attack attack_conduct[];
+
+/* To the client: how far it came. */
+void attack_say(const char *text);
+
+/* requests.c: an honest request, of which something is changed. */
+struct request attack_honest(enum request_kind kind, uint64_t transaction);
+bool attack_send(struct worker *w, const struct request *r);
+/* The reply to the first recipient; 0: the answer has none; -1: there is none. */
+long attack_receive(struct worker *w);
+/* One more recipient. */
+void attack_add(struct worker *w, uint64_t transaction, struct span address);
+/* Delivers `text` to those that there are. */
+struct request attack_message(uint64_t transaction, uint64_t recipients, const char *text);
+
+#endif

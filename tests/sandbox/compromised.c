@@ -1,0 +1,105 @@
+/* compromised FILE ATTACK: a worker in the sandbox of FILE's configuration that belongs to an
+ * attacker: it has descriptors 0 and 1 as smtpin has, and tries one thing. The monitor is smtpin's
+ * own. Whatever is written to the client says how far it came. Without ATTACK:
+ * their names. Never installed. */
+#include "attack.h"
+
+#include "io/clock.h"
+#include "serve.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+void attack_say(const char *text)
+{
+    (void)!write(1, text, strlen(text));
+}
+
+/* Its end, which has no name, where there is none. */
+static const struct attack *find(const struct attack *all, const char *name)
+{
+    for (; all->name != NULL; all++)
+        if (strcmp(all->name, name) == 0)
+            break;
+    return all;
+}
+
+static void list(const char *kind, const struct attack *all)
+{
+    for (; all->name != NULL; all++) {
+        attack_say(kind);
+        attack_say(all->name);
+        attack_say("\n");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct serve_memory memory;
+    static struct config config;
+    static struct smtp_session session;
+    static struct backend backend;
+    static struct worker worker;
+    const struct config_report silent = {.say = NULL};
+    const struct peer peer = {.address = SPAN("192.0.2.1"), .name = SPAN("")};
+    struct arena arena = {.base = memory.arena, .cap = CONFIG_ARENA_MAX}, transaction;
+    struct log log = LOG_CLOSED;
+    const struct config_source from = {.file = argc > 1 ? argv[1] : ""};
+    const struct attack *attack;
+    bool available = true;
+    sigset_t blocked;
+
+    /* As in setup.c. */
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGPIPE);
+    sigaddset(&blocked, SIGXFSZ);
+    sigaddset(&blocked, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+    if (argc == 2) {
+        list("call ", attack_calls);
+        list("request ", attack_requests);
+        list("request ", attack_conduct);
+    }
+    if (argc != 3 || !config_load(&config, &arena, &from, &silent))
+        return argc == 2 ? 0 : 64;
+    attack = find(attack_calls, argv[2]);
+    if (attack->name == NULL)
+        attack = find(attack_requests, argv[2]);
+    if (attack->name == NULL)
+        attack = find(attack_conduct, argv[2]);
+    if (attack->name == NULL)
+        return 64;
+    log_open(&log, CONFIG_LOG_STDERR, true);
+    transaction = arena_behind(&arena, arena.used + SERVE_ARENA_MAX);
+    backend = (struct backend){
+        .config = &config,
+        .peer = &peer,
+        .session = &session,
+        .recorder = {.out = TEXT(memory.trace)},
+        .spool = {.fd = -1, .buffer = memory.spool, .cap = sizeof memory.spool},
+    };
+    backend_open(&backend, &log, NULL);
+    switch (sandbox_fork(&backend, &worker,
+                         &(struct sandbox_session){
+                             .in = 0,
+                             .out = 1,
+                             .stop = -1,
+                             .deadline = clock_now() + config.session_timeout,
+                             .late = serve_late_time(&config),
+                             .packet = TEXT(memory.packet),
+                             .added = TEXT(memory.added),
+                             .transaction = &transaction,
+                             .arena_max = SERVE_ARENA_MAX + SERVE_DELIVERY_MAX,
+                         },
+                         &available)) {
+    case SANDBOX_WORKER:
+        attack->run(&worker);
+        attack_say("back\n");
+        return 0;
+    case SANDBOX_ENDED:
+        return 0;
+    default:
+        return SERVE_CRASHED;
+    }
+}
