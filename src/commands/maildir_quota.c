@@ -16,6 +16,8 @@ enum {
 };
 
 static const uint64_t number_most = (uint64_t)1 << 50;
+/* Of what directories hold: file names may say anything, and a run still adds to it. */
+static const int64_t sum_most = (int64_t)1 << 60;
 
 /* "10000000S,1000C": octets and messages; either may be missing, and 0 is no limit. */
 static bool parse_limits(struct span line, struct maildir_usage *u)
@@ -153,8 +155,9 @@ static bool count_directory(const char *path, struct maildir_usage *u)
                 continue;
             size = (uint64_t)st.st_size;
         }
-        if (__builtin_add_overflow(u->size, (int64_t)size, &u->size))
-            u->size = INT64_MAX;
+        if (size > (uint64_t)(sum_most - u->size))
+            size = (uint64_t)(sum_most - u->size);
+        u->size += (int64_t)size;
         u->count++;
     }
     closedir(d);

@@ -30,6 +30,10 @@ put(BOX + "/cur/2.b,S=40:2,ST", b"x")
 put(BOX + "/.Sent/cur/3.c", b"x" * 1000)
 equal(deliver("-q", str(50 + len(TEXT)), ROOT, WHO)[0], 0, "-q: up to the last octet")
 equal(deliver("-q", str(50 + len(TEXT)), ROOT, WHO), FULL, "-q: and no more")
+# Names that say so much that the sum does not fit into 64 bits.
+fresh(BOX)
+for i in range(8200): put(f"{BOX}/cur/{i}.a,S={1 << 50}", b"")
+equal(deliver("-q", "1M", ROOT, WHO), FULL, "-q: a sum beyond 64 bits is full")
 for replies, first in (("each", "250 2.0.0\n452 4.2.2 Mailbox full"), ("one", FULL[1])):
     fresh(BOX)
     got = deliver("-q", "20", ROOT, "jane+a@example.org", "jane+b@example.org", replies=replies)
