@@ -151,7 +151,7 @@ static void make_request(const uint8_t **p, const uint8_t *end, struct text *pac
     const uint64_t flags = small(p, end);
     char room[256];
     struct text added = TEXT(room);
-    struct request r = {.kind = (enum request_kind)(small(p, end) % 10),
+    struct request r = {.kind = (enum request_kind)(small(p, end) % (REQUEST_NO_FILTER + 1)),
                         .transaction = small(p, end),
                         .recipients = small(p, end),
                         .size = small(p, end),
