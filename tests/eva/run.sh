@@ -1,17 +1,17 @@
 #!/bin/sh
-# run.sh: Frama-C's Eva over base and smtp, as TAP: for each entry of eva.c, no alarm. Bounded:
-# inputs are as short as eva.c says, and what SSE2 does instead is not looked at (the fuzzers do that).
+# run.sh: Frama-C's Eva over base and smtp, as TAP: for each entry of the files here, no alarm.
+# Bounded: inputs are as short as these files say, and what SSE2 does instead is not looked at (the fuzzers do that).
 source=$(cd "$(dirname "$0")/../.." && pwd)
 command -v frama-c >/dev/null || { echo "ok - Frama-C's Eva # SKIP no frama-c"; exit 0; }
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
-cp -r "$source/src" "$source/tests/eva/eva.c" "$source/tests/eva/first_bit.h" "$tmp"
+cp -r "$source/src" "$source/tests/eva" "$tmp"
 cd "$tmp" || exit 1
 # Where the length of an address is known, each length is a case of its own.
 sed -i 's|^    if (plain) {|    /*@ dynamic_split address.n; */\n&|' src/smtp/path.c
 grep -q dynamic_split src/smtp/path.c || { echo "not ok - Eva: path.c is not what it was"; exit 1; }
-if ! frama-c -machdep gcc_x86_64 -c11 -cpp-extra-args="-I$tmp/src -D_GNU_SOURCE -U__SSE2__ -include first_bit.h -D__builtin_ctzll=eva_first_bit '-D_Alignof(t)=16UL'" \
-    eva.c src/base/*.c src/smtp/*.c -save "$tmp/ast" >"$tmp/parse" 2>&1; then sed 's/^/# /' "$tmp/parse" | tail -20; echo "not ok - Eva: the sources are read"; exit 1; fi
+if ! frama-c -machdep gcc_x86_64 -c11 -cpp-extra-args="-I$tmp/src -D_GNU_SOURCE -U__SSE2__ -include eva/first_bit.h -D__builtin_ctzll=eva_first_bit '-D_Alignof(t)=16UL'" \
+    eva/*.c src/base/*.c src/smtp/*.c -save "$tmp/ast" >"$tmp/parse" 2>&1; then sed 's/^/# /' "$tmp/parse" | tail -20; echo "not ok - Eva: the sources are read"; exit 1; fi
 cat >one <<'EOF'
 frama-c -load ast -main "$1" -eva -eva-domains cvalue -eva-slevel 100000 -eva-split-return full -eva-split-limit 1000 \
     -eva-ilevel 64 -eva-plevel 2048 -eva-unroll-recursive-calls 2 -eva-alloc-builtin fresh_weak -eva-no-alloc-returns-null \
@@ -24,4 +24,4 @@ enough=$(echo "$reached" | awk '{gsub(/[^0-9 ]/, " "); print ($1 * 100 >= $2 * 6
 if grep -q 'ANALYSIS SUMMARY' "$1.out" && [ ! -s "$1.alarms" ] && [ "$enough" = 1 ]; then echo "ok - Eva $1: $reached, no alarm"
 else { cat "$1.alarms"; tail -5 "$1.out"; } | sed 's/^/# /'; echo "not ok - Eva $1"; fi
 EOF
-sed -n 's/^void \(eva_[a-z0-9_]*\)(void)$/\1/p' eva.c | xargs -P 2 -I ENTRY sh one ENTRY
+sed -n 's/^void \(eva_[a-z0-9_]*\)(void)$/\1/p' eva/*.c | xargs -P 2 -I ENTRY sh one ENTRY
