@@ -1,0 +1,164 @@
+/* What a delivery command is told: its words, with their macros expanded, and its environment. */
+#include "adapters/command.h"
+#include "syntax/macro.h"
+#include "unit.h"
+
+#include <stdlib.h>
+
+static struct smtp_recipient recipients[3];
+static const struct smtp_recipient *const list[3] = {&recipients[0], &recipients[1],
+                                                     &recipients[2]};
+static struct smtp_session session;
+static const struct peer peer = {.address = {.p = "192.0.2.1", .n = 9},
+                                 .port = {.p = "25", .n = 2}};
+
+static void set_recipient(struct smtp_recipient *r, const char *address, const char *local,
+                          const char *domain)
+{
+    *r = (struct smtp_recipient){.mailbox = {.address = span_of(address),
+                                             .local = span_of(local),
+                                             .domain = span_of(domain)}};
+}
+
+static char **expand(const char *command, size_t count)
+{
+    static char room[16384];
+    static struct arena a;
+    const struct command_run run = {.session = &session,
+                                    .peer = &peer,
+                                    .id = SPAN("ID"),
+                                    .delimiter = SPAN("+-"),
+                                    .size = 42,
+                                    .recipient = list,
+                                    .recipients = count};
+    struct words words;
+
+    a = (struct arena){.base = room, .cap = sizeof room};
+    cr_assert_null(words_split(span_of(command), &a, &words));
+    for (size_t i = 0; i < words.n; i++)
+        cr_assert_null(macro_check(words.word[i]), "%s", command);
+    return command_argv(&run, &words, &a);
+}
+
+static void set_up(void)
+{
+    static const struct smtp_options plain = {.max_errors = 1};
+
+    session =
+        (struct smtp_session){.options = &plain, .helo = SPAN("client.example"), .esmtp = true};
+    session.transaction.reverse_path.address = SPAN("s@example.com");
+    set_recipient(&recipients[0], "a+x-y@example.org", "a+x-y", "example.org");
+    set_recipient(&recipients[1], "\"b c\"@example.net", "b c", "example.net");
+    set_recipient(&recipients[2], "-rf@x", "-rf", "x");
+    recipients[0].next = &recipients[1];
+    recipients[1].next = &recipients[2];
+}
+
+static void expect_words(char **got, const char *const *expected, size_t n)
+{
+    cr_assert_not_null(got);
+    for (size_t i = 0; i < n; i++) {
+        cr_assert_not_null(got[i]);
+        cr_expect_str_eq(got[i], expected[i]);
+    }
+    cr_expect_null(got[n]);
+}
+
+#define EXPECT_WORDS(command, count, ...)                                                          \
+    do {                                                                                           \
+        static const char *const expected_[] = {__VA_ARGS__};                                      \
+        expect_words(expand(command, count), expected_, COUNT(expected_));                         \
+    } while (0)
+
+Test(macro, every_macro, .init = set_up)
+{
+    EXPECT_WORDS("/x ${sender} ${size} ${queue_id} ${body}", 1, "/x", "s@example.com", "42", "ID",
+                 "7BIT");
+    EXPECT_WORDS("/x ${client_address} ${client_port} ${client_hostname} ${client_helo} "
+                 "${client_protocol}",
+                 1, "/x", "192.0.2.1", "25", "unknown", "client.example", "ESMTP");
+    EXPECT_WORDS("/x ${recipient} ${mailbox} ${user} ${extension} ${domain}", 1, "/x",
+                 "a+x-y@example.org", "a+x-y", "a", "x-y", "example.org");
+    EXPECT_WORDS("/x -a=${user}/${domain} $$HOME $${sender}", 1, "/x", "-a=a/example.org", "$HOME",
+                 "${sender}");
+}
+
+Test(macro, words_are_repeated_for_each_recipient, .init = set_up)
+{
+    EXPECT_WORDS("/x -f ${sender} -- ${recipient} end", 3, "/x", "-f", "s@example.com", "--",
+                 "a+x-y@example.org", "\"b c\"@example.net", "-rf@x", "end");
+    EXPECT_WORDS("/x ${user}", 3, "/x", "a", "b c", "-rf");
+    EXPECT_WORDS("/x ${extension}.", 3, "/x", "x-y.", ".", ".");
+}
+
+Test(macro, utf8_and_digest, .init = set_up)
+{
+    set_recipient(&recipients[0], "p\xc3\xa9@example.org", "p\xc3\xa9", "example.org");
+    session.transaction.smtputf8 = true;
+    EXPECT_WORDS("/x ${user} ${body} ${client_protocol} <${digest}>", 1, "/x", "p\xc3\xa9",
+                 "SMTPUTF8", "UTF8SMTP", "<>");
+}
+
+Test(macro, null_sender_is_an_empty_word, .init = set_up)
+{
+    session.transaction.reverse_path.address = SPAN("");
+    EXPECT_WORDS("/x -f ${sender} y", 1, "/x", "-f", "", "y");
+}
+
+Test(macro, nothing_is_expanded_twice, .init = set_up)
+{
+    session.transaction.reverse_path.address = SPAN("${recipient}$$\"; id `x`\"@x");
+    EXPECT_WORDS("/x ${sender}", 1, "/x", "${recipient}$$\"; id `x`\"@x");
+}
+
+Test(macro, a_full_arena_is_an_answer, .init = set_up)
+{
+    char room[64];
+    struct arena a = {.base = room, .cap = sizeof room};
+    const struct command_run run = {
+        .session = &session, .peer = &peer, .recipient = list, .recipients = 3};
+
+    cr_expect_null(command_environment(&run, &a));
+}
+
+Test(macro, environment_has_no_other_names, .init = set_up)
+{
+    static const char *const names[] = {"PATH",
+                                        "LANG",
+                                        "TZ",
+                                        "RECIPIENT_COUNT",
+                                        "SENDER",
+                                        "RECIPIENT",
+                                        "LOCAL",
+                                        "EXTENSION",
+                                        "DOMAIN",
+                                        "SMTPIN_SIZE",
+                                        "SMTPIN_ID",
+                                        "SMTPIN_BODY",
+                                        "SMTPIN_REPLIES",
+                                        "SMTPIN_DIGEST",
+                                        "CLIENT_PORT",
+                                        "CLIENT_ADDRESS",
+                                        "CLIENT_HOSTNAME",
+                                        "CLIENT_HELO",
+                                        "CLIENT_PROTOCOL"};
+    char room[8192];
+    struct arena a = {.base = room, .cap = sizeof room};
+    const struct command_run run = {
+        .session = &session, .peer = &peer, .recipient = list, .recipients = 1};
+    char **e;
+
+    setenv("SENDER", "evil", 1);
+    setenv("LD_PRELOAD_X", "evil", 1);
+    e = command_environment(&run, &a);
+    cr_assert_not_null(e);
+    for (; *e != NULL; e++) {
+        const struct span name = span_first(span_of(*e), span_find(span_of(*e), '='));
+        bool known = false;
+
+        for (size_t i = 0; i < COUNT(names); i++)
+            known = known || span_eq(name, span_of(names[i]));
+        cr_expect(known, "%s", *e);
+        cr_expect_null(strstr(*e, "evil"));
+    }
+}

@@ -1,0 +1,195 @@
+/* The configuration: what the text of a file sets, and what is told of its mistakes. */
+#include "adapters/rules.h"
+#include "config/load.h"
+#include "unit.h"
+
+#include <stdlib.h>
+
+struct heard {
+    unsigned count, line;
+    char key[64], what[128];
+};
+
+static void hear(void *context, const char *file, unsigned line, struct span key, const char *what)
+{
+    struct heard *h = context;
+
+    (void)file;
+    h->count++;
+    h->line = line;
+    snprintf(h->key, sizeof h->key, "%.*s", SPAN_FORMAT(key));
+    snprintf(h->what, sizeof h->what, "%s", what);
+}
+
+static char config_room[2 * CONFIG_FILE_MAX];
+
+static bool load_for(const char *socket, struct config *c, const char *text, struct heard *h)
+{
+    char name[] = "/tmp/smtpin-unit.XXXXXX";
+    const int fd = mkstemp(name);
+    struct arena a = {.base = config_room, .cap = sizeof config_room};
+    const struct config_report report = {.say = hear, .context = h};
+    bool good;
+
+    *h = (struct heard){0};
+    cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+    good = config_load(c, &a, &(struct config_source){.file = name, .socket = span_of(socket)},
+                       &report);
+    unlink(name);
+    return good;
+}
+
+static bool load(struct config *c, const char *text, struct heard *h)
+{
+    return load_for(NULL, c, text, h);
+}
+
+Test(config, sections_for_sockets)
+{
+    static const char text[] = "hostname = mx.example.org\n"
+                               "max_errors = 3\n"
+                               "[submission]\n"
+                               "max_errors = 4\n"
+                               "  \n"
+                               "[lmtp]\n"
+                               "max_errors = 5\n"
+                               "[submission]\n"
+                               "max_commands = 77\n";
+    struct config c;
+    struct heard h;
+
+    cr_expect(load_for("submission", &c, text, &h));
+    cr_expect_eq(c.smtp.max_errors, 4);
+    cr_expect_eq(c.smtp.max_commands, 77);
+    cr_expect_eq(c.protocol, 0);
+    cr_expect_eq(c.sections, 3);
+    cr_expect(load_for("lmtp", &c, text, &h));
+    cr_expect_eq(c.smtp.max_errors, 5);
+    cr_expect_eq(c.smtp.max_commands, 10000);
+    cr_expect(c.smtp.lmtp, "the name says it");
+    cr_expect(load_for("smtp", &c, text, &h));
+    cr_expect_eq(c.smtp.max_errors, 3);
+    cr_expect(load(&c, text, &h));
+    cr_expect_eq(c.smtp.max_errors, 3);
+    cr_expect(span_eq(c.smtp.hostname, SPAN("mx.example.org")));
+}
+
+Test(config, mistakes_in_sections)
+{
+    static const struct {
+        const char *text;
+        unsigned line;
+    } cases[] = {
+        {"[other]\nmax_errors = x\n", 2}, /* another socket's, and still a mistake */
+        {"[]\n", 1},
+        {"[a b]\n", 1},
+        {"[a\n", 1},
+        {"\n[a]x\n", 2},
+        {"socket = smtp\n", 1},
+        {"[1]\n[2]\n[3]\n[4]\n[5]\n[6]\n[7]\n[8]\n[9]\n[10]\n[11]\n[12]\n[13]\n[14]\n[15]\n[16]\n["
+         "17]\n",
+         17},
+        {"[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n", 1},
+    };
+    struct config c;
+    struct heard h;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        cr_expect_not(load_for("smtp2", &c, cases[i].text, &h), "%s", cases[i].text);
+        cr_expect_eq(h.line, cases[i].line, "%s", cases[i].text);
+    }
+}
+
+Test(config, lines_comments_and_continuations)
+{
+    struct config c;
+    struct heard h;
+
+    cr_expect(load(&c,
+                   "# a comment\n"
+                   "hostname = mx.example.org\r\n"
+                   "\n"
+                   "domains = a.example,\n"
+                   "   b.example\n"
+                   "# between\n"
+                   "\tc.example\n"
+                   "helo_required=yes\n"
+                   "deliver = /bin/x \"a b\" \"\" ${sender} \"q\\\"q\"\n"
+                   "max_message_size = 10M",
+                   &h));
+    cr_expect_eq(h.count, 0);
+    cr_expect_span(c.smtp.hostname, "mx.example.org", "hostname");
+    cr_expect(rules_domain_listed(c.domains, SPAN("b.example")));
+    cr_expect(rules_domain_listed(c.domains, SPAN("a.example")));
+    cr_expect(c.smtp.helo_required);
+    cr_expect_eq(c.smtp.max_message_size, 10U << 20);
+    cr_assert_eq(c.deliver.n, 5);
+    cr_expect_span(c.deliver.word[4], "q\"q", "a quote in quotes");
+    cr_expect_span(c.deliver.word[1], "a b", "quoted");
+    cr_expect_span(c.deliver.word[2], "", "empty");
+}
+
+Test(config, mistakes_have_their_line_and_key)
+{
+    static const struct {
+        const char *text, *key;
+        unsigned line;
+    } cases[] = {
+        {"nonsense\n", "nonsense", 1},
+        {"\n\nno_such_key = 1\n", "no_such_key", 3},
+        {"domains = a.example\n  b.example\nmax_errors = none\n", "max_errors", 3},
+        {"max_recipients = 99\n", "max_recipients", 1},
+        {"max_message_size = -1\n", "max_message_size", 1},
+        {"max_text_line = 999\n", "max_text_line", 1},
+        {"helo_required = maybe\n", "helo_required", 1},
+        {"hostname = not a name\n", "hostname", 1},
+        {"domains = ex_ample\n", "domains", 1},
+        {"relay_clients = 10.0.0.1/8\n", "relay_clients", 1},
+        {"deliver = /bin/x ${nonsense}\n", "deliver", 1},
+        {"deliver = /bin/x $sender\n", "deliver", 1},
+        {"deliver = /bin/x ${sender\n", "deliver", 1},
+        {"deliver = \"/bin/x\n", "deliver", 1},
+        {"deliver = ${user}\n", "deliver", 1},
+        {"deliver = \"\" x\n", "deliver", 1},
+        {"deliver =\n", "deliver", 1},
+        {"client_name = a b\n", "client_name", 1},
+        {"fixed_id = a/../b\n", "fixed_id", 1},
+        {"deliver = /bin/x \x1b[1m\n", "deliver", 1},
+        {"\n  maildir = /x\n", "maildir = /x", 2},
+        {"deliver_format = smoke\n", "deliver_format", 1},
+        {"trace_headers = received sent\n", "trace_headers", 1},
+        {"command_timeout = 0\n", "command_timeout", 1},
+        {"command_timeout = 5 minutes\n", "command_timeout", 1},
+        {"spool_dir = relative\n", "spool_dir", 1},
+        {"client_address = 192.0.2.0/24\n", "client_address", 1},
+        {"log = everywhere\n", "log", 1},
+        {"max_errors = 5\n\nmax_errors = 5\n", "max_errors", 3},
+        {"[a]\nmax_errors = 5\n[b]\nmax_errors = 5\nmax_errors = 5\n", "max_errors", 5},
+        {"[a]\nmax_errors = 5\n[b]\n[a]\nmax_errors = 5\n", "max_errors", 5},
+        {"bare_line_ends = normalize\n", "bare_line_ends", 1},
+        {"[smtp]\nbare_line_ends = normalize\n", "bare_line_ends", 2},
+        {"[local]\nbare_line_ends = maybe\n", "bare_line_ends", 2},
+        {"tolerate = blank everything\n", "tolerate", 1},
+        {"max_refused_recipients = 0\n", "max_refused_recipients", 1},
+    };
+    struct config c;
+    struct heard h;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        cr_expect_not(load(&c, cases[i].text, &h), "%s", cases[i].text);
+        cr_expect_eq(h.count, 1, "%s", cases[i].text);
+        cr_expect_str_eq(h.key, cases[i].key);
+        cr_expect_eq(h.line, cases[i].line, "%s", cases[i].text);
+    }
+}
+
+Test(config, every_mistake_is_told)
+{
+    struct config c;
+    struct heard h;
+
+    cr_expect_not(load(&c, "a = 1\nmax_errors = x\nhostname = mx.example.org\nb\n", &h));
+    cr_expect_eq(h.count, 3);
+    cr_expect_span(c.smtp.hostname, "mx.example.org", "what is right is taken");
+}
