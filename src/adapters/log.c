@@ -5,15 +5,9 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <sys/uio.h>
-#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,8 +16,6 @@ enum {
     LINE_MAX_OCTETS = 8192,
     STDERR_MAX_OCTETS = PIPE_BUF, /* with its newline: a pipe takes it whole, or not at all */
     JOURNAL_MAX_OCTETS = 32768,
-    PATIENCE = 100,      /* milliseconds that a record may be waited for */
-    NOWAIT = 0x00000008, /* RWF_NOWAIT (linux/fs.h), which musl has not */
 };
 
 static const char dropped_name[] = "dropped";
@@ -71,22 +63,14 @@ static enum config_log choose(struct log *l, enum config_log target, bool stderr
     return target == CONFIG_LOG_STDERR && !stderr_is_ours ? CONFIG_LOG_SYSLOG : target;
 }
 
-static void close_socket(struct log *l)
-{
-    if (l->socket >= 0)
-        close(l->socket);
-    l->socket = -1;
-    l->stream = false;
-}
-
 void log_open(struct log *l, uint64_t target, bool stderr_is_ours)
 {
     const enum config_log before = l->target;
 
     l->target = choose(l, (enum config_log)target, stderr_is_ours);
     if (l->target != before) {
-        close_socket(l);
-        l->stuck = false;
+        log_output_close(&l->output);
+        l->output.stuck = false;
     }
     /* What the process that forked this one has lost is that one's to say. */
     if (l->process != 0 && l->process != getpid()) {
@@ -197,97 +181,6 @@ static void add_line(const struct log *l, const struct log_record *r, struct tex
     text_add(line, text_span(&dropped));
 }
 
-static void nothing(int sig)
-{
-    (void)sig;
-}
-
-/* Ended by SIGALRM after a moment: EINTR. The alarm rings again, should the first have come before
- * the write had begun. It takes the place of one that somebody else has left in this process, whose
- * signal, if it waits already, is taken before the write. Neither is left behind: SIGALRM is
- * blocked again (setup.c), and what is forked inherits no timer. */
-static ssize_t write_with_alarm(struct log *l, struct span s)
-{
-    static const struct timeval patience = {.tv_usec = PATIENCE * 1000};
-    const struct itimerval on = {.it_interval = patience, .it_value = patience}, off = {0};
-    const struct sigaction action = {.sa_handler = nothing};
-    struct pollfd p = {.fd = 2, .events = POLLOUT};
-    sigset_t alarms, before;
-    ssize_t n;
-    int error;
-
-    if (l->stuck && poll(&p, 1, 0) == 0) {
-        errno = EAGAIN;
-        return -1;
-    }
-    if (!l->handled)
-        sigaction(SIGALRM, &action, NULL);
-    l->handled = true;
-    sigemptyset(&alarms);
-    sigaddset(&alarms, SIGALRM);
-    sigprocmask(SIG_UNBLOCK, &alarms, &before);
-    setitimer(ITIMER_REAL, &on, NULL);
-    n = write(2, s.p, s.n);
-    error = errno;
-    setitimer(ITIMER_REAL, &off, NULL);
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    errno = error;
-    return n;
-}
-
-/* Some file systems answer EAGAIN where they would have to allocate: no reader will make that
- * better, and a file takes the record soon. */
-static bool is_file(void)
-{
-    struct stat st;
-
-    return fstat(2, &st) == 0 && S_ISREG(st.st_mode);
-}
-
-/* Descriptor 2 is others' too: O_NONBLOCK would be theirs as well. */
-static ssize_t write_at_once(struct log *l, struct span s)
-{
-    const struct iovec all = {.iov_base = (char *)s.p, .iov_len = s.n};
-    ssize_t n = -1;
-
-    for (; l->way < LOG_WAY_ALARM; l->way++) {
-        n = l->way == LOG_WAY_NOWAIT ? syscall(SYS_pwritev2, 2, &all, 1, -1L, -1L, NOWAIT)
-                                     : send(2, s.p, s.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n >= 0 || errno == EINTR || (errno == EAGAIN && !is_file()))
-            return n;
-    }
-    return write_with_alarm(l, s);
-}
-
-/* In one piece, so that lines of many processes do not mix; what is no pipe may still take it in
- * several. False: not all of it went through. */
-static bool write_line(struct log *l, struct span left)
-{
-    const size_t all = left.n;
-    struct pollfd p = {.fd = 2, .events = POLLOUT};
-    uint64_t deadline = 0;
-
-    for (;;) {
-        const ssize_t n = write_at_once(l, left);
-
-        left = span_from(left, n > 0 ? (size_t)n : 0);
-        if (left.n == 0)
-            break;
-        /* An alarm's EINTR is the end of the wait. */
-        if (n == 0 || l->stuck ||
-            (n < 0 && errno != EAGAIN && (errno != EINTR || l->way == LOG_WAY_ALARM)))
-            break;
-        if (deadline == 0)
-            deadline = clock_now() + PATIENCE;
-        if (clock_left(deadline) == 0)
-            break;
-        poll(&p, 1, clock_left(deadline));
-    }
-    if (left.n < all)
-        l->torn = left.n > 0;
-    return left.n == 0;
-}
-
 static void add_name(const struct log *l, struct text *out)
 {
     text_adds(out, "smtpin[");
@@ -297,7 +190,7 @@ static void add_name(const struct log *l, struct text *out)
 
 static bool to_stderr(struct log *l, const struct log_record *r, struct text out)
 {
-    if (l->torn)
+    if (l->output.torn)
         text_addc(&out, '\n');
     if (l->prefix) {
         text_addc(&out, '<');
@@ -308,39 +201,7 @@ static bool to_stderr(struct log *l, const struct log_record *r, struct text out
     }
     add_line(l, r, &out, STDERR_MAX_OCTETS - 1 - out.n);
     text_addc(&out, '\n');
-    return write_line(l, text_span(&out));
-}
-
-enum sent { SENT, SENT_STUCK, SENT_NOBODY };
-
-/* A socket that takes nothing for a moment costs the record, not the session. */
-static void open_socket(struct log *l, int type)
-{
-    const struct timeval patience = {.tv_usec = PATIENCE * 1000};
-
-    l->socket = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-    setsockopt(l->socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-}
-
-static enum sent result_of(bool sent)
-{
-    if (sent)
-        return SENT;
-    return errno == EAGAIN || errno == EINTR ? SENT_STUCK : SENT_NOBODY;
-}
-
-static ssize_t send_some(const struct log *l, struct span s, const struct sockaddr_un *to)
-{
-    return sendto(l->socket, s.p, s.n, MSG_NOSIGNAL | (l->stuck ? MSG_DONTWAIT : 0),
-                  (const struct sockaddr *)to, to == NULL ? 0 : sizeof *to);
-}
-
-/* A datagram, to whoever has the socket of that name now. */
-static enum sent send_datagram(struct log *l, const struct sockaddr_un *to, struct span s)
-{
-    if (l->socket < 0)
-        open_socket(l, SOCK_DGRAM);
-    return result_of(send_some(l, s, to) == (ssize_t)s.n);
+    return log_output_line(&l->output, text_span(&out));
 }
 
 static void add_field(struct text *all, const char *prefix, const char *name, struct span value)
@@ -362,7 +223,7 @@ static void add_field(struct text *all, const char *prefix, const char *name, st
 /* The journal's own protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): a datagram of NAME=value lines.
  * Values are escaped, so none holds a newline. libsystemd would do the same, after loading a dozen
  * libraries into each session. */
-static enum sent to_journal(struct log *l, const struct log_record *r, struct text all)
+static enum log_output_result to_journal(struct log *l, const struct log_record *r, struct text all)
 {
     static const struct sockaddr_un journal = {.sun_family = AF_UNIX,
                                                .sun_path = "/run/systemd/journal/socket"};
@@ -382,34 +243,15 @@ static enum sent to_journal(struct log *l, const struct log_record *r, struct te
     }
     for (size_t i = 0; i < r->n; i++)
         add_field(&all, "SMTP_", r->field[i].name, r->field[i].value);
-    return send_datagram(l, &journal, text_span(&all));
-}
-
-/* A syslogd that has a stream: each record ends with a NUL. The connection is kept while it takes
- * them. */
-static enum sent send_in_stream(struct log *l, const struct sockaddr_un *to, struct span s)
-{
-    enum sent result;
-
-    if (!l->stream) {
-        close_socket(l);
-        open_socket(l, SOCK_STREAM | (l->stuck ? SOCK_NONBLOCK : 0));
-        l->stream = true;
-        if (connect(l->socket, (const struct sockaddr *)to, sizeof *to) < 0)
-            s.n = 0;
-    }
-    result = result_of(s.n > 0 && send_some(l, s, NULL) == (ssize_t)s.n);
-    if (result != SENT)
-        close_socket(l);
-    return result;
+    return log_output_datagram(&l->output, &journal, text_span(&all));
 }
 
 /* What syslog(3) does, whose wait for a syslogd has no end: "<22>Feb  3 04:05:06 smtpin[7]: ". */
-static enum sent to_syslog(struct log *l, const struct log_record *r, struct text all)
+static enum log_output_result to_syslog(struct log *l, const struct log_record *r, struct text all)
 {
     static const struct sockaddr_un syslogd = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
     const time_t now = (time_t)(clock_wall_micros() / 1000000);
-    enum sent result;
+    enum log_output_result result;
     struct tm local;
     char date[32];
 
@@ -420,29 +262,30 @@ static enum sent to_syslog(struct log *l, const struct log_record *r, struct tex
         text_add(&all, (struct span){date, strftime(date, sizeof date, "%b %e %T ", &local)});
     add_name(l, &all);
     add_line(l, r, &all, LINE_MAX_OCTETS);
-    text_addc(&all, '\0');
-    result = l->stream ? send_in_stream(l, &syslogd, text_span(&all)) : SENT_NOBODY;
-    /* None yet, or it has been started anew. */
-    if (result == SENT_NOBODY)
-        result = send_datagram(l, &syslogd, span_first(text_span(&all), all.n - 1));
-    if (result == SENT_NOBODY && errno == EPROTOTYPE)
-        result = send_in_stream(l, &syslogd, text_span(&all));
+    text_addc(&all, '\0'); /* a record's end, in a stream */
+    result = l->output.stream ? log_output_stream(&l->output, &syslogd, text_span(&all))
+                              : LOG_OUTPUT_NOBODY;
+    /* There is no stream yet, or syslogd has been started anew. */
+    if (result == LOG_OUTPUT_NOBODY)
+        result = log_output_datagram(&l->output, &syslogd, span_first(text_span(&all), all.n - 1));
+    if (result == LOG_OUTPUT_NOBODY && errno == EPROTOTYPE)
+        result = log_output_stream(&l->output, &syslogd, text_span(&all));
     return result;
 }
 
 static bool to_target(struct log *l, const struct log_record *r, struct text room)
 {
-    enum sent result;
+    enum log_output_result result;
 
     switch (l->target) {
     case CONFIG_LOG_JOURNAL:
         /* Descriptor 2 is the journal's too: where that is stuck, so is this. */
         result = to_journal(l, r, room);
-        return result == SENT || (result == SENT_NOBODY && to_stderr(l, r, room));
+        return result == LOG_OUTPUT_SENT || (result == LOG_OUTPUT_NOBODY && to_stderr(l, r, room));
     case CONFIG_LOG_STDERR:
         return to_stderr(l, r, room);
     default:
-        return to_syslog(l, r, room) == SENT;
+        return to_syslog(l, r, room) == LOG_OUTPUT_SENT;
     }
 }
 
@@ -453,8 +296,8 @@ __attribute__((noinline)) static void put_out(struct log *l, const struct log_re
 
     if (l->process == 0)
         l->process = getpid();
-    l->stuck = !to_target(l, r, TEXT(room));
-    l->dropped = l->stuck ? l->dropped + 1 : 0;
+    l->output.stuck = !to_target(l, r, TEXT(room));
+    l->dropped = l->output.stuck ? l->dropped + 1 : 0;
 }
 
 void log_end(struct log *l, const struct log_record *r)

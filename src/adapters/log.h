@@ -4,6 +4,7 @@
 #ifndef SMTPIN_ADAPTERS_LOG_H
 #define SMTPIN_ADAPTERS_LOG_H
 
+#include "adapters/log_output.h"
 #include "config/config.h"
 
 #include <sys/types.h>
@@ -40,28 +41,16 @@ struct log_record {
     char room[2048]; /* for values that are made for the record */
 };
 
-/* How descriptor 2 is written to without waiting; each is for what the one before can't do. */
-enum log_way {
-    LOG_WAY_NOWAIT, /* pwritev2(2), from Linux 6.4 on, for pipes, sockets and some files */
-    LOG_WAY_SOCKET, /* send(2) */
-    LOG_WAY_ALARM,  /* a write that an alarm interrupts */
-};
-
 struct log {
     enum config_log target;
-    enum log_way way;
-    bool prefix;      /* stderr is read by the journal: "<5>" sets the level */
-    bool stream;      /* syslog's socket takes no datagrams */
-    bool handled;     /* SIGALRM has its handler */
-    bool torn;        /* the last line on stderr has no end */
-    bool stuck;       /* the last record was dropped: the next one is not waited for */
-    int socket;       /* to the journal or syslog, once a record was sent; -1: none yet */
+    bool prefix; /* stderr is read by the journal: "<5>" sets the level */
+    struct log_output output;
     pid_t process;    /* this one, once it has sent a record; 0: it has not */
     uint64_t dropped; /* of its records, since the last one that went through */
 };
 
 /* Before the first log_open. */
-#define LOG_CLOSED ((struct log){.target = CONFIG_LOG_NONE, .socket = -1})
+#define LOG_CLOSED ((struct log){.target = CONFIG_LOG_NONE, .output = {.socket = -1}})
 
 /* Where records go from now on. `stderr_is_ours`: descriptor 2 is not the client's. A process that
  * was forked calls it before its first record. */
