@@ -1,10 +1,10 @@
 #include "explain.h"
 
 #include "adapters/command.h"
-#include "adapters/deliver.h"
 #include "adapters/head.h"
 #include "adapters/peer.h"
 #include "adapters/rules.h"
+#include "adapters/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,7 +246,7 @@ static void print_delivery(struct explain *e)
     if (!e->json)
         puts("delivery");
     mark(e, ",\"delivery\":{\"program\":[");
-    if (deliver_program(span_of(argv[0]), &path) == NULL) {
+    if (run_program(span_of(argv[0]), &path) == NULL) {
         item(e, "program", SPAN("(not there, or can't be executed)"));
         e->refused = true;
     } else {

@@ -1,7 +1,7 @@
 #include "adapters/setup.h"
 
-#include "adapters/deliver.h"
 #include "adapters/known.h"
+#include "adapters/run.h"
 #include "base/number.h"
 #include "io/descriptors.h"
 #include "io/environment.h"
@@ -369,7 +369,7 @@ bool setup_check(const struct config *c, const struct config_report *report)
         complain(report, "domains", no_idn);
     if (c->smtp.normalize)
         complain(report, "bare_line_ends", normalizes);
-    if (c->deliver.n > 0 && deliver_program(c->deliver.word[0], &room) == NULL) {
+    if (c->deliver.n > 0 && run_program(c->deliver.word[0], &room) == NULL) {
         complain(report, "deliver", "its program is not there, or can't be executed");
         good = false;
     }

@@ -4,6 +4,7 @@
 #include "adapters/deliver.h"
 #include "adapters/digest.h"
 #include "adapters/head.h"
+#include "adapters/outcome.h"
 #include "adapters/rules.h"
 #include "config/load.h"
 #include "smtp/result.h"
@@ -156,10 +157,10 @@ static void run_for(struct server *s, struct smtp_recipient *const *recipient, s
     replay_compare(s->transcript, s->runs, &got, s->replay_arena, s->differences);
     s->runs++;
     if ((d == NULL || d->status == 0) && s->config.deliver_replies == 1) {
-        deliver_take_lines(says, text_span(&s->id), recipient, n, a);
+        outcome_take_lines(says, text_span(&s->id), recipient, n, a);
         return;
     }
-    reply = deliver_answer(&s->config, &ended, says, text_span(&s->id), a);
+    reply = outcome_reply(&s->config, &ended, says, text_span(&s->id), a);
     for (size_t i = 0; i < n; i++)
         recipient[i]->result = reply;
 }
