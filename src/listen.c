@@ -3,8 +3,10 @@
 #include "adapters/admission.h"
 #include "adapters/notify.h"
 #include "backend/record.h"
+#include "generation.h"
 #include "io/child.h"
 #include "io/clock.h"
+#include "refusals.h"
 #include "serve.h"
 
 #include <arpa/inet.h>
@@ -20,25 +22,10 @@
 #include <unistd.h>
 
 enum {
-    REPORT_INTERVAL = 1000, /* milliseconds between two lines of the same kind, or of status */
+    STATUS_INTERVAL = 1000, /* milliseconds between two reports of the status */
     COMPLAINT_INTERVAL = 60000,
     PAUSE = 100, /* milliseconds, when nothing can be accepted */
 };
-
-/* Each listener's configuration, as it was read at one time: mapped. */
-struct generation {
-    struct config config[SETUP_LISTENERS_MAX];
-    char room[SETUP_LISTENERS_MAX][CONFIG_ARENA_MAX];
-};
-
-/* Refusals of one kind: one record a second at the most, with their number. */
-struct refusals {
-    uint64_t held, next;
-    struct log_record record;
-    char address[INET6_ADDRSTRLEN];
-};
-
-enum refusal { REFUSED_ALL, REFUSED_SOURCE, REFUSED_FORK, REFUSED_KINDS };
 
 /* The parent's alone: a mapping that no child gets (madvise(2), MADV_DONTFORK). So no session sees
  * who else is there, and what is written here after a fork is not copied first. */
@@ -48,7 +35,7 @@ struct listening {
     bool available;
     bool dropped; /* root has been, for now.config[0].user */
     struct admission guests;
-    struct refusals refused[REFUSED_KINDS];
+    struct refusals refused;
     struct notify notify;
     int stop, events; /* SIGTERM; SIGCHLD, SIGHUP */
     bool stopping;
@@ -66,56 +53,6 @@ static unsigned socket_of(const struct setup *s, size_t listener)
     while (!span_eq(s->name[i], s->name[listener]))
         i++;
     return (unsigned)i;
-}
-
-static void forget(struct generation *g)
-{
-    if (g != NULL)
-        munmap(g, sizeof *g);
-}
-
-/* NULL: no memory. *good: without a mistake; else the log has it. */
-static struct generation *load(const struct listening *l, bool *good)
-{
-    struct generation *g = mmap(NULL, sizeof *g, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    const struct config_report report = {.say = record_mistake, .context = l->given->log};
-    const struct config_report silent = {.say = NULL};
-
-    *good = g != MAP_FAILED;
-    if (!*good) {
-        record_mistake(l->given->log, "setup", 0, SPAN(""), strerror(errno));
-        return NULL;
-    }
-    for (size_t i = 0; i < l->given->setup->listeners; i++) {
-        struct arena arena = {.base = g->room[i], .cap = CONFIG_ARENA_MAX};
-        struct config_source source = l->given->source;
-
-        source.socket = l->given->setup->name[i];
-        /* It is one file: its mistakes are said once. */
-        *good = config_load(&g->config[i], &arena, &source, *good ? &report : &silent) && *good;
-        if (*good && !span_eq(g->config[i].user, g->config[0].user)) {
-            record_mistake(l->given->log, "setup", 0, SPAN("user"), "one process has one user");
-            *good = false;
-        }
-    }
-    return g;
-}
-
-/* `user =` of a new configuration: root is dropped once, and then for good. */
-static bool take_user(struct listening *l, const struct generation *fresh)
-{
-    const struct config_report report = {.say = record_mistake, .context = l->given->log};
-    const bool root = geteuid() == 0;
-
-    if (l->dropped && !span_eq(fresh->config[0].user, l->now->config[0].user)) {
-        record_mistake(l->given->log, "setup", 0, SPAN("user"), "another user takes a restart");
-        return false;
-    }
-    if (!setup_user(&fresh->config[0], &report))
-        return false;
-    l->dropped = l->dropped || (root && geteuid() != 0);
-    return true;
 }
 
 static void log_event(const struct listening *l, const char *event)
@@ -148,25 +85,14 @@ static void send_status(struct listening *l, const char *before)
     text_adds(&t, " refused");
     notify_send(&l->notify, text_span(&t));
     l->news = false;
-    l->next_status = clock_now() + REPORT_INTERVAL;
-}
-
-static void log_refusals(struct listening *l, enum refusal kind)
-{
-    struct refusals *r = &l->refused[kind];
-
-    if (r->held == 0)
-        return;
-    log_add_number(&r->record, "count", r->held);
-    log_end(l->given->log, &r->record);
-    r->held = 0;
-    r->next = clock_now() + REPORT_INTERVAL;
+    l->next_status = clock_now() + STATUS_INTERVAL;
 }
 
 /* The configuration anew; what is wrong with it leaves the old one in force. */
 static void reload(struct listening *l)
 {
-    const struct config_report report = {.say = record_mistake, .context = l->given->log};
+    const struct setup *s = l->given->setup;
+    struct log *log = l->given->log;
     char room[64];
     struct text t = TEXT(room);
     struct generation *fresh;
@@ -175,20 +101,18 @@ static void reload(struct listening *l)
     text_adds(&t, "RELOADING=1\nMONOTONIC_USEC=");
     text_addn(&t, clock_micros(), 1);
     notify_send(&l->notify, text_span(&t));
-    fresh = load(l, &good);
-    for (size_t i = 0; good && i < l->given->setup->listeners; i++)
-        good = setup_check(&fresh->config[i], &report);
-    good = good && take_user(l, fresh);
+    fresh = generation_load(s, &l->given->source, log, &good);
+    good = good && generation_check(fresh, s, log) &&
+           generation_take_user(fresh, l->now, &l->dropped, log);
     if (good) {
         /* What waits to be said speaks of the old one. */
-        for (size_t i = 0; i < REFUSED_KINDS; i++)
-            log_refusals(l, (enum refusal)i);
-        forget(l->now);
+        refusals_log_all(&l->refused, log);
+        generation_forget(l->now);
         l->now = fresh;
         l->available = l->given->available;
-        log_open(l->given->log, l->now->config[0].log, l->given->setup->stderr_is_ours);
+        log_open(log, l->now->config[0].log, s->stderr_is_ours);
     } else {
-        forget(fresh);
+        generation_forget(fresh);
     }
     log_event(l, good ? "reloaded" : "kept");
     send_status(l, "READY=1\n");
@@ -229,37 +153,12 @@ static void reap(struct listening *l)
     } while (pid > 0 && l->guests.n > 0);
 }
 
-/* The client hears why, at once, and only this: nothing that it has sent is looked at. */
 static void refuse(struct listening *l, int fd, size_t listener, const struct admission_guest *g,
                    enum refusal kind)
 {
-    static const enum smtp_reply_id replies[] = {
-        [REFUSED_ALL] = SMTP_REPLY_TOO_MANY_CONNECTIONS,
-        [REFUSED_SOURCE] = SMTP_REPLY_TOO_MANY_OF_SOURCE,
-        [REFUSED_FORK] = SMTP_REPLY_UNAVAILABLE,
-    };
-    const struct config *c = &l->now->config[listener];
-    const struct smtp_reply *reply = smtp_reply(replies[kind]);
-    struct refusals *r = &l->refused[kind];
-    const int error = errno;
-    char line[SMTP_REPLY_LINE_MAX];
-    struct text t = TEXT(line);
-
-    smtp_reply_line(&t, reply, true, false, c->smtp.hostname);
-    (void)!send(fd, t.p, t.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    shutdown(fd, SHUT_WR);
-    close(fd);
+    refusals_tell(&l->refused, kind, fd, &l->now->config[listener], g, l->given->log);
     l->rejected++;
     l->news = true;
-    r->held++;
-    log_begin(&r->record, LOG_REFUSAL, LOG_LEVEL_NOTICE);
-    log_add(&r->record, "socket", c->socket);
-    log_add(&r->record, "client_address", admission_address(g, r->address, sizeof r->address));
-    log_add_reply(&r->record, reply, c->smtp.hostname);
-    if (kind == REFUSED_FORK)
-        log_add(&r->record, "error", span_of(strerror(error)));
-    if (clock_left(r->next) == 0)
-        log_refusals(l, kind);
 }
 
 static void close_listeners(const struct setup *s)
@@ -376,13 +275,10 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t next_duty(const struct listening *l)
 {
     const uint64_t idle = l->now->config[0].listen_idle;
-    uint64_t next = UINT64_MAX;
+    uint64_t next = refusals_next(&l->refused);
 
     if (l->news && l->notify.fd >= 0)
         next = earlier(next, l->next_status);
-    for (size_t i = 0; i < REFUSED_KINDS; i++)
-        if (l->refused[i].held > 0)
-            next = earlier(next, l->refused[i].next);
     if (l->paused_until > 0)
         next = earlier(next, l->paused_until);
     if (l->guests.n == 0 && idle > 0 && !l->stopping)
@@ -394,9 +290,7 @@ static void do_duties(struct listening *l)
 {
     if (l->news && l->notify.fd >= 0 && clock_now() >= l->next_status)
         send_status(l, "");
-    for (size_t i = 0; i < REFUSED_KINDS; i++)
-        if (l->refused[i].held > 0 && clock_left(l->refused[i].next) == 0)
-            log_refusals(l, (enum refusal)i);
+    refusals_log_due(&l->refused, l->given->log);
     if (l->paused_until > 0 && clock_left(l->paused_until) == 0)
         l->paused_until = 0;
 }
@@ -471,11 +365,12 @@ enum listen_result listen_run(const struct listen_given *given, struct listen_ac
     l->given = given;
     l->notify.fd = -1;
     l->idle_since = clock_now();
-    l->now = load(l, &good);
+    l->now = generation_load(given->setup, &given->source, given->log, &good);
     if (l->now == NULL)
         return LISTEN_FAILED;
     log_open(given->log, l->now->config[0].log, given->setup->stderr_is_ours);
-    l->available = take_user(l, l->now) && good && given->available;
+    l->available =
+        generation_take_user(l->now, l->now, &l->dropped, given->log) && good && given->available;
     wrong = prepare(l);
     if (wrong != NULL) {
         record_mistake(given->log, "setup", 0, SPAN(""), wrong);
@@ -487,8 +382,7 @@ enum listen_result listen_run(const struct listen_given *given, struct listen_ac
     while (!(l->stopping && l->guests.n == 0) && !is_idle(l))
         if (turn(l, out))
             return LISTEN_ACCEPTED;
-    for (size_t i = 0; i < REFUSED_KINDS; i++)
-        log_refusals(l, (enum refusal)i);
+    refusals_log_all(&l->refused, given->log);
     log_event(l, l->stopping ? "stopped" : "idle");
     return LISTEN_ENDED;
 }
