@@ -17,14 +17,15 @@ struct monitor {
     uint64_t slack;    /* milliseconds for last words when its time is over */
     uint64_t deadline; /* when the session ends at the latest, but for what `delivering` counts */
     struct text room;  /* for packets: PACKET_MAX */
-    struct arena *arena;     /* of the transaction */
-    size_t arena_max;        /* octets of it, and of what a delivery may have behind it */
-    uint64_t transaction;    /* the one that is known */
-    bool unfiltered;         /* and should not be: no transaction */
-    bool over;               /* it has ended */
-    bool begun;              /* its message, of which there is one */
-    uint64_t requests, most; /* how many came, how many may */
-    uint64_t stored, ends;   /* of this message: octets, line ends among them */
+    struct arena *arena;  /* of the transaction */
+    size_t arena_max;     /* octets of it, and of what a delivery may have behind it */
+    uint64_t transaction; /* the one that is known */
+    bool unfiltered;      /* and should not be: no transaction */
+    bool over;            /* it has ended */
+    bool begun;           /* its message, of which there is one */
+    uint64_t requests[REQUEST_KIND_COUNT]; /* how many of each kind */
+    const struct request_about *last;      /* the request that was read; NULL: none yet */
+    uint64_t stored, ends;                 /* of this message: octets, line ends among them */
     enum { MONITOR_IDLE, MONITOR_MESSAGE } state;
     bool refused;        /* the message could not be stored */
     uint64_t delivering; /* milliseconds that storing and delivering took */

@@ -1,5 +1,7 @@
 #include "sandbox/request.h"
 
+#include <stddef.h>
+
 bool request_is_word(struct span s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -41,8 +43,103 @@ char *request_octets(const struct text *packet)
     return packet->p + sizeof(uint64_t);
 }
 
+#define ABOUT(kind, handler, pace_, fields_)                                                       \
+    [REQUEST_##kind] = {.name = {.p = #kind, .n = sizeof(#kind) - 1},                              \
+                        .pace = REQUEST_##pace_,                                                   \
+                        .fields = (fields_)},
+
+static const struct request_about kinds[] = {REQUEST_KINDS(ABOUT)};
+
+const struct request_about *request_about(enum request_kind kind)
+{
+    return &kinds[kind];
+}
+
+/* A field's form, and what is held against it when it is read. */
+enum form {
+    NUMBER, /* uint64_t, at most `most` */
+    FLAG,   /* bool */
+    FAULT,  /* enum smtp_data_fault */
+    PHASE,  /* enum smtp_phase: one bit, or none */
+    WHOLE,  /* struct span; longer than `most`, it is no request */
+    CUT,    /* struct span; only its first `most` octets are sent */
+    WORD,   /* the same: request_is_word */
+    REPLY,  /* struct smtp_reply, and its rule */
+};
+
+struct field {
+    enum request_field of;
+    enum form form;
+    size_t at;
+    uint64_t most;
+};
+
+#define FIELD(of_, name, form_, most_)                                                             \
+    {                                                                                              \
+        .of = (of_), .form = (form_), .at = offsetof(struct request, name), .most = (most_)        \
+    }
+
+/* In the order of the packet: read and written from this one table. */
+static const struct field fields[] = {
+    FIELD(REQUEST_ADDRESS, address, WHOLE, SMTP_ADDRESS_MAX),
+    FIELD(REQUEST_GREETING, helo, WHOLE, SMTP_DOMAIN_MAX),
+    FIELD(REQUEST_GREETING, esmtp, FLAG, 1),
+    FIELD(REQUEST_COMMANDS, commands, NUMBER, UINT64_MAX),
+    FIELD(REQUEST_ENVELOPE, begins, FLAG, 1),
+    FIELD(REQUEST_ENVELOPE, eight_bit, FLAG, 1),
+    FIELD(REQUEST_ENVELOPE, prdr, FLAG, 1),
+    FIELD(REQUEST_ENVELOPE, recipients, NUMBER, UINT64_MAX),
+    FIELD(REQUEST_ENVELOPE, declared_size, NUMBER, UINT64_MAX),
+    FIELD(REQUEST_SMTPUTF8, smtputf8, FLAG, 1),
+    FIELD(REQUEST_OUTCOME, fault, FAULT, SMTP_DATA_BARE_CR),
+    FIELD(REQUEST_OUTCOME, ended, FLAG, 1),
+    FIELD(REQUEST_SIZE, size, NUMBER, UINT64_MAX),
+    FIELD(REQUEST_BOUNDARY, boundary, NUMBER, UINT64_MAX),
+    FIELD(REQUEST_PHASE, phase, PHASE, SMTP_RCPT),
+    FIELD(REQUEST_STEP, before, PHASE, SMTP_RCPT),
+    FIELD(REQUEST_STEP, close, FLAG, 1),
+    FIELD(REQUEST_STEP, reply, REPLY, 0),
+    FIELD(REQUEST_STEP, argument, CUT, REQUEST_ARGUMENT_MAX),
+    FIELD(REQUEST_STEP, judged, CUT, REQUEST_ARGUMENT_MAX),
+    FIELD(REQUEST_WORD, word, WORD, REQUEST_WORD_MAX),
+};
+
+enum { FIELDS = sizeof fields / sizeof *fields };
+
+static void write_field(struct text *out, const struct field *f, const struct request *r)
+{
+    const void *at = (const char *)r + f->at;
+
+    switch (f->form) {
+    case NUMBER:
+        packet_put_number(out, *(const uint64_t *)at);
+        break;
+    case FLAG:
+        packet_put_number(out, *(const bool *)at);
+        break;
+    case FAULT:
+        packet_put_number(out, *(const enum smtp_data_fault *)at);
+        break;
+    case PHASE:
+        packet_put_number(out, *(const enum smtp_phase *)at);
+        break;
+    case WHOLE:
+        packet_put(out, *(const struct span *)at);
+        break;
+    case CUT:
+    case WORD:
+        packet_put(out, span_first(*(const struct span *)at, f->most));
+        break;
+    case REPLY:
+        request_write_reply(out, &r->reply);
+        break;
+    }
+}
+
 void request_write(struct text *out, const struct request *r)
 {
+    const unsigned has = kinds[r->kind].fields;
+
     out->n = 0;
     packet_put_number(out, r->octets.n);
     if (r->octets.p == request_octets(out))
@@ -52,66 +149,62 @@ void request_write(struct text *out, const struct request *r)
     packet_put_number(out, r->kind);
     packet_put_number(out, r->transaction);
     packet_put(out, r->added);
-    packet_put(out, r->address); /* not cut: what is too long is no request */
-    packet_put(out, r->helo);
-    packet_put_number(out, (uint64_t)r->esmtp | (uint64_t)r->smtputf8 << 1 |
-                               (uint64_t)r->eight_bit << 2 | (uint64_t)r->ended << 3 |
-                               (uint64_t)r->close << 4 | (uint64_t)r->begins << 5 |
-                               (uint64_t)r->prdr << 6);
-    packet_put_number(out, r->recipients);
-    packet_put_number(out, r->declared_size);
-    packet_put_number(out, r->size);
-    packet_put_number(out, r->boundary);
-    packet_put_number(out, r->fault);
-    packet_put_number(out, r->before);
-    packet_put_number(out, r->phase);
-    packet_put_number(out, r->commands);
-    request_write_reply(out, &r->reply);
-    packet_put(out, span_first(r->argument, REQUEST_ARGUMENT_MAX));
-    packet_put(out, span_first(r->judged, REQUEST_ARGUMENT_MAX));
-    packet_put(out, span_first(r->word, REQUEST_WORD_MAX));
+    for (const struct field *f = fields; f < fields + FIELDS; f++)
+        if (has & f->of)
+            write_field(out, f, r);
 }
 
-static enum smtp_phase read_phase(struct packet *p)
+static enum smtp_phase read_phase(struct packet *p, uint64_t most)
 {
-    const uint64_t phase = packet_number_up_to(p, SMTP_RCPT);
+    const uint64_t phase = packet_number_up_to(p, most);
 
-    /* One bit, or none where the kind has no phase. */
     p->wrong = p->wrong || (phase & (phase - 1)) != 0;
     return (enum smtp_phase)phase;
+}
+
+static void read_field(struct packet *p, const struct field *f, struct request *out)
+{
+    void *at = (char *)out + f->at;
+
+    switch (f->form) {
+    case NUMBER:
+        *(uint64_t *)at = packet_number_up_to(p, f->most);
+        break;
+    case FLAG:
+        *(bool *)at = packet_number_up_to(p, f->most);
+        break;
+    case FAULT:
+        *(enum smtp_data_fault *)at = (enum smtp_data_fault)packet_number_up_to(p, f->most);
+        break;
+    case PHASE:
+        *(enum smtp_phase *)at = read_phase(p, f->most);
+        break;
+    case WHOLE:
+    case CUT:
+        *(struct span *)at = packet_text(p, f->most);
+        break;
+    case WORD:
+        *(struct span *)at = packet_text(p, f->most);
+        p->wrong = p->wrong || !request_is_word(*(struct span *)at);
+        break;
+    case REPLY:
+        request_read_reply(p, &out->reply, &out->rule);
+        break;
+    }
 }
 
 bool request_read(struct span packet, struct request *out)
 {
     struct packet p = {.left = packet};
-    uint64_t flags;
+    unsigned has;
 
     *out = (struct request){.octets = packet_text(&p, REQUEST_OCTETS_MAX)};
-    out->kind = (enum request_kind)packet_number_up_to(&p, REQUEST_NO_FILTER);
+    out->kind = (enum request_kind)packet_number_up_to(&p, REQUEST_KIND_COUNT - 1);
+    has = kinds[out->kind].fields;
     out->transaction = packet_number(&p);
     out->added = packet_text(&p, REQUEST_ADDED_MAX);
-    out->address = packet_text(&p, SMTP_ADDRESS_MAX);
-    out->helo = packet_text(&p, SMTP_DOMAIN_MAX);
-    flags = packet_number_up_to(&p, 127);
-    out->esmtp = flags & 1;
-    out->smtputf8 = flags & 2;
-    out->eight_bit = flags & 4;
-    out->ended = flags & 8;
-    out->close = flags & 16;
-    out->begins = flags & 32;
-    out->prdr = flags & 64;
-    out->recipients = packet_number(&p);
-    out->declared_size = packet_number(&p);
-    out->size = packet_number(&p);
-    out->boundary = packet_number(&p);
-    out->fault = (enum smtp_data_fault)packet_number_up_to(&p, SMTP_DATA_BARE_CR);
-    out->before = read_phase(&p);
-    out->phase = read_phase(&p);
-    out->commands = packet_number(&p);
-    request_read_reply(&p, &out->reply, &out->rule);
-    out->argument = packet_text(&p, REQUEST_ARGUMENT_MAX);
-    out->judged = packet_text(&p, REQUEST_ARGUMENT_MAX);
-    out->word = packet_text(&p, REQUEST_WORD_MAX);
-    return packet_is_good(&p) && out->kind != 0 && request_is_word(out->word) &&
-           (out->octets.n == 0 || out->kind == REQUEST_OCTETS || out->kind == REQUEST_DELIVER);
+    for (const struct field *f = fields; f < fields + FIELDS; f++)
+        if (has & f->of)
+            read_field(&p, f, out);
+    return packet_is_good(&p) && (out->octets.n == 0 || has & REQUEST_MESSAGE_OCTETS);
 }

@@ -1,24 +1,76 @@
 /* What the worker asks of the monitor: one packet each (sandbox/packet.h), a message's octets
- * first, then its kind and the other fields. The worker reads the client's bytes and is not
- * trusted; the monitor checks every field. */
+ * first, then the kind and its fields. The form of requests is here, and that every field is in its
+ * range; whether a session may ask for it now is never decided here, but by the monitor. */
 #ifndef SMTPIN_SANDBOX_REQUEST_H
 #define SMTPIN_SANDBOX_REQUEST_H
 
 #include "sandbox/packet.h"
 #include "smtp/session.h"
 
-enum request_kind {
-    REQUEST_DECIDE =
-        1, /* may this address (`address`) be a recipient? Has an answer, the verdict */
-    REQUEST_RECIPIENTS, /* there are more than fit into the next request */
-    REQUEST_OCTETS,     /* of a message */
-    REQUEST_FINISH,     /* it was no message: a fault, or it has no end */
-    REQUEST_DELIVER,    /* its last octets, and deliver it. Has an answer, the results; the log
-                           hears of these where they are made */
-    REQUEST_LOG,        /* for the log: a refusal, or the end of a transaction */
-    REQUEST_STATUS,     /* for the service manager: what the session is about */
-    REQUEST_END,        /* the session is over */
-    REQUEST_NO_FILTER,  /* the filter could not be entered */
+/* The fields of struct request that a kind may have, in the order of the packet. Those that belong
+ * together share a bit. */
+enum request_field {
+    REQUEST_MESSAGE_OCTETS = 1, /* octets */
+    REQUEST_ADDRESS = 2,        /* address */
+    REQUEST_GREETING = 4,       /* helo, esmtp */
+    REQUEST_ENVELOPE = 8,       /* begins, eight_bit, prdr, recipients, declared_size */
+    REQUEST_SMTPUTF8 = 16,      /* smtputf8 */
+    REQUEST_OUTCOME = 32,       /* fault, ended */
+    REQUEST_SIZE = 64,          /* size */
+    REQUEST_BOUNDARY = 128,     /* boundary */
+    REQUEST_PHASE = 256,        /* phase */
+    REQUEST_STEP = 512,         /* before, close, reply, rule, argument, judged */
+    REQUEST_WORD = 1024,        /* word */
+    REQUEST_COMMANDS = 2048,    /* commands */
+    /* What each request about a message has. */
+    REQUEST_OF_MESSAGE =
+        REQUEST_ADDRESS | REQUEST_GREETING | REQUEST_COMMANDS | REQUEST_ENVELOPE | REQUEST_SMTPUTF8,
+};
+
+/* How many requests of a kind a session may send. */
+enum request_pace {
+    REQUEST_ONCE,
+    REQUEST_EACH_COMMAND,
+    REQUEST_EACH_TRANSACTION, /* not counted: those with many octets, which have a bound */
+    REQUEST_EACH_SECOND,
+};
+
+/* The kinds, a row each: REQUEST_name; the monitor's function that checks it and does it
+ * (sandbox/handlers.h); its pace; its fields, besides the transaction and the recipients that the
+ * monitor has not heard of, which all have. tests/sandbox has what a compromised worker does with
+ * it: a kind that nobody attacks fails a test. */
+#define REQUEST_KINDS(KIND)                                                                        \
+    /* May `address` be a recipient? The answer is the verdict. */                                 \
+    KIND(DECIDE, decide, EACH_COMMAND, REQUEST_ADDRESS)                                            \
+    /* More recipients than fit into the next request. */                                          \
+    KIND(RECIPIENTS, take_recipients, EACH_COMMAND, 0)                                             \
+    KIND(OCTETS, take_octets, EACH_TRANSACTION, REQUEST_OF_MESSAGE | REQUEST_MESSAGE_OCTETS)       \
+    /* It was no message: a fault, or it has no end. */                                            \
+    KIND(FINISH, finish_message, EACH_TRANSACTION,                                                 \
+         REQUEST_OF_MESSAGE | REQUEST_OUTCOME | REQUEST_SIZE)                                      \
+    /* The last octets of a message, and deliver it. The answer is the results, of which the log   \
+     * hears where they are made. */                                                               \
+    KIND(DELIVER, deliver_message, EACH_TRANSACTION,                                               \
+         REQUEST_OF_MESSAGE | REQUEST_MESSAGE_OCTETS | REQUEST_SIZE | REQUEST_BOUNDARY)            \
+    /* For the log: a refusal, or the end of a transaction. */                                     \
+    KIND(LOG, log_step, EACH_COMMAND,                                                              \
+         REQUEST_ADDRESS | REQUEST_GREETING | REQUEST_COMMANDS | REQUEST_SMTPUTF8 |                \
+             REQUEST_PHASE | REQUEST_STEP)                                                         \
+    /* For the service manager: what the session is about. */                                      \
+    KIND(STATUS, send_status, EACH_SECOND, REQUEST_COMMANDS | REQUEST_PHASE | REQUEST_WORD)        \
+    /* The session is over. */                                                                     \
+    KIND(END, end_session, ONCE, REQUEST_GREETING | REQUEST_COMMANDS | REQUEST_WORD)               \
+    /* The filter could not be entered. */                                                         \
+    KIND(NO_FILTER, log_no_filter, ONCE, 0)
+
+#define REQUEST_NUMBER_OF(name, handler, pace, fields) REQUEST_##name,
+enum request_kind { REQUEST_KINDS(REQUEST_NUMBER_OF) REQUEST_KIND_COUNT };
+#undef REQUEST_NUMBER_OF
+
+struct request_about {
+    struct span name; /* "decide" */
+    enum request_pace pace;
+    unsigned fields; /* of enum request_field */
 };
 
 enum {
@@ -31,9 +83,11 @@ enum {
     REQUEST_ARGUMENT_MAX = 600,     /* of a reply, and whom it is about; more is cut, for the log */
     REQUEST_WORD_MAX = 32,          /* a rule, an end: see request_is_word */
     REQUEST_ANSWER_FULL = 3 * 1024, /* octets, from which on the results go on in another packet */
+    REQUEST_ANSWER_MAX = 4 * 1024,  /* with the reply that made it full */
 };
 
-/* Fields that several kinds have; a kind leaves the others empty. Spans are in the packet. */
+/* A field that the kind does not have is not sent, and reads as nothing. Spans are in the packet.
+ */
 struct request {
     enum request_kind kind;
     struct span octets;   /* of the message */
@@ -55,6 +109,9 @@ struct request {
     uint64_t commands;
     struct span word; /* how the session has ended; what it is about */
 };
+
+/* What the table says of a kind. */
+const struct request_about *request_about(enum request_kind kind);
 
 /* The packet; a message's octets are not copied where they are in their place already. */
 void request_write(struct text *out, const struct request *r);

@@ -20,10 +20,9 @@
 #include <unistd.h>
 
 enum {
-    SLACK = 10 * 1000,   /* milliseconds beyond those that its late replies may take */
-    PATIENCE = 2 * 1000, /* milliseconds for a worker to end after its last request */
-    LOOKS = 4,           /* of them */
-    REQUESTS_MORE = 100,
+    SLACK = 10 * 1000,      /* milliseconds beyond those that its late replies may take */
+    PATIENCE = 2 * 1000,    /* milliseconds for a worker to end after its last request */
+    LOOKS = 4,              /* of them */
     TRACE_MORE = 16 * 1024, /* octets that a recording may have beyond trace_size: its end */
 };
 
@@ -59,8 +58,9 @@ static void close_others(int *fd, size_t n)
     descriptors_close(from, ~0U);
 }
 
-static_assert(PACKET_MAX >= REQUEST_OCTETS_MAX + 2 * REQUEST_FIELDS_MAX,
-              "behind a message's octets there is room for a request");
+static_assert(PACKET_MAX - REQUEST_OCTETS_MAX >= 2 * REQUEST_FIELDS_MAX &&
+                  PACKET_MAX - REQUEST_OCTETS_MAX >= sizeof(uint64_t) + REQUEST_ANSWER_MAX,
+              "behind a message's octets there is room for a request, and for an answer");
 
 /* How many octets of a message a packet takes, where the socket takes a packet of so many. */
 static size_t most_octets(int fd)
@@ -118,6 +118,8 @@ static void log_crash(const struct monitor *m, const char *wrong, int status)
     log_add(&l, "socket", r->config->socket);
     log_add(&l, "client_address", r->peer->address);
     log_add(&l, "violation", span_of(wrong));
+    if (wrong != NULL && m->last != NULL)
+        log_add(&l, "request", m->last->name);
     if (WIFSIGNALED(status))
         log_add_number(&l, "signal", (uint64_t)WTERMSIG(status));
     else
@@ -193,17 +195,6 @@ static const char *reap_worker(pid_t worker, bool patient, int *status)
     return wrong;
 }
 
-/* Two for each command (a verdict, a refusal), two for each message, one a second for the service
- * manager. */
-static uint64_t most_requests(const struct config *c)
-{
-    const uint64_t most = UINT64_MAX / 8;
-    const uint64_t commands = c->smtp.max_commands < most ? c->smtp.max_commands : most;
-    const uint64_t messages = c->smtp.max_transactions < most ? c->smtp.max_transactions : most;
-
-    return 2 * commands + 2 * messages + c->session_timeout / STATUS_INTERVAL + REQUESTS_MORE;
-}
-
 static bool become_monitor(struct backend *b, const struct sandbox_session *s, pid_t worker, int fd)
 {
     const struct smtp_options *o = &b->config->smtp;
@@ -216,7 +207,6 @@ static bool become_monitor(struct backend *b, const struct sandbox_session *s, p
         .room = s->packet,
         .arena = s->transaction,
         .arena_max = s->arena_max,
-        .most = most_requests(b->config),
     };
     const char *wrong;
     int status = 0;

@@ -39,15 +39,24 @@ static void send_alone(struct worker *w, struct request r)
     send_request(w, text_behind(&w->room, (size_t)(behind - w->room.p)), &r);
 }
 
+/* Behind the octets that wait, too. */
 static bool receive_answer(struct worker *w, struct packet *answer)
 {
+    char *behind = request_octets(&w->room) + w->filled;
     ssize_t n;
 
     do
-        n = recv(w->fd, w->room.p, w->room.cap, 0);
+        n = recv(w->fd, behind, REQUEST_ANSWER_MAX, 0);
     while (n < 0 && errno == EINTR);
-    *answer = (struct packet){.left = {.p = w->room.p, .n = n > 0 ? (size_t)n : 0}};
+    *answer = (struct packet){.left = {.p = behind, .n = n > 0 ? (size_t)n : 0}};
     return n > 0;
+}
+
+/* A question: its answer is read with packet.h. False: there is none. */
+static bool ask(struct worker *w, struct request r, struct packet *answer)
+{
+    send_alone(w, r);
+    return receive_answer(w, answer);
 }
 
 static bool is_same(const struct smtp_reply *a, const struct smtp_reply *b, struct span rule)
@@ -77,9 +86,10 @@ struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, stru
     struct smtp_verdict verdict = {.opinion = SMTP_DEFER};
     struct packet answer;
 
-    send_alone(w, (struct request){
-                      .kind = REQUEST_DECIDE, .transaction = s->transactions, .address = address});
-    if (!receive_answer(w, &answer))
+    if (!ask(w,
+             (struct request){
+                 .kind = REQUEST_DECIDE, .transaction = s->transactions, .address = address},
+             &answer))
         return verdict;
     verdict.opinion = (enum smtp_opinion)packet_number_up_to(&answer, SMTP_DEFER);
     keep_reply(&answer, &verdict.reply, NULL, s->transaction.arena);
@@ -213,11 +223,13 @@ void worker_after_step(struct worker *w, const struct record *r, enum smtp_want 
 
 void worker_send_status(struct worker *w, const struct record *r, const char *doing)
 {
+    const struct smtp_session *s = r->session;
+
     send_alone(w, (struct request){
                       .kind = REQUEST_STATUS,
-                      .transaction = r->session->transactions,
-                      .phase = r->session->phase,
-                      .commands = r->session->commands,
+                      .transaction = s->transactions,
+                      .commands = s->commands,
+                      .phase = s->phase,
                       .word = span_of(doing),
                   });
     w->next_status = clock_now() + STATUS_INTERVAL;

@@ -151,7 +151,7 @@ static void make_request(const uint8_t **p, const uint8_t *end, struct text *pac
     const uint64_t flags = small(p, end);
     char room[256];
     struct text added = TEXT(room);
-    struct request r = {.kind = (enum request_kind)(small(p, end) % (REQUEST_NO_FILTER + 1)),
+    struct request r = {.kind = (enum request_kind)(small(p, end) % REQUEST_KIND_COUNT),
                         .transaction = small(p, end),
                         .recipients = small(p, end),
                         .size = small(p, end),
@@ -192,8 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         .fd = -1,
                         .room = TEXT(packets),
                         .arena = &arena,
-                        .arena_max = sizeof arena_room,
-                        .most = 1000};
+                        .arena_max = sizeof arena_room};
     const uint8_t *p = data, *const end = data + size;
 
     memset(&kept, 0, sizeof kept);

@@ -15,7 +15,7 @@ sources() {
     texts | config) echo "$shell $core" ;;
     transcript) echo "src/commands/replay/transcript.c $shell $core" ;;
     lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/syntax/idn.c $core" ;;
-    request) echo "src/sandbox/monitor.c src/sandbox/request.c src/sandbox/packet.c src/backend/record.c $shell $core" ;;
+    request) echo "src/sandbox/monitor*.c src/sandbox/request.c src/sandbox/packet.c src/backend/record.c $shell $core" ;;
     esac
 }
 seeds() {

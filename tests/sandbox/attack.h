@@ -8,11 +8,17 @@
 struct attack {
     const char *name;
     void (*run)(struct worker *w);
+    const char *kind; /* of the request that ends it, or that it tries; "NONE": a packet is none */
+    const char *said; /* what comes to the client */
+    const char *violation; /* the crash record's; "": it has none; NULL: no crash, a client may */
+    const char *conf;      /* the configuration: tests/programs/sandbox.py has them by this name */
 };
 
-#define ATTACK(name)                                                                               \
+/* A request: attacks of a new kind are a function and a row. */
+#define ATTACK(kind_, function, said_, violation_, conf_)                                          \
     {                                                                                              \
-#name, name                                                                                \
+        .name = #function, .run = (function), .kind = #kind_, .said = (said_),                     \
+        .violation = (violation_), .conf = (conf_)                                                 \
     }
 
 /* Each ends with a NULL. */

@@ -203,22 +203,20 @@ static void sleep_on(struct worker *w)
     poll(NULL, 0, -1);
 }
 
-#define ATTACK(name)                                                                               \
+#define CALL(name)                                                                                 \
     {                                                                                              \
 #name, name                                                                                \
     }
 
 const struct attack attack_calls[] = {
-    ATTACK(open_file),         ATTACK(write_file),     ATTACK(execute),
-    ATTACK(fork_process),      ATTACK(make_thread),    ATTACK(make_socket),
-    ATTACK(connect_somewhere), ATTACK(send_somewhere), ATTACK(pass_descriptor),
-    ATTACK(signal_parent),     ATTACK(signal_thread),  ATTACK(trace_parent),
-    ATTACK(read_parent),       ATTACK(map_memory),     ATTACK(make_code),
-    ATTACK(grow_heap),         ATTACK(raise_limit),    ATTACK(leave_filter),
-    ATTACK(become_root),       ATTACK(duplicate),      ATTACK(control),
-    ATTACK(remove_file),       ATTACK(wait_for),       ATTACK(ring),
+    CALL(open_file),       CALL(write_file),    CALL(execute),           CALL(fork_process),
+    CALL(make_thread),     CALL(make_socket),   CALL(connect_somewhere), CALL(send_somewhere),
+    CALL(pass_descriptor), CALL(signal_parent), CALL(signal_thread),     CALL(trace_parent),
+    CALL(read_parent),     CALL(map_memory),    CALL(make_code),         CALL(grow_heap),
+    CALL(raise_limit),     CALL(leave_filter),  CALL(become_root),       CALL(duplicate),
+    CALL(control),         CALL(remove_file),   CALL(wait_for),          CALL(ring),
 #if defined(__x86_64__)
-    ATTACK(other_machine),     ATTACK(other_abi),
+    CALL(other_machine),   CALL(other_abi),
 #endif
-    ATTACK(use_stack),         ATTACK(sleep_on),       {NULL, NULL},
+    CALL(use_stack),       CALL(sleep_on),      {.name = NULL},
 };

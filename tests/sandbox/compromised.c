@@ -1,7 +1,7 @@
 /* compromised FILE ATTACK: a worker in the sandbox of FILE's configuration that belongs to an
  * attacker: it has descriptors 0 and 1 as smtpin has, and tries one thing. The monitor is smtpin's
  * own. Whatever is written to the client says how far it came. Without ATTACK:
- * their names. Never installed. */
+ * what there is, for tests/programs/sandbox.py. Never installed. */
 #include "attack.h"
 
 #include "io/clock.h"
@@ -25,11 +25,27 @@ static const struct attack *find(const struct attack *all, const char *name)
     return all;
 }
 
-static void list(const char *kind, const struct attack *all)
+/* A line each, its columns apart by tabs; what is "-" is NULL. */
+static void list(const char *what, const struct attack *all)
 {
     for (; all->name != NULL; all++) {
-        attack_say(kind);
-        attack_say(all->name);
+        const char *const columns[] = {what,      all->name,      all->kind,
+                                       all->said, all->violation, all->conf};
+
+        for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+            const char *text = columns[i] != NULL ? columns[i] : "-";
+
+            (void)!write(1, text, strcspn(text, "\n"));
+            attack_say(i + 1 < sizeof columns / sizeof *columns ? "\t" : "\n");
+        }
+    }
+}
+
+static void list_kinds(void)
+{
+    for (enum request_kind kind = 0; kind < REQUEST_KIND_COUNT; kind++) {
+        attack_say("kind\t");
+        (void)!write(1, request_about(kind)->name.p, request_about(kind)->name.n);
         attack_say("\n");
     }
 }
@@ -57,9 +73,10 @@ int main(int argc, char **argv)
     sigaddset(&blocked, SIGCHLD);
     sigprocmask(SIG_SETMASK, &blocked, NULL);
     if (argc == 2) {
-        list("call ", attack_calls);
-        list("request ", attack_requests);
-        list("request ", attack_conduct);
+        list_kinds();
+        list("call", attack_calls);
+        list("request", attack_requests);
+        list("request", attack_conduct);
     }
     if (argc != 3 || !config_load(&config, &arena, &from, &silent))
         return argc == 2 ? 0 : 64;

@@ -296,9 +296,9 @@ static void octets_of_nothing(struct worker *w)
 
 static void no_kind(struct worker *w)
 {
-    struct request r = attack_honest((enum request_kind)0, 1);
+    const uint64_t fields[] = {0, REQUEST_KIND_COUNT, 1, 0};
 
-    attack_send(w, &r);
+    send(w->fd, fields, sizeof fields, MSG_NOSIGNAL);
     attack_receive(w);
 }
 
@@ -391,38 +391,51 @@ static void write_far(struct worker *w)
     _exit(0);
 }
 
+/* To be heard to have none, once there was one. */
+static void lose_filter(struct worker *w)
+{
+    struct request r = attack_honest(REQUEST_STATUS, 0);
+
+    attack_send(w, &r);
+    r = attack_honest(REQUEST_NO_FILTER, 0);
+    attack_send(w, &r);
+    attack_receive(w);
+}
+
 const struct attack attack_requests[] = {
-    ATTACK(send_mail),
-    ATTACK(add_refused),
-    ATTACK(deliver_to_refused),
-    ATTACK(damaged_list),
-    ATTACK(long_list),
-    ATTACK(deliver_to_nobody),
-    ATTACK(deliver_to_more),
-    ATTACK(deliver_twice),
-    ATTACK(recipient_after_end),
-    ATTACK(go_back),
-    ATTACK(too_many_transactions),
-    ATTACK(too_many_recipients),
-    ATTACK(two_lines_address),
-    ATTACK(nul_address),
-    ATTACK(long_address),
-    ATTACK(no_address),
-    ATTACK(forge_sender),
-    ATTACK(forge_helo),
-    ATTACK(forge_size),
-    ATTACK(more_octets),
-    ATTACK(padded),
-    ATTACK(second_message),
-    ATTACK(utf8_without_leave),
-    ATTACK(octets_of_nothing),
-    ATTACK(no_kind),
-    ATTACK(forge_log),
-    ATTACK(two_for_single),
-    ATTACK(one_transaction_too_many),
-    ATTACK(log_within_message),
-    ATTACK(give_up_good_message),
-    ATTACK(invent_transactions),
-    ATTACK(write_far),
-    {NULL, NULL},
+    ATTACK(DELIVER, send_mail, "delivered\n", NULL, "usual"),
+    ATTACK(RECIPIENTS, add_refused, "", "has a recipient that is refused", "usual"),
+    ATTACK(DELIVER, deliver_to_refused, "", "has a recipient that is refused", "usual"),
+    ATTACK(RECIPIENTS, damaged_list, "", "sends what is no request", "usual"),
+    ATTACK(RECIPIENTS, long_list, "", "sends what is no request", "usual"),
+    ATTACK(DELIVER, deliver_to_nobody, "", "begins a message for nobody", "usual"),
+    ATTACK(DELIVER, deliver_to_more, "", "has other recipients", "usual"),
+    ATTACK(DELIVER, deliver_twice, "delivered\n", "begins a message of no transaction", "usual"),
+    ATTACK(RECIPIENTS, recipient_after_end, "delivered\n", "has a recipient of no transaction",
+           "usual"),
+    ATTACK(RECIPIENTS, go_back, "delivered\n", "goes back to another transaction", "usual"),
+    ATTACK(RECIPIENTS, too_many_transactions, "", "has too many transactions", "usual"),
+    ATTACK(RECIPIENTS, too_many_recipients, "", "has too many recipients", "usual"),
+    ATTACK(RECIPIENTS, two_lines_address, "", "has a recipient that is no mailbox", "usual"),
+    ATTACK(RECIPIENTS, nul_address, "", "has a recipient that is no mailbox", "usual"),
+    ATTACK(RECIPIENTS, long_address, "", "has a recipient that is no mailbox", "usual"),
+    ATTACK(RECIPIENTS, no_address, "", "has a recipient that is no mailbox", "usual"),
+    ATTACK(DELIVER, forge_sender, "", "has a reverse-path that is none", "usual"),
+    ATTACK(DELIVER, forge_helo, "", "has a name that is none", "usual"),
+    ATTACK(DELIVER, forge_size, "", "has a message of another size", "usual"),
+    ATTACK(DELIVER, more_octets, "", "sends what is no request", "usual"),
+    ATTACK(STATUS, padded, "", "sends what is no request", "usual"),
+    ATTACK(FINISH, second_message, "", "begins a message of no transaction", "usual"),
+    ATTACK(DELIVER, utf8_without_leave, "", "has addresses that need SMTPUTF8", "usual"),
+    ATTACK(OCTETS, octets_of_nothing, "", "has octets of no message", "usual"),
+    ATTACK(NONE, no_kind, "", "sends what is no request", "usual"),
+    ATTACK(NO_FILTER, lose_filter, "", "has lost its filter", "usual"),
+    ATTACK(LOG, forge_log, "", "sends what is no request", "usual"),
+    ATTACK(RECIPIENTS, two_for_single, "", "has too many recipients", "single"),
+    ATTACK(RECIPIENTS, one_transaction_too_many, "", "has a recipient of no transaction", "usual"),
+    ATTACK(LOG, log_within_message, "", "ends within a message", "usual"),
+    ATTACK(FINISH, give_up_good_message, "", "gives a good message up", "usual"),
+    ATTACK(LOG, invent_transactions, "", "ends no transaction", "usual"),
+    ATTACK(DELIVER, write_far, "delivered\n", NULL, "traced"),
+    {.name = NULL},
 };

@@ -144,23 +144,32 @@ Test(sandbox, filter_and_libseccomp)
 #endif
 #endif
 
-static struct request sample(void)
+/* All fields that there are; octets only where the kind has them. */
+static struct request sample(enum request_kind kind)
 {
+    const bool octets = request_about(kind)->fields & REQUEST_MESSAGE_OCTETS;
+
     return (struct request){
-        .kind = REQUEST_DELIVER,
+        .kind = kind,
         .transaction = 3,
         .address = SPAN("a@example.com"),
         .helo = SPAN("client.example.com"),
         .begins = true,
         .esmtp = true,
+        .smtputf8 = true,
+        .eight_bit = true,
         .prdr = true,
         .recipients = 2,
-        .octets = SPAN("Subject: x\n"),
+        .declared_size = 190,
+        .octets = octets ? SPAN("Subject: x\n") : SPAN(""),
         .added = SPAN("\5\0\0\0\0\0\0\0a@b.c"),
         .size = 200,
         .boundary = 7,
+        .fault = SMTP_DATA_LOOP,
+        .ended = true,
         .before = SMTP_RCPT,
         .phase = SMTP_GREETED,
+        .close = true,
         .reply = {.code = 550, .enhanced = SPAN("5.1.1"), .text = SPAN("no"), .rule = "relay"},
         .argument = SPAN("x"),
         .judged = SPAN("b@example.org"),
@@ -169,33 +178,83 @@ static struct request sample(void)
     };
 }
 
+static bool has(const struct request *r, unsigned field)
+{
+    return request_about(r->kind)->fields & field;
+}
+
+/* `in` where the kind has the field, nothing where it has not. */
+static void expect_text(const struct request *r, unsigned field, struct span got, struct span in)
+{
+    cr_expect(span_eq(got, has(r, field) ? in : SPAN("")), "kind %d, field %x", (int)r->kind,
+              field);
+}
+
+static void expect_number(const struct request *r, unsigned field, uint64_t got, uint64_t in)
+{
+    cr_expect(got == (has(r, field) ? in : 0), "kind %d, field %x", (int)r->kind, field);
+}
+
+static void expect_fields(const struct request *out, const struct request *in)
+{
+    expect_text(in, REQUEST_MESSAGE_OCTETS, out->octets, in->octets);
+    expect_text(in, REQUEST_ADDRESS, out->address, in->address);
+    expect_text(in, REQUEST_GREETING, out->helo, in->helo);
+    expect_number(in, REQUEST_GREETING, out->esmtp, in->esmtp);
+    expect_number(in, REQUEST_COMMANDS, out->commands, in->commands);
+    expect_number(in, REQUEST_ENVELOPE, out->begins, in->begins);
+    expect_number(in, REQUEST_ENVELOPE, out->eight_bit, in->eight_bit);
+    expect_number(in, REQUEST_ENVELOPE, out->prdr, in->prdr);
+    expect_number(in, REQUEST_ENVELOPE, out->recipients, in->recipients);
+    expect_number(in, REQUEST_ENVELOPE, out->declared_size, in->declared_size);
+    expect_number(in, REQUEST_SMTPUTF8, out->smtputf8, in->smtputf8);
+    expect_number(in, REQUEST_OUTCOME, out->fault, in->fault);
+    expect_number(in, REQUEST_OUTCOME, out->ended, in->ended);
+    expect_number(in, REQUEST_SIZE, out->size, in->size);
+    expect_number(in, REQUEST_BOUNDARY, out->boundary, in->boundary);
+    expect_number(in, REQUEST_PHASE, out->phase, in->phase);
+    expect_number(in, REQUEST_STEP, out->before, in->before);
+    expect_number(in, REQUEST_STEP, out->close, in->close);
+    expect_number(in, REQUEST_STEP, out->reply.code, in->reply.code);
+    expect_text(in, REQUEST_STEP, out->reply.text, in->reply.text);
+    expect_text(in, REQUEST_STEP, out->rule, SPAN("relay"));
+    expect_text(in, REQUEST_STEP, out->argument, in->argument);
+    expect_text(in, REQUEST_STEP, out->judged, in->judged);
+    expect_text(in, REQUEST_WORD, out->word, in->word);
+}
+
 Test(sandbox, requests)
 {
-    const struct request in = sample();
-    char room[PACKET_MAX];
-    struct text packet = TEXT(room);
-    struct request out;
+    for (enum request_kind kind = 0; kind < REQUEST_KIND_COUNT; kind++) {
+        const struct request in = sample(kind);
+        char room[PACKET_MAX];
+        struct text packet = TEXT(room);
+        struct request out;
 
-    request_write(&packet, &in);
-    cr_assert(request_read(text_span(&packet), &out));
-    cr_expect(out.kind == in.kind && out.transaction == 3 && out.recipients == 2 &&
-              out.size == 200);
-    cr_expect_span(out.octets, "Subject: x\n", "octets");
-    cr_expect(span_eq(out.added, in.added));
-    cr_expect(out.begins && out.esmtp && out.prdr && !out.smtputf8 && !out.ended && !out.close &&
-              !out.eight_bit);
-    cr_expect(out.before == SMTP_RCPT && out.phase == SMTP_GREETED && out.boundary == 7 &&
-              out.commands == 9);
-    cr_expect_span(out.address, "a@example.com", "address");
-    cr_expect_span(out.helo, "client.example.com", "helo");
-    cr_expect_span(out.reply.text, "no", "text");
-    cr_expect_span(out.rule, "relay", "rule");
-    cr_expect_span(out.word, "quit", "word");
-    /* Every shorter one is none, and no octet behind its end is read; nor is a longer one. */
-    for (size_t n = 0; n < packet.n; n++)
-        cr_expect(!request_read(guarded(room, n), &out), "%zu octets", n);
-    text_addc(&packet, 'x');
-    cr_expect(!request_read(text_span(&packet), &out));
+        request_write(&packet, &in);
+        cr_assert(request_read(text_span(&packet), &out), "kind %d", (int)kind);
+        cr_expect(out.kind == kind && out.transaction == 3 && span_eq(out.added, in.added));
+        expect_fields(&out, &in);
+        /* Every shorter one is none, and no octet behind its end is read; nor is a longer one. */
+        for (size_t n = 0; n < packet.n; n++)
+            cr_expect(!request_read(guarded(room, n), &out), "%zu octets", n);
+        text_addc(&packet, 'x');
+        cr_expect(!request_read(text_span(&packet), &out));
+    }
+}
+
+/* Octets of a message are sent with the kinds that have them, and no other. */
+Test(sandbox, octets_elsewhere)
+{
+    for (enum request_kind kind = 0; kind < REQUEST_KIND_COUNT; kind++) {
+        struct request in = sample(kind), out;
+        char room[PACKET_MAX];
+        struct text packet = TEXT(room);
+
+        in.octets = SPAN("x");
+        request_write(&packet, &in);
+        cr_expect(request_read(text_span(&packet), &out) == has(&in, REQUEST_MESSAGE_OCTETS));
+    }
 }
 
 /* As many octets of a message as there may be, in their place or not, and one too many. */
@@ -203,7 +262,7 @@ Test(sandbox, octets)
 {
     static char room[PACKET_MAX], again[PACKET_MAX];
     struct text packet = TEXT(room), copied = TEXT(again);
-    struct request r = sample(), out;
+    struct request r = sample(REQUEST_DELIVER), out;
 
     r.octets = (struct span){.p = request_octets(&packet), .n = REQUEST_OCTETS_MAX};
     memset(request_octets(&packet), 'x', r.octets.n);
@@ -217,32 +276,37 @@ Test(sandbox, octets)
     cr_expect(!packet.cut && !request_read(text_span(&packet), &out));
 }
 
+static void expect_in_range(const struct request *out)
+{
+    cr_assert(out->kind < REQUEST_KIND_COUNT);
+    cr_assert(out->address.n <= SMTP_ADDRESS_MAX && out->helo.n <= SMTP_DOMAIN_MAX);
+    cr_assert(out->reply.code <= 599 && out->reply.text.n <= REQUEST_TEXT_MAX);
+    cr_assert(request_is_word(out->rule) && request_is_word(out->word));
+    cr_assert(out->phase <= SMTP_RCPT && (out->phase & (out->phase - 1)) == 0);
+    cr_assert(out->before <= SMTP_RCPT && (out->before & (out->before - 1)) == 0);
+    cr_assert(out->fault <= SMTP_DATA_BARE_CR);
+}
+
 /* One octet after the other replaced: read, or refused, and in its range. */
 Test(sandbox, damaged_requests)
 {
-    const struct request in = sample();
-    char room[PACKET_MAX];
-    struct text packet = TEXT(room);
-    struct request out;
+    for (enum request_kind kind = 0; kind < REQUEST_KIND_COUNT; kind++) {
+        const struct request in = sample(kind);
+        char room[PACKET_MAX];
+        struct text packet = TEXT(room);
+        struct request out;
 
-    request_write(&packet, &in);
-    for (size_t i = 0; i < packet.n; i++)
-        for (unsigned value = 0; value < 256; value++) {
-            const char before = room[i];
-            struct span copy;
+        request_write(&packet, &in);
+        for (size_t i = 0; i < packet.n; i++)
+            for (unsigned value = 0; value < 256; value++) {
+                const char before = room[i];
 
-            room[i] = (char)value;
-            copy = (struct span){.p = room, .n = packet.n};
-            if (request_read(copy, &out)) {
-                cr_assert(out.kind >= REQUEST_RECIPIENTS && out.kind <= REQUEST_NO_FILTER);
-                cr_assert(out.address.n <= SMTP_ADDRESS_MAX && out.helo.n <= SMTP_DOMAIN_MAX);
-                cr_assert(out.reply.code <= 599 && out.reply.text.n <= REQUEST_TEXT_MAX);
-                cr_assert(request_is_word(out.rule) && request_is_word(out.word));
-                cr_assert(out.phase <= SMTP_RCPT && (out.phase & (out.phase - 1)) == 0);
-                cr_assert(out.fault <= SMTP_DATA_BARE_CR);
+                room[i] = (char)value;
+                if (request_read(text_span(&packet), &out))
+                    expect_in_range(&out);
+                room[i] = before;
             }
-            room[i] = before;
-        }
+    }
 }
 
 Test(sandbox, words)
