@@ -27,13 +27,12 @@ void services_after_step(struct services *s, enum smtp_want want);
 void services_end(struct services *s, const char *why);
 void services_close(struct services *s);
 
-/* May there be this recipient? The configuration is here as well as there, so the worker decides by
- * itself what takes no more; the monitor does so once more. (A message may have thousands of them:
- * this and the next one are no calls of their own.) */
+/* May there be this recipient? rules_take_more says who decides. (A message may have thousands of
+ * them: this and the next one are no calls of their own.) */
 static inline struct smtp_verdict services_decide(struct services *s,
                                                   const struct smtp_mailbox *recipient)
 {
-    if (services_in_sandbox(s) && rules_need_library(recipient))
+    if (services_in_sandbox(s) && rules_take_more(recipient))
         return worker_decide(&s->worker, s->backend.session, recipient->address);
     return backend_decide(&s->backend, recipient);
 }

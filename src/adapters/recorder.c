@@ -1,5 +1,7 @@
 #include "adapters/recorder.h"
 
+#include "smtp/verbs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -181,14 +183,15 @@ static void put_client(struct recorder *r, struct span bytes)
  * where a command should be may be a password, or the text of a message whose DATA was refused. */
 static bool is_harmless(struct span line)
 {
-    static const char words[] =
-        "EHLO HELO LHLO MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP STARTTLS "
-        "GET HEAD POST PUT DELETE OPTIONS CONNECT PATCH TRACE PRI";
+    /* Not our verbs, but what clients try. */
+    static const char words[] = "STARTTLS GET HEAD POST PUT DELETE OPTIONS CONNECT PATCH TRACE PRI";
     struct span left = SPAN(words), word;
     struct span first = span_first(line, span_find(line, ' '));
 
     first = span_first(first, span_find(first, '\r'));
     first = span_first(first, span_find(first, '\n'));
+    if (smtp_verb_may_be_recorded(first))
+        return true;
     while (span_word(&left, " ", &word))
         if (span_eq_nocase(word, first))
             return true;

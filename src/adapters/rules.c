@@ -18,9 +18,14 @@ bool rules_domain_listed(struct span list, struct span domain)
     return false;
 }
 
-bool rules_need_library(const struct smtp_mailbox *recipient)
+static bool needs_idn(const struct smtp_mailbox *recipient)
 {
     return recipient->utf8 && !span_is_ascii(recipient->domain);
+}
+
+bool rules_take_more(const struct smtp_mailbox *recipient)
+{
+    return needs_idn(recipient);
 }
 
 void rules_open(struct rules_question *q, const struct config *c, const struct peer *peer,
@@ -33,7 +38,7 @@ void rules_open(struct rules_question *q, const struct config *c, const struct p
     q->peer = peer;
     q->recipient = recipient;
     q->domain = recipient->domain;
-    if (rules_need_library(recipient))
+    if (needs_idn(recipient))
         result = idn_to_ascii(recipient->domain, &ascii);
     if (ascii.n > 0)
         q->domain = text_span(&ascii);

@@ -19,9 +19,11 @@ struct rules_question {
 void rules_open(struct rules_question *q, const struct config *c, const struct peer *peer,
                 const struct smtp_mailbox *recipient);
 
-/* Does the decision take more than the configuration: a library, which a process in the sandbox
- * can't load? Then it is not the worker's to make. */
-bool rules_need_library(const struct smtp_mailbox *recipient);
+/* Who decides in the sandbox: the worker asks the chain itself, as long as that takes nothing but
+ * the configuration and the address, and the monitor asks it again before it adds the recipient.
+ * A decision that takes more is the monitor's alone: now that is a library, for a domain outside
+ * ASCII. A rule that opens a file or asks a neighbour says so here, and nowhere else. */
+bool rules_take_more(const struct smtp_mailbox *recipient);
 
 /* Rule number i of the chain: its name, and its verdict on the question in *out. NULL past the
  * last rule. */

@@ -2,7 +2,7 @@
 #ifndef SMTPIN_SMTP_PARAM_H
 #define SMTPIN_SMTP_PARAM_H
 
-#include "smtp/session.h"
+#include "smtp/state.h"
 
 /* Reads the parameters in `in`, which is what follows the path: nothing, or a space and more.
  * `verb` is "MAIL" or "RCPT". SMTP_REPLY_OK, or the reply that refuses them. */

@@ -1,6 +1,6 @@
-/* One table of verbs, one function each. To add a verb: a row and a function. */
+#include "smtp/verbs.h"
+
 #include "smtp/param.h"
-#include "smtp/session.h"
 #include "smtp/trace.h"
 
 #include <string.h>
@@ -20,6 +20,7 @@ struct verb {
     unsigned phases;              /* where it is legal */
     enum smtp_reply_id misplaced; /* the reply elsewhere */
     bool may_need_helo;
+    bool recorded; /* its command holds no secret: `trace` writes it down */
     enum { IN_BOTH, IN_SMTP, IN_LMTP } in;
     enum smtp_want (*run)(struct smtp_session *s, struct span argument);
 };
@@ -113,7 +114,7 @@ static enum smtp_want do_mail(struct smtp_session *s, struct span argument)
     if (t->reverse_path.utf8 && !t->smtputf8)
         return refuse_mail(s, SMTP_REPLY_SENDER_NEEDS_UTF8);
     if (++s->transactions > s->options->max_transactions)
-        return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_TRANSACTIONS);
+        return smtp_say(s, SMTP_REPLY_TOO_MANY_TRANSACTIONS, s->options->hostname);
     s->phase = SMTP_MAIL;
     return smtp_say(s, SMTP_REPLY_SENDER_OK, t->reverse_path.address);
 }
@@ -215,18 +216,21 @@ static const struct verb verbs[] = {
      .argument = ARGUMENT_NEEDED,
      .phases = ANY_PHASE,
      .in = IN_SMTP,
+     .recorded = true,
      .run = do_ehlo},
     {.name = NAME("LHLO"),
      .syntax = NAME("LHLO hostname"),
      .argument = ARGUMENT_NEEDED,
      .phases = ANY_PHASE,
      .in = IN_LMTP,
+     .recorded = true,
      .run = do_ehlo},
     {.name = NAME("HELO"),
      .syntax = NAME("HELO hostname"),
      .argument = ARGUMENT_NEEDED,
      .phases = ANY_PHASE,
      .in = IN_SMTP,
+     .recorded = true,
      .run = do_helo},
     {.name = NAME("MAIL"),
      .syntax = NAME("MAIL FROM:<address> [parameters]"),
@@ -234,6 +238,7 @@ static const struct verb verbs[] = {
      .phases = SMTP_CONNECTED | SMTP_GREETED,
      .misplaced = SMTP_REPLY_MAIL_TWICE,
      .may_need_helo = true,
+     .recorded = true,
      .run = do_mail},
     {.name = NAME("RCPT"),
      .syntax = NAME("RCPT TO:<address> [parameters]"),
@@ -241,35 +246,49 @@ static const struct verb verbs[] = {
      .phases = SMTP_MAIL | SMTP_RCPT,
      .misplaced = SMTP_REPLY_MAIL_FIRST,
      .may_need_helo = true,
+     .recorded = true,
      .run = do_rcpt},
     {.name = NAME("DATA"),
      .syntax = NAME("DATA"),
      .phases = SMTP_RCPT,
      .misplaced = SMTP_REPLY_MAIL_FIRST,
      .may_need_helo = true,
+     .recorded = true,
      .run = do_data},
-    {.name = NAME("RSET"), .syntax = NAME("RSET"), .phases = ANY_PHASE, .run = do_rset},
+    {.name = NAME("RSET"),
+     .syntax = NAME("RSET"),
+     .phases = ANY_PHASE,
+     .recorded = true,
+     .run = do_rset},
     {.name = NAME("NOOP"),
      .syntax = NAME("NOOP [text]"),
      .argument = ARGUMENT_ANY,
      .phases = ANY_PHASE,
+     .recorded = true,
      .run = do_noop},
     {.name = NAME("VRFY"),
      .syntax = NAME("VRFY user"),
      .argument = ARGUMENT_NEEDED,
      .phases = ANY_PHASE,
+     .recorded = true,
      .run = do_vrfy},
     {.name = NAME("EXPN"),
      .syntax = NAME("EXPN list"),
      .argument = ARGUMENT_ANY,
      .phases = ANY_PHASE,
+     .recorded = true,
      .run = do_expn},
     {.name = NAME("HELP"),
      .syntax = NAME("HELP [command]"),
      .argument = ARGUMENT_ANY,
      .phases = ANY_PHASE,
+     .recorded = true,
      .run = do_help},
-    {.name = NAME("QUIT"), .syntax = NAME("QUIT"), .phases = ANY_PHASE, .run = do_quit},
+    {.name = NAME("QUIT"),
+     .syntax = NAME("QUIT"),
+     .phases = ANY_PHASE,
+     .recorded = true,
+     .run = do_quit},
 };
 
 enum { VERBS = sizeof verbs / sizeof *verbs };
@@ -300,6 +319,14 @@ static const struct verb *find_verb(const struct smtp_session *s, struct span na
             (name.n == LETTERS || span_eq_nocase(v->name, name)))
             return v;
     return NULL;
+}
+
+bool smtp_verb_may_be_recorded(struct span name)
+{
+    for (const struct verb *v = verbs; v < verbs + VERBS; v++)
+        if (span_eq_nocase(v->name, name))
+            return v->recorded;
+    return false;
 }
 
 static enum smtp_want do_help(struct smtp_session *s, struct span argument)
