@@ -1,10 +1,39 @@
-/* What the monitor does with each kind of request, and what those functions have in common. Each
- * checks the request against what the monitor knows; none believes it. They return NULL, or what is
- * wrong with it: no honest session asks for such a thing, and this one is ended. */
+/* The monitor from within: what it knows of the session, and a function for each kind of request.
+ * Each function checks the request against what is known, and believes nothing. It returns NULL, or
+ * what is wrong: no honest session asks for such a thing, and this one is ended. */
 #ifndef SMTPIN_SANDBOX_HANDLERS_H
 #define SMTPIN_SANDBOX_HANDLERS_H
 
-#include "sandbox/monitor.h"
+#include "backend/backend.h"
+#include "sandbox/request.h"
+
+#include <sys/types.h>
+
+struct monitor {
+    struct backend *backend;
+    int fd;            /* to the worker */
+    pid_t worker;      /* its process */
+    int stop;          /* readable once this one is asked to end; -1: never, or it has been told */
+    uint64_t slack;    /* milliseconds for last words when its time is over */
+    uint64_t deadline; /* when the session ends at the latest, but for what `delivering` counts */
+    struct text room;  /* for packets: PACKET_MAX */
+    struct arena *arena;  /* of the transaction */
+    size_t arena_max;     /* octets of it, and of what a delivery may have behind it */
+    uint64_t transaction; /* the one that is known */
+    bool unfiltered;      /* and should not be: no transaction */
+    bool over;            /* it has ended */
+    bool begun;           /* its message, of which there is one */
+    uint64_t requests[REQUEST_KIND_COUNT]; /* how many of each kind */
+    const struct request_about *last;      /* the request that was read; NULL: none yet */
+    uint64_t stored, ends;                 /* of this message: octets, line ends among them */
+    enum { MONITOR_IDLE, MONITOR_MESSAGE } state;
+    bool refused;        /* the message could not be stored */
+    uint64_t delivering; /* milliseconds that storing and delivering took */
+    uint64_t errors;     /* refusals with 5yz */
+    bool closed;         /* the session has ended as it should */
+    bool pressed;        /* an answer was not taken at once: the clock is to be looked at */
+    char end[REQUEST_WORD_MAX + 1];
+};
 
 #define MONITOR_HANDLER(kind, handler, pace, fields)                                               \
     const char *monitor_##handler(struct monitor *m, const struct request *r);
@@ -13,6 +42,8 @@ REQUEST_KINDS(MONITOR_HANDLER)
 
 /* monitor-worker.c: the process on the other end. */
 
+/* Is this process asked to end? Then the worker is asked too, and has less time. */
+void monitor_check_stop(struct monitor *m);
 /* Sends the worker one packet of an answer, which is in m->room. *deadline, 0 at first, is for all
  * packets of the answer; it is set once one has to wait. */
 const char *monitor_send_answer(struct monitor *m, uint64_t *deadline);

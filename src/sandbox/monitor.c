@@ -1,7 +1,6 @@
 #include "sandbox/monitor.h"
 
 #include "backend/status.h"
-#include "sandbox/handlers.h"
 
 enum { REQUESTS_MORE = 100 }; /* of a kind, beyond what is counted: the end, last errors */
 
