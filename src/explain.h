@@ -1,4 +1,4 @@
-/* smtpin --explain: what would happen to a given message, and by which rule. */
+/* smtpin --explain: what would happen to a given message, and by which rule. No command is run. */
 #ifndef SMTPIN_EXPLAIN_H
 #define SMTPIN_EXPLAIN_H
 

@@ -1,3 +1,5 @@
+/* smtpin: reads the command line, and decides what this process is: one session (serve.h), a
+ * listening process (listen.h), or an answer to --check or --explain. It serves nobody itself. */
 #include "adapters/deliver.h"
 #include "adapters/log.h"
 #include "adapters/peer.h"

@@ -1,5 +1,6 @@
 /* Who is connected to a listening smtpin, and whether one more may come: counts for each socket and
- * each source. No system calls; the memory is the caller's. */
+ * each source. No system calls; the memory is the caller's. Nobody is told here: listen.c and
+ * refusals.h do that. */
 #ifndef SMTPIN_ADAPTERS_ADMISSION_H
 #define SMTPIN_ADAPTERS_ADMISSION_H
 

@@ -1,4 +1,5 @@
-/* SMTPIN_DIGEST: the same for a message that a client sends again, so that a command can tell. */
+/* SMTPIN_DIGEST: the same for a message that a client sends again, so that a command can tell. It
+ * proves nothing of who has sent it. */
 #ifndef SMTPIN_ADAPTERS_DIGEST_H
 #define SMTPIN_ADAPTERS_DIGEST_H
 

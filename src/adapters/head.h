@@ -1,4 +1,5 @@
-/* What is added to an accepted message and its envelope before the hand-over. */
+/* What is added to an accepted message and its envelope before the hand-over. What the client has
+ * sent is not changed. */
 #ifndef SMTPIN_ADAPTERS_HEAD_H
 #define SMTPIN_ADAPTERS_HEAD_H
 

@@ -1,5 +1,6 @@
 /* What a message's own header says of its delivery, before any command runs: that it goes in
- * circles, or ends with a line that is no field. Part of the hand-over (adapters/deliver.h). */
+ * circles, or ends with a line that is no field. Part of the hand-over (adapters/deliver.h).
+ * Nothing is started here, and the message is not changed. */
 #ifndef SMTPIN_ADAPTERS_JUDGE_H
 #define SMTPIN_ADAPTERS_JUDGE_H
 

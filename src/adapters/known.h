@@ -1,5 +1,6 @@
 /* Delivery commands whose ways are known, for `smtpin --check`: settings that lose or double mail
- * with one of them are named before a client meets them. */
+ * with one of them are named before a client meets them. They are known by their names; none is
+ * run. */
 #ifndef SMTPIN_ADAPTERS_KNOWN_H
 #define SMTPIN_ADAPTERS_KNOWN_H
 

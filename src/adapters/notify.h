@@ -1,4 +1,5 @@
-/* What the service manager is told (sd_notify(3)): readiness, and a line of status. */
+/* What the service manager is told (sd_notify(3)): readiness, and a line of status. No answer is
+ * waited for. */
 #ifndef SMTPIN_ADAPTERS_NOTIFY_H
 #define SMTPIN_ADAPTERS_NOTIFY_H
 

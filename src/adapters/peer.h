@@ -1,4 +1,5 @@
-/* Who is at the other end: from the settings, the super-server's environment, or the socket. */
+/* Who is at the other end: from the settings, the super-server's environment, or the socket. No
+ * name is looked up. */
 #ifndef SMTPIN_ADAPTERS_PEER_H
 #define SMTPIN_ADAPTERS_PEER_H
 

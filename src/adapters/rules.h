@@ -1,4 +1,5 @@
-/* Who may send to whom: a chain of rules, asked in order until one has an opinion. */
+/* Who may send to whom: a chain of rules, asked in order until one has an opinion. An opinion is
+ * all that comes of it: no recipient is added, and nothing is said or logged. */
 #ifndef SMTPIN_ADAPTERS_RULES_H
 #define SMTPIN_ADAPTERS_RULES_H
 

@@ -1,4 +1,5 @@
-/* Making the process safe before anything else, whatever the super-server left in it. */
+/* Making the process safe before anything else, whatever the super-server left in it. No byte of
+ * the client's is read. */
 #ifndef SMTPIN_ADAPTERS_SETUP_H
 #define SMTPIN_ADAPTERS_SETUP_H
 

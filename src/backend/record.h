@@ -1,4 +1,5 @@
-/* What a connection leaves in the log: a record for each refusal, each transaction, the session. */
+/* What a connection leaves in the log: a record for each refusal, each transaction, the session. It
+ * tells what has happened; nothing is decided here. */
 #ifndef SMTPIN_BACKEND_RECORD_H
 #define SMTPIN_BACKEND_RECORD_H
 

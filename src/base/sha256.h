@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4). */
+/* SHA-256 (FIPS 180-4). For octets that are no secret: its time is not made independent of them. */
 #ifndef SMTPIN_BASE_SHA256_H
 #define SMTPIN_BASE_SHA256_H
 

@@ -1,4 +1,4 @@
-/* Connecting to a server that is named on a command line. */
+/* Connecting to a server that is named on a command line. Nothing is said to it. */
 #ifndef SMTPIN_COMMANDS_CONNECT_H
 #define SMTPIN_COMMANDS_CONNECT_H
 

@@ -1,5 +1,6 @@
 /* The parts of smtpin-lmtp: envelope (lmtp-envelope.c), message (lmtp-message.c), connection
- * (lmtp-wire.c), conversation (lmtp-talk.c), and what is printed (lmtp-answer.c). */
+ * (lmtp-wire.c), conversation (lmtp-talk.c), and what is printed (lmtp-answer.c). smtpin itself has
+ * none of them. */
 #ifndef SMTPIN_COMMANDS_LMTP_H
 #define SMTPIN_COMMANDS_LMTP_H
 

@@ -1,4 +1,5 @@
-/* A message's file in a Maildir: written in tmp/, flushed, given its name in new/, taken back. */
+/* A message's file in a Maildir: written in tmp/, flushed, given its name in new/, taken back.
+ * Which Maildir, and whether there is room, is not asked here. */
 #ifndef SMTPIN_COMMANDS_MAILDIR_FILE_H
 #define SMTPIN_COMMANDS_MAILDIR_FILE_H
 

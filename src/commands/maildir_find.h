@@ -1,4 +1,5 @@
-/* Which Maildir is a recipient's, and is it there? */
+/* Which Maildir is a recipient's, and is it there? It is made where that is asked for. No message
+ * is touched. */
 #ifndef SMTPIN_COMMANDS_MAILDIR_FIND_H
 #define SMTPIN_COMMANDS_MAILDIR_FIND_H
 

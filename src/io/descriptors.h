@@ -1,4 +1,4 @@
-/* Descriptors of this process, by the range. */
+/* Descriptors of this process, by the range. Which ones are needed is for the caller to say. */
 #ifndef SMTPIN_IO_DESCRIPTORS_H
 #define SMTPIN_IO_DESCRIPTORS_H
 

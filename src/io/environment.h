@@ -1,4 +1,5 @@
-/* The environment, as the super-server left it. */
+/* The environment, as the super-server left it. What a command gets of it is not decided here:
+ * adapters/command.h. */
 #ifndef SMTPIN_IO_ENVIRONMENT_H
 #define SMTPIN_IO_ENVIRONMENT_H
 

@@ -1,4 +1,5 @@
-/* What a process that reads a client's bytes may still do: a seccomp(2) filter, and limits. */
+/* What a process that reads a client's bytes may still do: a seccomp(2) filter, and limits. Nobody
+ * leaves it again. */
 #ifndef SMTPIN_SANDBOX_FILTER_H
 #define SMTPIN_SANDBOX_FILTER_H
 

@@ -1,5 +1,6 @@
 /* The message after DATA: dot-unstuffing, line ends, size, hops (RFC 5321 4.5.2, 6.3). A byte
- * machine: any chunking of the input gives the same output and the same verdict. */
+ * machine: any chunking of the input gives the same output and the same verdict. It keeps no octet
+ * of the message. */
 #ifndef SMTPIN_SMTP_DATA_H
 #define SMTPIN_SMTP_DATA_H
 

@@ -1,5 +1,6 @@
 /* The header of a message, as far as a receiver looks at it: where it begins, whether it ends as it
- * should (RFC 5322 2.1, 2.2), and Delivered-To: fields of our own (RFC 9228). */
+ * should (RFC 5322 2.1, 2.2), and Delivered-To: fields of our own (RFC 9228). It is looked at, and
+ * not changed. */
 #ifndef SMTPIN_SMTP_HEADER_H
 #define SMTPIN_SMTP_HEADER_H
 

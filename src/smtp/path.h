@@ -1,5 +1,6 @@
 /* Reverse-path, Forward-path, Mailbox, Domain and address-literal: RFC 5321 4.1.2 and 4.1.3, with
- * the additions of RFC 6531 3.3, exactly. */
+ * the additions of RFC 6531 3.3, exactly. Whether there is such a domain or mailbox is not asked.
+ */
 #ifndef SMTPIN_SMTP_PATH_H
 #define SMTPIN_SMTP_PATH_H
 

@@ -1,4 +1,5 @@
-/* Replies: named data in one table, formatted in one place (RFC 5321 4.2, RFC 2034, RFC 3463). */
+/* Replies: named data in one table, formatted in one place (RFC 5321 4.2, RFC 2034, RFC 3463).
+ * Which one a client hears is not decided here. */
 #ifndef SMTPIN_SMTP_REPLY_H
 #define SMTPIN_SMTP_REPLY_H
 

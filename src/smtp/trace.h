@@ -1,4 +1,5 @@
-/* The trace header fields of RFC 5321 4.4, and Delivered-To: (RFC 9228). */
+/* The trace header fields of RFC 5321 4.4, and Delivered-To: (RFC 9228): their text, from facts
+ * that the caller has. */
 #ifndef SMTPIN_SMTP_TRACE_H
 #define SMTPIN_SMTP_TRACE_H
 

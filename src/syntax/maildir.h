@@ -1,4 +1,5 @@
-/* What smtpin-maildir and the rules agree on. */
+/* Which part of an address can be the name of a directory: smtpin-maildir and the rules must agree
+ * on it. No directory is looked at. */
 #ifndef SMTPIN_SYNTAX_MAILDIR_H
 #define SMTPIN_SYNTAX_MAILDIR_H
 

@@ -1,5 +1,5 @@
 /* IP addresses and networks as text: "192.0.2.1", "192.0.2.0/24", "2001:db8::/32". IPv4 addresses
- * mapped into IPv6 count as IPv4. */
+ * mapped into IPv6 count as IPv4. No name is looked up. */
 #ifndef SMTPIN_SYNTAX_NETWORK_H
 #define SMTPIN_SYNTAX_NETWORK_H
 

@@ -1,4 +1,5 @@
-/* Playing a transcript against a server, and comparing. */
+/* Playing a transcript against a server, and comparing. Which server that is, it does not know:
+ * server.h. */
 #ifndef SMTPIN_REPLAY_PLAY_H
 #define SMTPIN_REPLAY_PLAY_H
 

@@ -1,5 +1,5 @@
-/* Session transcripts: what a client sends, what it expects, what a command is expected to get.
- * The format is smtpin-transcript(5). */
+/* Session transcripts: what a client sends, what it expects, what a command is expected to get. The
+ * format is smtpin-transcript(5). They are read here, and not run: play.h. */
 #ifndef SMTPIN_REPLAY_TRANSCRIPT_H
 #define SMTPIN_REPLAY_TRANSCRIPT_H
 
