@@ -113,14 +113,20 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
     return -1;
 }
 
-/* A key may be any text of the file: a terminal must not obey it. */
+/* A key may be any text of the file: a terminal must not obey it. What is not about a line, or not
+ * about a key, has none. */
 static void print_to(FILE *out, const char *file, unsigned line, struct span key, const char *what)
 {
     char room[512];
     struct text escaped = TEXT(room);
 
     text_add_escaped(&escaped, key, "");
-    fprintf(out, "%s:%u: %.*s: %s\n", file, line, SPAN_FORMAT(text_span(&escaped)), what);
+    fputs(file, out);
+    if (line > 0)
+        fprintf(out, ":%u", line);
+    if (escaped.n > 0)
+        fprintf(out, ": %.*s", SPAN_FORMAT(text_span(&escaped)));
+    fprintf(out, ": %s\n", what);
 }
 
 static void print_mistake(void *context, const char *file, unsigned line, struct span key,

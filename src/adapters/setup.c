@@ -349,6 +349,16 @@ static bool check_command(const struct config *c, const struct config_report *re
     return clash.what == NULL || clash.harmless;
 }
 
+static void complain_of_program(struct span name, const struct config_report *report)
+{
+    char room[512];
+    struct text what = TEXT(room);
+
+    text_adds(&what, "its program is not there, or can't be executed: ");
+    text_add_escaped(&what, span_first(name, 256), "");
+    complain(report, "deliver", text_string(&what));
+}
+
 bool setup_check(const struct config *c, const struct config_report *report)
 {
     char path[PATH_MAX];
@@ -370,7 +380,7 @@ bool setup_check(const struct config *c, const struct config_report *report)
     if (c->smtp.normalize)
         complain(report, "bare_line_ends", normalizes);
     if (c->deliver.n > 0 && run_program(c->deliver.word[0], &room) == NULL) {
-        complain(report, "deliver", "its program is not there, or can't be executed");
+        complain_of_program(c->deliver.word[0], report);
         good = false;
     }
     good = check_command(c, report) && good;

@@ -73,6 +73,17 @@ static bool is_twice(struct source *s, const struct setting *k)
     return false;
 }
 
+/* A blank and a '#', without quotes: many people mean a comment by it. */
+static bool has_comment(struct span value)
+{
+    if (span_find(value, '"') < value.n)
+        return false;
+    for (size_t i = 1; i < value.n; i++)
+        if (value.p[i] == '#' && byte_is_blank(value.p[i - 1]))
+            return true;
+    return false;
+}
+
 static void set(struct source *s, struct text *setting)
 {
     const size_t equals = span_find(text_span(setting), '=');
@@ -97,7 +108,10 @@ static void set(struct source *s, struct text *setting)
     } else {
         wrong = k->set(k, (char *)s->config + k->field, value, s->arena);
         if (wrong != NULL)
-            mistake(s, name, wrong);
+            mistake(s, name,
+                    has_comment(value)
+                        ? "has a '#' behind its value: a comment has a line of its own"
+                        : wrong);
     }
 }
 

@@ -16,14 +16,57 @@ enum { DAY = 24 * 60 * 60 * 1000 };
         .p = (literal), .n = sizeof(literal) - 1                                                   \
     }
 
+struct unit {
+    const char *name;
+    uint64_t of;
+};
+
+/* In the largest unit that it is a whole number of; the last unit is 1. */
+static void add_in_units(struct text *out, uint64_t number, const struct unit *unit)
+{
+    while (number == 0 ? unit->of != 1 : number % unit->of != 0)
+        unit++;
+    text_addn(out, number / unit->of, 1);
+    text_adds(out, unit->name);
+}
+
+/* What is wrong with a value, in the arena. */
+static const char *keep_mistake(struct text *out, struct arena *a)
+{
+    text_addc(out, '\0');
+    return out->cut || arena_get(a, out->n) == NULL ? "is out of its range" : out->p;
+}
+
+static struct text begin_mistake(const struct arena *a, const char *begin)
+{
+    struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
+
+    text_adds(&out, begin);
+    return out;
+}
+
+static const char *out_of_range(const struct setting *k, const char *wants,
+                                const struct unit *units, struct arena *a)
+{
+    struct text out = begin_mistake(a, wants);
+
+    text_adds(&out, k->most == UINT64_MAX ? ", at least " : " from ");
+    add_in_units(&out, k->least, units);
+    if (k->most != UINT64_MAX) {
+        text_adds(&out, " to ");
+        add_in_units(&out, k->most, units);
+    }
+    return keep_mistake(&out, a);
+}
+
 static const char *set_number(const struct setting *k, void *field, struct span value,
                               struct arena *a)
 {
+    static const struct unit units[] = {{"", 1}};
     uint64_t number;
 
-    (void)a;
     if (number_parse(value, k->most, &number) != NUMBER_OK || number < k->least)
-        return "not a number in its range";
+        return out_of_range(k, "wants a number", units, a);
     *(uint64_t *)field = number;
     return NULL;
 }
@@ -31,11 +74,12 @@ static const char *set_number(const struct setting *k, void *field, struct span 
 static const char *set_size(const struct setting *k, void *field, struct span value,
                             struct arena *a)
 {
+    static const struct unit units[] = {
+        {"G", (uint64_t)1 << 30}, {"M", (uint64_t)1 << 20}, {"K", (uint64_t)1 << 10}, {"", 1}};
     uint64_t number;
 
-    (void)a;
     if (number_parse_size(value, k->most, &number) != NUMBER_OK || number < k->least)
-        return "not a size in its range (octets, or with K, M or G)";
+        return out_of_range(k, "wants a size (octets, or with K, M or G)", units, a);
     *(uint64_t *)field = number;
     return NULL;
 }
@@ -43,11 +87,12 @@ static const char *set_size(const struct setting *k, void *field, struct span va
 static const char *set_time(const struct setting *k, void *field, struct span value,
                             struct arena *a)
 {
+    static const struct unit units[] = {
+        {"d", DAY}, {"h", DAY / 24}, {"m", 60 * 1000}, {"s", 1000}, {"ms", 1}};
     uint64_t number;
 
-    (void)a;
     if (number_parse_time(value, k->most, &number) != NUMBER_OK || number < k->least)
-        return "not a time in its range (seconds, or with ms, s, m, h or d)";
+        return out_of_range(k, "wants a time (seconds, or with ms, s, m, h or d)", units, a);
     *(uint64_t *)field = number;
     return NULL;
 }
@@ -93,14 +138,21 @@ static int name_index(const char *names, struct span word)
     }
 }
 
+static const char *no_choice(const struct setting *k, const char *begin, struct arena *a)
+{
+    struct text out = begin_mistake(a, begin);
+
+    text_adds(&out, k->names);
+    return keep_mistake(&out, a);
+}
+
 static const char *set_choice(const struct setting *k, void *field, struct span value,
                               struct arena *a)
 {
     const int i = name_index(k->names, value);
 
-    (void)a;
     if (i < 0)
-        return "not one of its choices";
+        return no_choice(k, "wants one of: ", a);
     *(uint64_t *)field = (uint64_t)i;
     return NULL;
 }
@@ -111,12 +163,11 @@ static const char *set_flags(const struct setting *k, void *field, struct span v
     uint64_t flags = 0;
     struct span word;
 
-    (void)a;
     while (span_word(&value, " \t,", &word)) {
         const int i = name_index(k->names, word);
 
         if (i < 0)
-            return "has a word that is not one of its choices";
+            return no_choice(k, "has a word that is none of: ", a);
         flags |= (uint64_t)1 << i;
     }
     *(uint64_t *)field = flags;
@@ -182,10 +233,13 @@ static const char *set_domains(const struct setting *k, void *field, struct span
 {
     struct span left = value, word;
 
-    while (span_word(&left, " \t,", &word))
+    while (span_word(&left, " \t,", &word)) {
+        if (word.p[0] == '*')
+            return "has a '*': .example.org stands for every domain below example.org";
         if (!smtp_is_literal(word) &&
             !smtp_is_domain(word.p[0] == '.' ? span_from(word, 1) : word, true))
             return "has a word that is no domain";
+    }
     return span_is_ascii(value) ? set_text(k, field, value, a)
                                 : set_idn_domains((struct span *)field, value, a);
 }

@@ -42,6 +42,8 @@ const char *words_split(struct span line, struct arena *a, struct words *out)
 
         if (n == WORDS_MAX)
             return "has too many words";
+        if (line.p[0] == '#')
+            return "has a word that begins with '#', and no quotes";
         if (!split_word(&line, &all))
             return "has a quote without an end";
         words[n] = (struct span){.p = all.p + start, .n = all.n - start};

@@ -193,3 +193,40 @@ Test(config, every_mistake_is_told)
     cr_expect_eq(h.count, 3);
     cr_expect_span(c.smtp.hostname, "mx.example.org", "what is right is taken");
 }
+
+/* What is wrong says what would be right. */
+Test(config, mistakes_say_what_is_wanted)
+{
+    static const struct {
+        const char *text, *what;
+    } cases[] = {
+        {"max_recipients = 99\n", "wants a number from 100 to 1000000"},
+        {"max_errors = none\n", "wants a number, at least 1"},
+        {"max_message_size = 1\n",
+         "wants a size (octets, or with K, M or G) from 64K to 4294967296G"},
+        {"spool_memory = 2G\n", "wants a size (octets, or with K, M or G) from 0 to 1G"},
+        {"command_timeout = 2d\n",
+         "wants a time (seconds, or with ms, s, m, h or d) from 1ms to 1d"},
+        {"sandbox = maybe\n", "wants one of: auto yes no"},
+        {"trace_headers = sent\n", "has a word that is none of: return-path delivered-to received"},
+        {"domains = *.example.org\n",
+         "has a '*': .example.org stands for every domain below example.org"},
+        {"max_errors = 5 # or more\n",
+         "has a '#' behind its value: a comment has a line of its own"},
+        {"domains = example.org\t# ours\n",
+         "has a '#' behind its value: a comment has a line of its own"},
+        {"deliver = /bin/x # mine\n",
+         "has a '#' behind its value: a comment has a line of its own"},
+        {"deliver = /bin/x #mine\n", "has a '#' behind its value: a comment has a line of its own"},
+    };
+    struct config c;
+    struct heard h;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        cr_expect_not(load(&c, cases[i].text, &h), "%s", cases[i].text);
+        cr_expect_str_eq(h.what, cases[i].what);
+    }
+    cr_expect(load(&c, "deliver = /bin/x \"#mine\" x#y\n", &h), "in quotes, or within a word");
+    cr_expect_span(c.deliver.word[1], "#mine", "quoted");
+    cr_expect_span(c.deliver.word[2], "x#y", "within a word");
+}
