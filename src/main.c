@@ -333,7 +333,7 @@ int main(int argc, char **argv)
         a.check = a.explain = false;
     } else if (status >= 0) {
         if (status == EXIT_USAGE)
-            fputs(usage, stderr);
+            fprintf(stderr, "smtpin: %s: no such option, or without its value\n%s", a.wrong, usage);
         return status;
     }
     if (a.explain)

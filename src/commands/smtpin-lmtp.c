@@ -16,12 +16,14 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char usage_text[] =
+    "usage: smtpin-lmtp [-s] [-t TIME] [-h NAME] SERVER... -- SENDER RECIPIENT...\n"
+    "  SERVER: /path or unix:/path, HOST:PORT or [ADDRESS]:PORT; tried in order\n"
+    "  -s: SMTP instead of LMTP;  -t: for each answer of the server (4m)\n";
+
 static int usage(void)
 {
-    fputs("usage: smtpin-lmtp [-s] [-t TIME] [-h NAME] SERVER... -- SENDER RECIPIENT...\n"
-          "  SERVER: /path or unix:/path, HOST:PORT or [ADDRESS]:PORT; tried in order\n"
-          "  -s: SMTP instead of LMTP;  -t: for each answer of the server (4m)\n",
-          stderr);
+    fputs(usage_text, stderr);
     return LMTP_USAGE;
 }
 
@@ -173,6 +175,10 @@ int main(int argc, char **argv)
     char host[256] = "localhost";
     int dashes, status;
 
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return fputs(usage_text, stdout) < 0;
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return puts("smtpin-lmtp " SMTPIN_VERSION) < 0;
     if (gethostname(host, sizeof host - 1) < 0 || !smtp_is_domain(span_of(host), false))
         strcpy(host, "localhost");
     mail.helo = host;

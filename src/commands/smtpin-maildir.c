@@ -34,11 +34,13 @@ struct run {
     uint64_t size;
 };
 
+static const char usage_text[] =
+    "usage: smtpin-maildir [-nr] [-l domain/user | -l user] [-d DELIMITER] [-q SIZE] "
+    "DIRECTORY RECIPIENT...\n";
+
 static int usage(void)
 {
-    fputs("usage: smtpin-maildir [-nr] [-l domain/user | -l user] [-d DELIMITER] [-q SIZE] "
-          "DIRECTORY RECIPIENT...\n",
-          stderr);
+    fputs(usage_text, stderr);
     return MAILDIR_USAGE;
 }
 
@@ -235,6 +237,10 @@ int main(int argc, char **argv)
     struct run r = {.o = {.with_domain = true, .create = true, .delimiter = SPAN("+")}};
     int option, status;
 
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return fputs(usage_text, stdout) < 0;
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return puts("smtpin-maildir " SMTPIN_VERSION) < 0;
     while ((option = getopt(argc, argv, "+nrl:d:q:")) != -1) {
         if (option == 'n')
             r.o.create = false;

@@ -190,6 +190,13 @@ for settings in ({"recipient_delimiter": "$"}, {"maildir": TMP + "/${user}"}):
 out, err, status = pipe(ENVELOPE.replace(b"DATA", b'RCPT TO:<"a/b"@example.org>\r\nRCPT TO:<".x"@example.org>\r\nQUIT'), {"log": "none"})
 equal(codes(out)[-3:], ["550", "550", "221"], "a local-part that is no file name is refused alone")
 
+# Each program says what it is, and what it takes.
+for program in ("smtpin", "smtpin-maildir", "smtpin-lmtp", "smtpin-replay"):
+    said = [subprocess.run([os.path.join(BUILD, program), o], stdin=subprocess.DEVNULL, capture_output=True, text=True) for o in ("--help", "--version")]
+    ok([p.returncode for p in said] == [0, 0] and said[0].stdout.startswith(f"usage: {program} ") and re.fullmatch(program + r" [0-9.]+\n", said[1].stdout), f"{program}: --help and --version", said)
+p = subprocess.run([SMTPIN, "--bogus"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+ok(p.returncode == 64 and p.stderr.startswith("smtpin: --bogus: no such option"), "an option that there is not", p.stderr)
+
 # --check and the rest of the command line.
 def check(text):
     path = write("c.conf", text, 0o644)

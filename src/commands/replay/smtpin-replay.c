@@ -118,6 +118,8 @@ int main(int argc, char **argv)
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "--help") == 0)
             return fputs(usage, stdout) < 0;
+        if (strcmp(argv[i], "--version") == 0)
+            return puts("smtpin-replay " SMTPIN_VERSION) < 0;
         if (option_alone(&o, argv[i], &tap))
             continue;
         if (i + 1 >= argc || !option_with_value(&o, argv[i], argv[i + 1]))
