@@ -186,4 +186,7 @@ for settings, words in (({"deliver": f"{LMTP} /x -- ${{sender}} ${{recipient}}"}
     ok((words is None or words in p.stdout) and (words or "deliver_" not in p.stdout) and p.returncode in ((0, 78) if "maildir" in settings else (0 if good else 78,)), f"--check {settings}: {words}", p.stdout + p.stderr)
 web.shutdown()
 if redis: redis.terminate(); redis.wait(20)
+# The line for inetd is one, wherever it stands.
+line = lambda name: {" ".join(l.split()).replace("@sbindir@", "/usr/sbin") for l in open(os.path.join(SOURCE, name)) if re.match(r" *smtp\s+stream\s+tcp\s+nowait", l)}
+equal([line("README.md"), line("units/inetd.conf.in")], [line("docs/inetd.md")] * 2, "README and the installed file have the line for inetd that docs/inetd.md explains")
 done()
