@@ -31,7 +31,7 @@ enum request_field {
 enum request_pace {
     REQUEST_ONCE,
     REQUEST_EACH_COMMAND,
-    REQUEST_EACH_TRANSACTION, /* not counted: those with many octets, which have a bound */
+    REQUEST_EACH_TRANSACTION, /* REQUEST_OCTETS with many octets are not counted: their sum is */
     REQUEST_EACH_SECOND,
 };
 
@@ -68,7 +68,7 @@ enum request_kind { REQUEST_KINDS(REQUEST_NUMBER_OF) REQUEST_KIND_COUNT };
 #undef REQUEST_NUMBER_OF
 
 struct request_about {
-    struct span name; /* "decide" */
+    struct span name; /* "DECIDE" */
     enum request_pace pace;
     unsigned fields; /* of enum request_field */
 };
