@@ -56,3 +56,13 @@ else skip "units" "no systemd-analyze"; fi
 PORT=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
 PORT=$PORT TMPDIR=$work sh "$source/units/try.sh" </dev/null >"$work/try" 2>&1; ok $? "units/try.sh" "$work/try"
 grep -q '^It works' "$work/try"; ok $? "units/try.sh shows the message" "$work/try"
+# On a port that somebody has, no message goes to whoever that is.
+python3 - "$source/units/try.sh" "$work" >"$work/try" 2>&1 <<'TAKEN'
+import os, socket, subprocess, sys
+s = socket.create_server(("127.0.0.1", 0)); s.settimeout(0)
+p = subprocess.run(["sh", sys.argv[1]], stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**os.environ, "PORT": str(s.getsockname()[1]), "TMPDIR": sys.argv[2]})
+print(p.returncode, p.stderr)
+try: sys.exit("somebody has connected" and s.accept() and 1)
+except BlockingIOError: sys.exit(p.returncode != 1 or "can't listen on port" not in p.stderr)
+TAKEN
+ok $? "units/try.sh on a port that is taken" "$work/try"

@@ -25,9 +25,9 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     done
     if [ -n "$missing" ]; then
         echo "# installing:$missing"
-        apt-get update >"$work/apt" 2>&1
+        apt-get -o DPkg::Lock::Timeout=300 update >"$work/apt" 2>&1
         # shellcheck disable=SC2086
-        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing >>"$work/apt" 2>&1 ||
+        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing >>"$work/apt" 2>&1 ||
             { tail -20 "$work/apt"; echo "# could not install:$missing"; }
     fi
 fi

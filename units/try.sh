@@ -3,19 +3,31 @@
 # packages that the build needs, and nothing runs when this script has ended.
 #   sh units/try.sh          port 2525, until Ctrl-C
 #   PORT=2626 sh units/try.sh </dev/null    one message, then the end
+#   DIR=/some/dir sh units/try.sh           builds and receives there, and leaves it
 set -eu
 source=$(cd "$(dirname "$0")/.." && pwd)
 port=${PORT-2525}
-need=
-for p in gcc libc6-dev pkg-config meson ninja-build systemd curl; do
-    dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || need="$need $p"
-done
+# A program, and the Debian package that has it.
+need='' programs=''
+while read -r program package; do
+    command -v "$program" >/dev/null || { programs="$programs $program" need="$need $package"; }
+done <<WANTED
+gcc gcc
+pkg-config pkg-config
+meson meson
+ninja ninja-build
+systemd-socket-activate systemd
+curl curl
+WANTED
+# A compiler without the headers of libc is no compiler.
+echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1 || { programs="$programs stdio.h" need="$need libc6-dev"; }
 if [ -n "$need" ]; then
+    command -v apt-get >/dev/null || { echo "try.sh: please install what has$programs, and start again" >&2; exit 1; }
     [ "$(id -u)" = 0 ] || { echo "try.sh: as root, please: apt-get install$need" >&2; exit 1; }
     echo "== installing$need"
-    apt-get update >/dev/null
+    apt-get -o DPkg::Lock::Timeout=300 update >/dev/null
     # shellcheck disable=SC2086
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $need >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $need >/dev/null
 fi
 
 dir=${DIR-$(mktemp -d "${TMPDIR:-/tmp}/smtpin-try.XXXXXX")}
@@ -42,14 +54,25 @@ server=$!
 trap 'kill $server 2>/dev/null || :; wait $server 2>/dev/null || :; [ -n "${DIR-}" ] || rm -rf "$dir"' EXIT
 trap 'exit 0' INT TERM HUP
 printf 'From: you@example.com\r\nTo: jane@example.org\r\nSubject: hello\r\n\r\nIt works.\r\n' >"$dir/message"
+listens() { # Somebody else's port is not where this message belongs.
+    kill -0 $server 2>/dev/null && return
+    cat "$dir/log" >&2
+    echo "try.sh: can't listen on port $port (PORT=NUMBER chooses another); who does:" >&2
+    command -v ss >/dev/null && ss -Hltnp "sport = :$port" >&2
+    exit 1
+}
 tries=0
+sleep 0.2
+listens
 until curl -sS "smtp://127.0.0.1:$port/try" --mail-from you@example.com --mail-rcpt jane@example.org --upload-file "$dir/message" 2>"$dir/curl"; do
     tries=$((tries + 1))
     [ $tries -lt 50 ] || { cat "$dir/curl" "$dir/log" >&2; exit 1; }
+    listens
     sleep 0.1
 done
 echo "== received:"
 cat "$dir"/mail/example.org/jane/new/*
+[ -t 0 ] || [ -n "${DIR-}" ] || exit 0
 cat <<NEXT
 
 == now you:
@@ -62,5 +85,5 @@ cat <<NEXT
     systemd-sysusers && systemd-tmpfiles --create && systemctl enable --now smtpin.socket
 NEXT
 [ -t 0 ] || exit 0
-echo "  Ctrl-C ends it."
+echo "  Ctrl-C ends it, and removes what is in $dir unless you have set DIR."
 wait $server
