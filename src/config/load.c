@@ -73,10 +73,11 @@ static bool is_twice(struct source *s, const struct setting *k)
     return false;
 }
 
-/* A blank and a '#', without quotes: many people mean a comment by it. */
+/* A blank and a '#', without quotes: many people mean a comment by it. Where a path or a name may
+ * hold anything, it would be a part of that. */
 static bool has_comment(struct span value)
 {
-    if (span_find(value, '"') < value.n)
+    if (span_find(value, '#') == value.n || span_find(value, '"') < value.n)
         return false;
     for (size_t i = 1; i < value.n; i++)
         if (value.p[i] == '#' && byte_is_blank(value.p[i - 1]))
@@ -105,13 +106,12 @@ static void set(struct source *s, struct text *setting)
         return;
     } else if (span_has_control_but_tab(value)) {
         mistake(s, name, "has a control character");
+    } else if (has_comment(value)) {
+        mistake(s, name, "has a '#' behind its value: a comment has a line of its own");
     } else {
         wrong = k->set(k, (char *)s->config + k->field, value, s->arena);
         if (wrong != NULL)
-            mistake(s, name,
-                    has_comment(value)
-                        ? "has a '#' behind its value: a comment has a line of its own"
-                        : wrong);
+            mistake(s, name, wrong);
     }
 }
 

@@ -349,9 +349,9 @@ static const struct setting keys[] = {
     {KEY("max_received", set_number, smtp.max_received), .least = 1, .most = 10000},
     /* RFC 5321 4.5.3.1.8: at least 100 */
     {KEY("max_recipients", set_number, smtp.max_recipients), .least = 100, .most = 1000000},
-    /* RFC 5321 4.5.3.1.6: at least 1000 */
     {KEY("max_refused_recipients", set_number, smtp.max_refused_recipients), .least = 1,
      .most = UINT64_MAX},
+    /* RFC 5321 4.5.3.1.6: at least 1000 */
     {KEY("max_text_line", set_size, smtp.max_text_line), .least = 1000, .most = (uint64_t)1 << 62},
     {KEY("max_transactions", set_number, smtp.max_transactions), .least = 1, .most = UINT64_MAX},
     {KEY("min_data_rate", set_size, min_data_rate), .most = 1 << 30},
