@@ -3,6 +3,7 @@
 #include "adapters/admission.h"
 #include "adapters/notify.h"
 #include "backend/record.h"
+#include "backend/status.h"
 #include "generation.h"
 #include "io/child.h"
 #include "io/clock.h"
@@ -22,7 +23,6 @@
 #include <unistd.h>
 
 enum {
-    STATUS_INTERVAL = 1000, /* milliseconds between two reports of the status */
     COMPLAINT_INTERVAL = 60000,
     PAUSE = 100, /* milliseconds, when nothing can be accepted */
 };

@@ -24,7 +24,7 @@ struct monitor {
     bool over;            /* it has ended */
     bool begun;           /* its message, of which there is one */
     uint64_t requests[REQUEST_KIND_COUNT]; /* how many of each kind */
-    const struct request_about *last;      /* the request that was read; NULL: none yet */
+    const struct request_about *last;      /* request; NULL: none yet, or it was none */
     uint64_t stored, ends;                 /* of this message: octets, line ends among them */
     enum { MONITOR_IDLE, MONITOR_MESSAGE } state;
     bool refused;        /* the message could not be stored */
@@ -51,7 +51,7 @@ const char *monitor_send_answer(struct monitor *m, uint64_t *deadline);
 /* monitor-envelope.c: the monitor's own transaction. */
 
 struct smtp_transaction *monitor_transaction_of(const struct monitor *m);
-/* May somebody be added now? */
+/* May somebody be added now? (Its message may have been: see `begun`.) */
 bool monitor_has_open_transaction(const struct monitor *m);
 void monitor_end_transaction(struct monitor *m);
 /* Parses the address once more, as a path of its own. What *out points to is in m->arena. */

@@ -8,7 +8,6 @@ static void log_one_step(struct monitor *m, enum smtp_want want)
     m->backend->record.end = NULL;
 }
 
-/* The session's own words on the results, as the worker will say them: for the log. */
 void monitor_log_results(struct monitor *m, const struct smtp_data *data)
 {
     struct smtp_session *s = m->backend->session;

@@ -57,8 +57,10 @@ const char *monitor_handle(struct monitor *m, struct span packet)
 
     if (m->closed)
         return "goes on after its end";
-    if (!request_read(packet, &r))
+    if (!request_read(packet, &r)) {
+        m->last = NULL; /* this one has no name */
         return "sends what is no request";
+    }
     wrong = count_request(m, &r);
     if (wrong == NULL)
         wrong = turn_to_transaction(m, r.transaction);

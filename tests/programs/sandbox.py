@@ -65,6 +65,7 @@ CONFS = {
     "many": write("many.conf", lines.replace("max_recipients = 100", "max_recipients = 5000"), 0o644),
     "small": write("small.conf", lines + "max_message_size = 65536\nmax_commands = 10\nsession_timeout = 5\n", 0o644),
 }
+UNREADABLE = ("long_list", "too_long", "more_octets", "padded", "garbage", "no_kind", "forge_log")
 for name, kind, wanted, violation, conf in attacks:
     if SANITIZED and name == "crash": continue
     violation = None if violation == "-" else violation
@@ -72,7 +73,8 @@ for name, kind, wanted, violation, conf in attacks:
     said, status, log = compromised(name, conf=CONFS[conf])
     # The end may come before what was written was.
     fine = said.replace("back\n", "").strip("\n") == wanted and (status == 0 if violation is None else status == 70)
-    if violation: fine = fine and f'violation="{violation}"' in log and (kind == "NONE" or f" request={kind}" in log or "no request" in violation)
+    # What could not be read is named after no other request.
+    if violation: fine = fine and f'violation="{violation}"' in log and (f" request={kind} " in log if name not in UNREADABLE and kind != "NONE" else name not in UNREADABLE or " request=" not in log)
     # Ten seconds are the longest that one of them may take; the rest is for a machine that has much to do.
     ok(fine and time.monotonic() - start < 40, f"{name}: {violation or 'as a client may'}", (said, status, log[-700:], time.monotonic() - start))
     records = [l for l in log.splitlines() if not l.startswith("smtpin[")]
