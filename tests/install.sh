@@ -62,7 +62,12 @@ import os, socket, subprocess, sys
 s = socket.create_server(("127.0.0.1", 0)); s.settimeout(0)
 p = subprocess.run(["sh", sys.argv[1]], stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**os.environ, "PORT": str(s.getsockname()[1]), "TMPDIR": sys.argv[2]})
 print(p.returncode, p.stderr)
-try: sys.exit("somebody has connected" and s.accept() and 1)
+try:
+    s.accept()
+    sys.exit("somebody has connected")
 except BlockingIOError: sys.exit(p.returncode != 1 or "can't listen on port" not in p.stderr)
 TAKEN
 ok $? "units/try.sh on a port that is taken" "$work/try"
+# A directory that is not there yet, and stays.
+PORT=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])') DIR="$work/kept" sh "$source/units/try.sh" </dev/null >"$work/try" 2>&1 &&
+    ls "$work"/kept/mail/example.org/jane/new/* >>"$work/try" 2>&1; ok $? "units/try.sh with DIR" "$work/try"

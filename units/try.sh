@@ -30,7 +30,15 @@ if [ -n "$need" ]; then
     DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $need >/dev/null
 fi
 
-dir=${DIR-$(mktemp -d "${TMPDIR:-/tmp}/smtpin-try.XXXXXX")}
+[ -z "${DIR-}" ] || mkdir -p "$DIR"
+dir=${DIR:-$(mktemp -d "${TMPDIR:-/tmp}/smtpin-try.XXXXXX")}
+server=
+end() {
+    [ -z "$server" ] || { kill "$server" 2>/dev/null || :; wait "$server" 2>/dev/null || :; }
+    [ -n "${DIR-}" ] || rm -rf "$dir"
+}
+trap end EXIT
+trap 'exit 0' INT TERM HUP
 echo "== building in $dir"
 { meson setup "$dir/build" "$source" --prefix="$dir" -Dsysconfdir="$dir/etc" && meson install -C "$dir/build"; } >"$dir/build.log" 2>&1 ||
     { tail -20 "$dir/build.log" >&2; exit 1; }
@@ -51,8 +59,6 @@ fi
 echo "== listening on 127.0.0.1:$port"
 systemd-socket-activate --accept --inetd -l "127.0.0.1:$port" "$dir/sbin/smtpin" 2>"$dir/log" &
 server=$!
-trap 'kill $server 2>/dev/null || :; wait $server 2>/dev/null || :; [ -n "${DIR-}" ] || rm -rf "$dir"' EXIT
-trap 'exit 0' INT TERM HUP
 printf 'From: you@example.com\r\nTo: jane@example.org\r\nSubject: hello\r\n\r\nIt works.\r\n' >"$dir/message"
 listens() { # Somebody else's port is not where this message belongs.
     kill -0 $server 2>/dev/null && return
@@ -85,5 +91,6 @@ cat <<NEXT
     systemd-sysusers && systemd-tmpfiles --create && systemctl enable --now smtpin.socket
 NEXT
 [ -t 0 ] || exit 0
-echo "  Ctrl-C ends it, and removes what is in $dir unless you have set DIR."
+[ -n "${DIR-}" ] && what=leaves || what=removes
+echo "  Ctrl-C ends it, and $what $dir."
 wait $server
