@@ -3,7 +3,8 @@ fact and question are added, each in the files that the document names and no ot
 An anchor that is gone from its file fails here: look for where its like stands now, and whether the document still says so."""
 from harness import *
 
-if SANITIZED or os.environ.get("SMTPIN_STATIC") or not have("meson"):
+if not have("meson"):
+    skip("one of each, added", "no meson")
     done()
 TREE, BUILT = os.path.join(TMP, "tree"), os.path.join(TMP, "built")
 for part in ("src", "tests", "units", "docs"):
@@ -13,7 +14,9 @@ ATTACKED = r'''static void look_without_end(struct worker *w)
 {
     struct request r = attack_honest(REQUEST_LOOK, 0);
 
-    for (int i = 0; i < 10000 && attack_send(w, &r) && attack_receive(w) >= 0; i++)
+    struct packet answer;
+
+    for (int i = 0; i < 10000 && attack_ask(w, &r, &answer); i++)
         ;
 }
 
@@ -100,6 +103,7 @@ if ok(b.returncode == 0, "the copy is built", b.stdout[-3000:] + b.stderr[-500:]
     for unit in ("session", "model", "sandbox", "config", "command"):
         program = os.path.join(BUILT, "unit-" + unit)
         if os.path.exists(program): ok(subprocess.run([program], capture_output=True).returncode == 0, f"its unit tests: {unit}")
+        else: skip(f"its unit tests: {unit}", "no criterion")
     directory, deliver = taker()
     conf = write("added.conf", f"hostname = mx.example.org\ndomains = example.org\ndeliver = {deliver} ${{dummy}}\nlog = stderr\nspool_dir = {TMP}\ndummy = 7\nsandbox = yes\n", 0o644)
     session = b"EHLO c.example.com\r\nXDUM\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<dummy@example.org>\r\nRCPT TO:<b@example.org> XDUM\r\nRCPT TO:<c@example.org> XDUM=1\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n"

@@ -32,7 +32,10 @@ void attack_say(const char *text);
 /* requests.c: an honest request, of which something is changed. */
 struct request attack_honest(enum request_kind kind, uint64_t transaction);
 bool attack_send(struct worker *w, const struct request *r);
-/* The reply to the first recipient; 0: the answer has none; -1: there is none. */
+/* A request with an answer, read with packet.h. False: there is none. */
+bool attack_ask(struct worker *w, const struct request *r, struct packet *answer);
+/* Of a delivery's answer, the reply to the first recipient; 0: it has none; -1: there is no answer.
+ */
 long attack_receive(struct worker *w);
 /* One more recipient. */
 void attack_add(struct worker *w, uint64_t transaction, struct span address);

@@ -162,14 +162,9 @@ static long ask_about(struct worker *w, uint64_t transaction, struct span addres
 {
     struct request r = attack_honest(REQUEST_DECIDE, transaction);
     struct packet answer;
-    ssize_t n;
 
     r.address = address;
-    if (!attack_send(w, &r))
-        return -1;
-    n = recv(w->fd, w->room.p, w->room.cap, 0);
-    answer = (struct packet){.left = {.p = w->room.p, .n = n > 0 ? (size_t)n : 0}};
-    return n > 0 ? (long)packet_number(&answer) : -1;
+    return attack_ask(w, &r, &answer) ? (long)packet_number(&answer) : -1;
 }
 
 static void ask_of_nothing(struct worker *w)

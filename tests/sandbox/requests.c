@@ -25,15 +25,28 @@ bool attack_send(struct worker *w, const struct request *r)
     return send(w->fd, w->room.p, w->room.n, MSG_NOSIGNAL) == (ssize_t)w->room.n;
 }
 
+static bool receive_answer(struct worker *w, struct packet *answer)
+{
+    const ssize_t n = recv(w->fd, w->room.p, w->room.cap, 0);
+
+    *answer = (struct packet){.left = {.p = w->room.p, .n = n > 0 ? (size_t)n : 0}};
+    return n > 0;
+}
+
+bool attack_ask(struct worker *w, const struct request *r, struct packet *answer)
+{
+    return attack_send(w, r) && receive_answer(w, answer);
+}
+
 long attack_receive(struct worker *w)
 {
     struct packet answer;
-    const ssize_t n = recv(w->fd, w->room.p, w->room.cap, 0);
 
-    answer = (struct packet){.left = {.p = w->room.p, .n = n > 0 ? (size_t)n : 0}};
+    if (!receive_answer(w, &answer))
+        return -1;
     for (int i = 0; i < 3; i++)
         packet_number(&answer);
-    return n > 0 ? (long)packet_number(&answer) : -1;
+    return (long)packet_number(&answer);
 }
 
 /* A list of one. */
