@@ -49,14 +49,15 @@ static inline void services_add_recipient(struct services *s, struct smtp_mailbo
     }
 }
 
-/* A message begins. False: it can't be stored. */
+/* A message begins. False: it can't be stored; in the sandbox that is known at its end. */
 bool services_begin_message(struct services *s);
 /* Where the message's next octets go, at least 2; NULL: they can't be stored. Then, how many came.
  */
 char *services_message_room(struct services *s, size_t *room);
 void services_add_octets(struct services *s, size_t n);
 /* The message is there, or its end has not come: `data` says how, and is told when it could not be
- * stored. */
+ * stored. For each message that has begun, and no other: the monitor ends a session that finishes
+ * what it has not begun. */
 void services_finish_message(struct services *s, struct smtp_data *data);
 /* Delivers it: each recipient has its result. `a` is for what the results point to. False: in the
  * sandbox it turns out only now that it could not be stored. */

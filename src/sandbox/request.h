@@ -27,7 +27,8 @@ enum request_field {
         REQUEST_ADDRESS | REQUEST_GREETING | REQUEST_COMMANDS | REQUEST_ENVELOPE | REQUEST_SMTPUTF8,
 };
 
-/* How many requests of a kind a session may send. */
+/* How many requests of a kind a session may send, all in all. What one transaction may ask is for
+ * the monitor's function to check. */
 enum request_pace {
     REQUEST_ONCE,
     REQUEST_EACH_COMMAND,
@@ -37,7 +38,8 @@ enum request_pace {
 
 /* The kinds, a row each: REQUEST_name; the monitor's function that checks it and does it
  * (sandbox/handlers.h); its pace; its fields, besides the transaction and the recipients that the
- * monitor has not heard of, which all have. tests/sandbox has what a compromised worker does with
+ * monitor has not heard of, which all have: these are added before the function runs. The order
+ * of the rows does not matter. tests/sandbox has what a compromised worker does with
  * it: a kind that nobody attacks fails a test. */
 #define REQUEST_KINDS(KIND)                                                                        \
     /* May `address` be a recipient? The answer is the verdict. */                                 \
