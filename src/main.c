@@ -1,5 +1,6 @@
 /* smtpin: reads the command line, and decides what this process is: one session (serve.h), a
- * listening process (listen.h), or an answer to --check or --explain. It serves nobody itself. */
+ * listening process (listen.h), or an answer to --check, --print or --explain. It serves nobody
+ * itself. */
 #include "adapters/deliver.h"
 #include "adapters/log.h"
 #include "adapters/peer.h"
@@ -9,6 +10,7 @@
 #include "config/load.h"
 #include "explain.h"
 #include "listen.h"
+#include "print.h"
 #include "sandbox/sandbox.h"
 #include "serve.h"
 #include "syntax/network.h"
@@ -36,11 +38,14 @@ struct memory {
     const char *recipient[EXPLAIN_RECIPIENTS_MAX];
 };
 
+enum print { PRINT_NOTHING, PRINT_ALL, PRINT_MADE, PRINT_DEFAULTS };
+
 struct arguments {
     const char *file;
     const char **override; /* at most OVERRIDES_MAX */
     size_t overrides;
     bool check, explain, listen;
+    enum print print;
     const char *client; /* --client */
     const char *wrong;  /* an argument that is none */
     struct explain_question question;
@@ -48,7 +53,7 @@ struct arguments {
 
 static const char usage[] =
     "usage: smtpin [-f FILE] [-o KEY=VALUE]... [--lmtp] [--listen]\n"
-    "              [--check | --version | --help]\n"
+    "              [--check | --print | --print-set | --print-defaults | --version | --help]\n"
     "       smtpin [-f FILE] [-o KEY=VALUE]... --explain [--client ADDRESS] [--helo NAME]\n"
     "              [--size OCTETS] [--json] [--sender ADDRESS] --recipient ADDRESS...\n"
     "Speaks SMTP on descriptors 0 and 1, for a super-server that has accepted a connection; given\n"
@@ -58,6 +63,8 @@ static const char usage[] =
     "  --lmtp        speak LMTP: -o protocol=lmtp\n"
     "  --listen      end, with 69, unless listening sockets were passed\n"
     "  --check       say what is wrong with the configuration; exit 0 or 78\n"
+    "  --print       say which settings are in force, and where each was made; --print-set: those\n"
+    "                that were made; --print-defaults: what each is when it is not made\n"
     "  --explain     say what would happen to a message, and by which rule; exit 0 or 1\n"
     "Manuals: smtpin(8), smtpin.conf(5), smtpin-delivery(7), smtpin-maildir(1)\n";
 
@@ -81,6 +88,19 @@ static bool explain_option(struct arguments *a, const char *name, const char *va
     return true;
 }
 
+static bool print_option(struct arguments *a, const char *name)
+{
+    if (strcmp(name, "--print") == 0)
+        a->print = PRINT_ALL;
+    else if (strcmp(name, "--print-set") == 0)
+        a->print = PRINT_MADE;
+    else if (strcmp(name, "--print-defaults") == 0)
+        a->print = PRINT_DEFAULTS;
+    else
+        return false;
+    return true;
+}
+
 /* -1: go on; else the exit status. */
 static int parse_arguments(struct arguments *a, int argc, char **argv)
 {
@@ -93,6 +113,8 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
             a->override[a->overrides++] = "protocol=lmtp";
         } else if (strcmp(argv[i], "--check") == 0) {
             a->check = true;
+        } else if (print_option(a, argv[i])) {
+            continue;
         } else if (strcmp(argv[i], "--explain") == 0) {
             a->explain = true;
         } else if (strcmp(argv[i], "--listen") == 0) {
@@ -171,21 +193,40 @@ static bool check_sections(const struct arguments *a, const struct config *c,
 static int check(const struct arguments *a, struct serve_memory *m)
 {
     struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
-    const struct config_report report = {.say = print_mistake};
+    struct config_origin origin[CONFIG_SETTINGS_MAX];
+    const struct config_report report = {.say = print_mistake, .origin = origin};
     const struct config_source from = source(a);
     struct config c;
     const char *wrong;
+    /* What a mistake left at its default is not the administrator's choice: nothing to look at. */
     bool good = config_load(&c, &arena, &from, &report);
 
-    good = setup_check(&c, &report) && good;
+    if (!good)
+        return EXIT_CONFIG;
+    good = setup_check(&c, &report);
     wrong = c.sandbox == CONFIG_SANDBOX_NO ? NULL : sandbox_check();
     if (wrong != NULL)
-        report.say(NULL, "setup", 0, SPAN("sandbox"), wrong);
+        config_complain(&report, SPAN("sandbox"), wrong);
     good = good && (wrong == NULL || c.sandbox == CONFIG_SANDBOX_AUTO);
     good = good && check_sections(a, &c, &report);
     if (good)
         puts("smtpin: the configuration is good");
     return good ? 0 : EXIT_CONFIG;
+}
+
+static int print(const struct arguments *a, struct serve_memory *m)
+{
+    struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
+    struct config_origin origin[CONFIG_SETTINGS_MAX];
+    const struct config_report report = {.say = complain_mistake, .origin = origin};
+    struct config_source from = source(a);
+    struct config c;
+
+    if (a->print == PRINT_DEFAULTS)
+        from = (struct config_source){.file = "/dev/null"};
+    if (!config_load(&c, &arena, &from, &report))
+        return EXIT_CONFIG;
+    return print_settings(&c, origin, a->print == PRINT_MADE);
 }
 
 static int explain_message(struct arguments *a, struct serve_memory *m)
@@ -331,11 +372,14 @@ int main(int argc, char **argv)
     /* Descriptor 2 may be the client's, who has no use for our usage: 421, and the log has it. */
     if (status == EXIT_USAGE && is_connection(0)) {
         a.check = a.explain = false;
+        a.print = PRINT_NOTHING;
     } else if (status >= 0) {
         if (status == EXIT_USAGE)
             fprintf(stderr, "smtpin: %s: no such option, or without its value\n%s", a.wrong, usage);
         return status;
     }
+    if (a.print != PRINT_NOTHING)
+        return print(&a, &m->serve);
     if (a.explain)
         return explain_message(&a, &m->serve);
     return a.check ? check(&a, &m->serve) : run(&a, &m->serve, argv);

@@ -75,7 +75,7 @@ if command -v clang-tidy >/dev/null && command -v clang >/dev/null; then
     [ ! -s "$out/tidy.found" ]; say $? "clang-tidy" "$out/tidy.found"
 else skip clang-tidy "not installed"; fi
 for f in $files; do
-    gcc -std=c17 -D_GNU_SOURCE -DSMTPIN_VERSION='"x"' -DSMTPIN_BINDIR='"/x"' -DSMTPIN_SBINDIR='"/x"' -DSMTPIN_SYSCONFDIR='"/x"' -Isrc \
+    gcc -std=c17 -D_GNU_SOURCE -DSMTPIN_VERSION='"x"' -DSMTPIN_BINDIR='"/x"' -DSMTPIN_SBINDIR='"/x"' -DSMTPIN_SYSCONFDIR='"/x"' -DSMTPIN_UNITDIR='"/x"' -Isrc \
         -O2 -Wall -Wextra -fanalyzer -c -o "$out/o" "$f"
 done >"$out/analyzer" 2>&1
 grep -E 'warning:|error:' "$out/analyzer" >"$out/analyzer.found"

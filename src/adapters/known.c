@@ -86,10 +86,12 @@ static const struct command *command_among(const struct span *word, size_t n)
     return NULL;
 }
 
-static const struct command *command_of(const struct config *c)
+/* *key: the setting that names it. */
+static const struct command *command_of(const struct config *c, struct span *key)
 {
     const struct command *found = command_among(c->deliver.word, c->through.n);
 
+    *key = found != NULL ? SPAN("deliver_through") : SPAN("deliver");
     return found != NULL
                ? found
                : command_among(c->deliver.word + c->through.n, c->deliver.n - c->through.n);
@@ -105,9 +107,9 @@ static bool names_recipients(const struct config *c)
 
 struct known_clash known_clash(const struct config *c)
 {
-    const struct command *command = command_of(c);
-    const bool together = c->deliver_per == CONFIG_PER_MESSAGE;
     struct known_clash clash = {.what = NULL};
+    const struct command *command = command_of(c, &clash.with);
+    const bool together = c->deliver_per == CONFIG_PER_MESSAGE;
 
     if (command == NULL || c->embedded)
         return clash;

@@ -8,6 +8,7 @@
 
 struct known_clash {
     struct span key;  /* the setting that is to be changed */
+    struct span with; /* the one that names the command */
     const char *what; /* NULL: there is no clash */
     bool harmless;    /* it costs something, and loses nothing */
 };

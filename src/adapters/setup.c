@@ -283,7 +283,7 @@ void setup_process(struct setup *s)
 
 static void complain(const struct config_report *report, const char *key, const char *what)
 {
-    report->say(report->context, "setup", 0, span_of(key), what);
+    config_complain(report, span_of(key), what);
 }
 
 /* "name", or "uid:gid" where no user database is at hand. */
@@ -345,7 +345,7 @@ static bool check_command(const struct config *c, const struct config_report *re
     const struct known_clash clash = known_clash(c);
 
     if (clash.what != NULL)
-        report->say(report->context, "setup", 0, clash.key, clash.what);
+        config_complain_of_both(report, clash.key, clash.with, clash.what);
     return clash.what == NULL || clash.harmless;
 }
 
@@ -357,6 +357,13 @@ static void complain_of_program(struct span name, const struct config_report *re
     text_adds(&what, "its program is not there, or can't be executed: ");
     text_add_escaped(&what, span_first(name, 256), "");
     complain(report, "deliver", text_string(&what));
+}
+
+/* Does a unit start it here? Ours name a user. */
+static bool has_unit(void)
+{
+    return access("/run/systemd/system", F_OK) == 0 &&
+           access(SMTPIN_UNITDIR "/smtpin@.service", F_OK) == 0;
 }
 
 bool setup_check(const struct config *c, const struct config_report *report)
@@ -371,7 +378,7 @@ bool setup_check(const struct config *c, const struct config_report *report)
         complain(report, "user", "no such user, or it is root");
         good = false;
     }
-    if (c->user.n == 0 && geteuid() == 0)
+    if (c->user.n == 0 && geteuid() == 0 && !has_unit())
         complain(report, "user", stays_root);
     if (c->domains.n == 0 && c->relay_clients.n == 0)
         complain(report, "domains", receives_nothing);

@@ -3,7 +3,7 @@
 #ifndef SMTPIN_ADAPTERS_SETUP_H
 #define SMTPIN_ADAPTERS_SETUP_H
 
-#include "config/config.h"
+#include "config/report.h"
 
 #include <sys/socket.h>
 

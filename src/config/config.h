@@ -13,6 +13,7 @@ enum {
     CONFIG_SECTIONS_MAX = 16,
     CONFIG_SOCKET_MAX = 64, /* octets of a socket's name */
     CONFIG_CONNECTIONS_MAX = 10000,
+    CONFIG_SETTINGS_MAX = 128, /* keys that there can be */
     /* What config_load takes of an arena at the most. */
     CONFIG_ARENA_MAX = 4 * CONFIG_FILE_MAX,
 };
@@ -80,12 +81,6 @@ struct config {
     uint64_t trace_size;
     struct span fixed_id;
     uint64_t fixed_time;
-};
-
-/* Where mistakes go (say = NULL: nowhere): the file's name or "-o", its line (0: none), the key. */
-struct config_report {
-    void (*say)(void *context, const char *file, unsigned line, struct span key, const char *what);
-    void *context;
 };
 
 /* Letters, digits, '.', '_', '-'; at most CONFIG_SOCKET_MAX. */

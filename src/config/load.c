@@ -1,6 +1,7 @@
 #include "config/load.h"
 
 #include "config/setting.h"
+#include "config/value.h"
 #include "syntax/macro.h"
 
 #include <errno.h>
@@ -20,17 +21,24 @@ struct source {
     struct config *config; /* this socket's, or in another one's section `others` */
     struct config *own, *others;
     struct arena *arena;
-    const char *file;
+    const struct config_source *from;
+    const char *file; /* that is read: its name, or "-o" */
     unsigned line;
     const struct config_report *report;
     struct span section; /* whose settings these are; empty: everybody's */
     bool overriding;     /* -o, not the file */
     size_t number;       /* that section's among those of the file; 0: everybody's */
+    size_t own_number;   /* the number of this socket's; 0: there is none */
     /* Keys that were there already, of each section, and in which line. */
-    uint64_t seen[CONFIG_SECTIONS_MAX + 1][SETTING_MAX / 64];
-    unsigned seen_at[CONFIG_SECTIONS_MAX + 1][SETTING_MAX];
+    uint64_t seen[CONFIG_SECTIONS_MAX + 1][CONFIG_SETTINGS_MAX / 64];
+    unsigned seen_at[CONFIG_SECTIONS_MAX + 1][CONFIG_SETTINGS_MAX];
     bool good;
 };
+
+static const char *file_of(const struct config_source *from)
+{
+    return from->file == NULL ? SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf" : from->file;
+}
 
 static void mistake(struct source *s, struct span key, const char *what)
 {
@@ -109,7 +117,7 @@ static void set(struct source *s, struct text *setting)
     } else if (has_comment(value)) {
         mistake(s, name, "has a '#' behind its value: a comment has a line of its own");
     } else {
-        wrong = k->set(k, (char *)s->config + k->field, value, s->arena);
+        wrong = value_set(k, s->config, value, s->arena);
         if (wrong != NULL)
             mistake(s, name, wrong);
     }
@@ -138,6 +146,8 @@ static void begin_section(struct source *s, struct span line)
         mistake(s, name, "one section too many");
     if (s->number > CONFIG_SECTIONS_MAX)
         s->number = CONFIG_SECTIONS_MAX;
+    if (s->config == s->own)
+        s->own_number = s->number;
 }
 
 static void set_or_begin(struct source *s, struct text *setting)
@@ -323,6 +333,11 @@ static bool put_before(struct config *c, struct arena *a)
     return true;
 }
 
+static bool is_of(struct span setting, struct span key)
+{
+    return span_eq(span_trim(span_first(setting, span_find(setting, '='))), key);
+}
+
 /* The socket's name decides which sections of the file count, so it is looked for first. */
 static void find_socket(struct source *s, const struct config_source *from)
 {
@@ -330,15 +345,47 @@ static void find_socket(struct source *s, const struct config_source *from)
 
     for (size_t i = 0; from->socket.n == 0 && i < from->overrides; i++) {
         const struct span setting = span_of(from->override[i]);
-        const size_t equals = span_find(setting, '=');
 
-        if (span_eq(span_trim(span_first(setting, equals)), SPAN("socket")))
-            name = span_trim(span_from(setting, equals + 1));
+        if (is_of(setting, SPAN("socket")))
+            name = span_trim(span_from(setting, span_find(setting, '=') + 1));
     }
     s->own->socket = arena_copy(s->arena, name);
     /* A socket with that name says all that there is to say. */
     if (span_eq(name, SPAN("lmtp")))
         s->own->protocol = 1;
+}
+
+/* Where this socket's setting was made that counts. */
+static struct config_origin origin_of(const struct source *s, const struct setting *k)
+{
+    const size_t number = setting_number(k);
+    struct config_origin origin = {.file = NULL};
+
+    for (size_t i = s->from->overrides; i > 0; i--)
+        if (is_of(span_of(s->from->override[i - 1]), k->name))
+            return (struct config_origin){.file = "-o", .line = (unsigned)i};
+    for (size_t section = s->own_number;; section = 0) {
+        if (s->seen[section][number / 64] & (uint64_t)1 << number % 64)
+            return (struct config_origin){.file = file_of(s->from),
+                                          .line = s->seen_at[section][number],
+                                          .section = section > 0 ? s->own->section[section - 1]
+                                                                 : SPAN("")};
+        if (section == 0)
+            return origin;
+    }
+}
+
+/* Two settings that do not go together. */
+static void clash(struct source *s, struct span key, struct span other, const char *what)
+{
+    struct config_origin origin[CONFIG_SETTINGS_MAX];
+    const struct config_report report = {
+        .say = s->report->say, .context = s->report->context, .origin = origin};
+
+    s->good = false;
+    for (size_t i = 0; i < setting_count(); i++)
+        origin[i] = origin_of(s, setting_at(i));
+    config_complain_of_both(&report, key, other, what);
 }
 
 /* What follows from several settings together. */
@@ -358,9 +405,11 @@ static void conclude(struct source *s, struct config *c)
     c->smtp.single = c->partial == 1;
     c->smtp.prdr = c->deliver_per == CONFIG_PER_RECIPIENT || c->deliver_replies == 1;
     if (c->deliver_per == CONFIG_PER_RECIPIENT && c->deliver_replies == 1)
-        mistake(s, SPAN("deliver_replies"), "each goes with deliver_per = message");
+        clash(s, SPAN("deliver_replies"), SPAN("deliver_per"),
+              "each goes with deliver_per = message");
     if (c->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE && c->deliver_replies == 1)
-        mistake(s, SPAN("deliver_replies"), "qmail-queue knows one reply alone");
+        clash(s, SPAN("deliver_replies"), SPAN("deliver_format"),
+              "qmail-queue knows one reply alone");
 }
 
 bool config_load(struct config *c, struct arena *a, const struct config_source *from,
@@ -374,11 +423,12 @@ bool config_load(struct config *c, struct arena *a, const struct config_source *
     s.config = s.own = c;
     s.others = &others;
     s.arena = a;
-    s.file = from->file == NULL ? SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf" : from->file;
+    s.from = from;
+    s.file = file_of(from);
     s.line = 0;
     s.report = report;
     s.section = SPAN("");
-    s.number = 0;
+    s.number = s.own_number = 0;
     s.overriding = false;
     s.good = true;
     memset(s.seen, 0, sizeof s.seen);
@@ -396,5 +446,7 @@ bool config_load(struct config *c, struct arena *a, const struct config_source *
         override(&s, span_of(from->override[i]));
     }
     conclude(&s, c);
+    for (size_t i = 0; report->origin != NULL && i < setting_count(); i++)
+        report->origin[i] = origin_of(&s, setting_at(i));
     return s.good;
 }

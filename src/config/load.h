@@ -3,7 +3,7 @@
 #ifndef SMTPIN_CONFIG_LOAD_H
 #define SMTPIN_CONFIG_LOAD_H
 
-#include "config/config.h"
+#include "config/report.h"
 
 struct config_source {
     const char *file;   /* NULL: the default one, which need not exist */

@@ -1,15 +1,34 @@
-/* The keys of the configuration: for load.c. To add one: a row in setting.c, a field in config.h,
- * a default in load.c, a paragraph in smtpin.conf(5). */
+/* The keys of the configuration. To add one: a row in setting.c, a field in config.h, a default in
+ * load.c, a paragraph in smtpin.conf(5). What their values look like: value.c. */
 #ifndef SMTPIN_CONFIG_SETTING_H
 #define SMTPIN_CONFIG_SETTING_H
 
 #include "config/config.h"
 
+/* What a value is, and the type of its field. */
+enum setting_kind {
+    VALUE_NUMBER,    /* uint64_t */
+    VALUE_SIZE,      /* uint64_t: octets */
+    VALUE_TIME,      /* uint64_t: milliseconds */
+    VALUE_BOOL,      /* bool */
+    VALUE_NORMALIZE, /* bool */
+    VALUE_CHOICE,    /* uint64_t: the place of one of `names` */
+    VALUE_FLAGS,     /* uint64_t: a bit for each of `names` */
+    VALUE_TEXT,      /* struct span, as all down to VALUE_ADDRESS */
+    VALUE_DIRECTORY,
+    VALUE_HOSTNAME,
+    VALUE_DOMAINS,
+    VALUE_NETWORKS,
+    VALUE_ADDRESS,
+    VALUE_SOCKET,   /* struct span; load.c sets it before it reads the file */
+    VALUE_COMMAND,  /* struct words */
+    VALUE_EXIT_MAP, /* struct smtp_exit_map */
+};
+
 struct setting {
     struct span name;
-    /* NULL, or what is wrong with the value; the value is terminated. */
-    const char *(*set)(const struct setting *k, void *field, struct span value, struct arena *a);
-    size_t field; /* offset in struct config */
+    enum setting_kind kind;
+    size_t field; /* offset in struct config: of the type that its kind says */
     uint64_t least, most;
     const char *names;  /* of an enumeration, in order */
     bool only_override; /* not in the file */
@@ -17,11 +36,11 @@ struct setting {
     bool only_section;  /* only in the section of a socket that is not the one of port 25 */
 };
 
-enum { SETTING_MAX = 128 };
-
 /* NULL when there is none of that name. */
 const struct setting *setting_find(struct span name);
-/* Each has its own, below SETTING_MAX. */
+/* Each has its own: from 0, in the order of their names, below setting_count(). */
 size_t setting_number(const struct setting *k);
+const struct setting *setting_at(size_t number);
+size_t setting_count(void);
 
 #endif

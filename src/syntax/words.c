@@ -1,7 +1,5 @@
 #include "syntax/words.h"
 
-#include "base/text.h"
-
 /* One word off *line to the end of *out. \" is a quote that means nothing. */
 static bool split_word(struct span *line, struct text *out)
 {
@@ -53,4 +51,22 @@ const char *words_split(struct span line, struct arena *a, struct words *out)
     arena_shrink(a, words, n * sizeof *words);
     *out = (struct words){.word = words, .n = n, .macros = span_find(text_span(&all), '$') < all.n};
     return NULL;
+}
+
+void words_add(struct text *out, struct span word)
+{
+    bool quoted = word.n == 0 || word.p[0] == '#';
+    size_t end = word.n; /* of what the quotes are around: a '\' before a quote would be its */
+
+    for (size_t i = 0; i < word.n; i++)
+        quoted = quoted || byte_is_blank(word.p[i]);
+    while (end > 0 && word.p[end - 1] == '\\')
+        end--;
+    for (size_t i = 0; i < end; i++) {
+        text_adds(out, quoted && i == 0 ? "\"" : "");
+        text_adds(out, word.p[i] == '"' ? "\\" : "");
+        text_addc(out, word.p[i]);
+    }
+    text_adds(out, quoted && end == 0 ? "\"\"" : quoted ? "\"" : "");
+    text_add(out, span_from(word, end));
 }

@@ -4,7 +4,7 @@
 #define SMTPIN_SYNTAX_WORDS_H
 
 #include "base/arena.h"
-#include "base/span.h"
+#include "base/text.h"
 
 enum { WORDS_MAX = 256 };
 
@@ -18,5 +18,7 @@ struct words {
 /* Splits a command line: words are apart by blanks, "..." keeps blanks together. NULL or what is
  * wrong with it. */
 const char *words_split(struct span line, struct arena *a, struct words *out);
+/* Adds a word as words_split reads it: with quotes where it needs them. */
+void words_add(struct text *out, struct span word);
 
 #endif

@@ -6,7 +6,7 @@ seconds=${1-60}
 source=$(cd "$(dirname "$0")/../.." && pwd)
 if [ -n "${2-}" ]; then work=$2; mkdir -p "$work"; else work=$(mktemp -d) || exit 1; trap 'rm -rf "$work"' EXIT; fi
 cd "$source" || exit 1
-paths='-DSMTPIN_VERSION="x" -DSMTPIN_BINDIR="/x" -DSMTPIN_SBINDIR="/x" -DSMTPIN_SYSCONFDIR="/x"'
+paths='-DSMTPIN_VERSION="x" -DSMTPIN_BINDIR="/x" -DSMTPIN_SBINDIR="/x" -DSMTPIN_SYSCONFDIR="/x" -DSMTPIN_UNITDIR="/x"'
 core="$(echo src/base/*.c src/smtp/*.c)"
 shell="src/config/*.c src/syntax/*.c src/io/*.c src/adapters/*.c"
 sources() {

@@ -17,6 +17,8 @@ done </tmp/lines
 is "$(stat -c '%U %a' /var/mail/smtpin)" "smtpin 700" "/var/mail/smtpin is smtpin's own"
 is "$(systemctl is-active smtpin.socket)" active "the socket listens"
 
+out=$(smtpin --check 2>&1); is "$out" "smtpin: the configuration is good" "--check: no word of the user, which the unit sets"
+
 out=$(send one); ok $? "mail by curl over IPv4" "$out"
 out=$(send two '[::1]'); ok $? "mail by curl over IPv6" "$out"
 is "$(count)" 2 "two messages in /var/mail/smtpin/example.org/jane/new"

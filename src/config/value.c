@@ -1,0 +1,408 @@
+/* The values of settings: what each kind of value must look like, and how it is written. */
+#include "config/value.h"
+
+#include "base/number.h"
+#include "syntax/idn.h"
+#include "syntax/macro.h"
+#include "syntax/network.h"
+
+#include <string.h>
+
+struct unit {
+    const char *name;
+    uint64_t of;
+};
+
+/* Of numbers, sizes and times. */
+static const struct unit ones[] = {{"", 1}};
+static const struct unit octets[] = {
+    {"G", (uint64_t)1 << 30}, {"M", (uint64_t)1 << 20}, {"K", (uint64_t)1 << 10}, {"", 1}};
+static const struct unit times[] = {
+    {"d", 24 * 60 * 60 * 1000}, {"h", 60 * 60 * 1000}, {"m", 60 * 1000}, {"s", 1000}, {"ms", 1}};
+
+/* In the largest unit that it is a whole number of; the last unit is 1. */
+static void add_in_units(struct text *out, uint64_t number, const struct unit *unit)
+{
+    while (number == 0 ? unit->of != 1 : number % unit->of != 0)
+        unit++;
+    text_addn(out, number / unit->of, 1);
+    text_adds(out, unit->name);
+}
+
+/* What is wrong with a value, in the arena. */
+static const char *keep_mistake(struct text *out, struct arena *a)
+{
+    text_addc(out, '\0');
+    return out->cut || arena_get(a, out->n) == NULL ? "is out of its range" : out->p;
+}
+
+static struct text begin_mistake(const struct arena *a, const char *begin)
+{
+    struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
+
+    text_adds(&out, begin);
+    return out;
+}
+
+static const char *out_of_range(const struct setting *k, const char *wants,
+                                const struct unit *units, struct arena *a)
+{
+    struct text out = begin_mistake(a, wants);
+
+    text_adds(&out, k->most == UINT64_MAX ? ", at least " : " from ");
+    add_in_units(&out, k->least, units);
+    if (k->most != UINT64_MAX) {
+        text_adds(&out, " to ");
+        add_in_units(&out, k->most, units);
+    }
+    return keep_mistake(&out, a);
+}
+
+static const char *set_number(const struct setting *k, uint64_t *field, struct span value,
+                              struct arena *a)
+{
+    uint64_t number;
+
+    if (number_parse(value, k->most, &number) != NUMBER_OK || number < k->least)
+        return out_of_range(k, "wants a number", ones, a);
+    *field = number;
+    return NULL;
+}
+
+static const char *set_size(const struct setting *k, uint64_t *field, struct span value,
+                            struct arena *a)
+{
+    uint64_t number;
+
+    if (number_parse_size(value, k->most, &number) != NUMBER_OK || number < k->least)
+        return out_of_range(k, "wants a size (octets, or with K, M or G)", octets, a);
+    *field = number;
+    return NULL;
+}
+
+static const char *set_time(const struct setting *k, uint64_t *field, struct span value,
+                            struct arena *a)
+{
+    uint64_t number;
+
+    if (number_parse_time(value, k->most, &number) != NUMBER_OK || number < k->least)
+        return out_of_range(k, "wants a time (seconds, or with ms, s, m, h or d)", times, a);
+    *field = number;
+    return NULL;
+}
+
+static const char *set_bool(bool *field, struct span value)
+{
+    if (span_eq_nocase(value, SPAN("yes")))
+        *field = true;
+    else if (span_eq_nocase(value, SPAN("no")))
+        *field = false;
+    else
+        return "neither yes nor no";
+    return NULL;
+}
+
+static const char *set_normalize(bool *field, struct span value)
+{
+    if (!span_eq_nocase(value, SPAN("normalize")) && !span_eq_nocase(value, SPAN("refuse")))
+        return "neither refuse nor normalize";
+    *field = span_eq_nocase(value, SPAN("normalize"));
+    return NULL;
+}
+
+/* The place of a word in a list of names, or -1. */
+static int name_index(const char *names, struct span word)
+{
+    for (int i = 0;; i++) {
+        size_t n = 0;
+
+        while (names[n] != ' ' && names[n] != '\0')
+            n++;
+        if (span_eq_nocase((struct span){.p = names, .n = n}, word))
+            return i;
+        if (names[n] == '\0')
+            return -1;
+        names += n + 1;
+    }
+}
+
+static const char *no_choice(const struct setting *k, const char *begin, struct arena *a)
+{
+    struct text out = begin_mistake(a, begin);
+
+    text_adds(&out, k->names);
+    return keep_mistake(&out, a);
+}
+
+static const char *set_choice(const struct setting *k, uint64_t *field, struct span value,
+                              struct arena *a)
+{
+    const int i = name_index(k->names, value);
+
+    if (i < 0)
+        return no_choice(k, "wants one of: ", a);
+    *field = (uint64_t)i;
+    return NULL;
+}
+
+static const char *set_flags(const struct setting *k, uint64_t *field, struct span value,
+                             struct arena *a)
+{
+    uint64_t flags = 0;
+    struct span word;
+
+    while (span_word(&value, " \t,", &word)) {
+        const int i = name_index(k->names, word);
+
+        if (i < 0)
+            return no_choice(k, "has a word that is none of: ", a);
+        flags |= (uint64_t)1 << i;
+    }
+    *field = flags;
+    return NULL;
+}
+
+static const char *set_text(const struct setting *k, struct span *field, struct span value)
+{
+    if (value.n < k->least || value.n > k->most)
+        return "too short or too long";
+    *field = value;
+    return NULL;
+}
+
+static const char *set_directory(const struct setting *k, struct span *field, struct span value)
+{
+    if (value.n > 0 && value.p[0] != '/')
+        return "not an absolute path";
+    return set_text(k, field, value);
+}
+
+static const char *set_hostname(const struct setting *k, struct span *field, struct span value)
+{
+    if (value.n > 0 && !smtp_is_domain(value, false))
+        return "not a domain name";
+    return set_text(k, field, value);
+}
+
+/* A list with octets outside ASCII, with A-labels in the place of U-labels. Where these can't be
+ * had it stays as it is: each is compared as it is written. */
+static const char *set_idn_domains(struct span *field, struct span value, struct arena *a)
+{
+    struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
+    struct span left = value, word;
+
+    while (span_word(&left, " \t,", &word)) {
+        const bool below = word.p[0] == '.';
+
+        text_adds(&out, out.n > 0 ? " " : "");
+        text_adds(&out, below ? "." : "");
+        switch (idn_to_ascii(span_from(word, below), &out)) {
+        case IDN_OK:
+            break;
+        case IDN_NONE:
+            return "has a word that is no internationalized domain name";
+        case IDN_MISSING:
+            *field = value;
+            return NULL;
+        }
+    }
+    if (out.cut || arena_get(a, out.n) == NULL)
+        return "is too long";
+    *field = text_span(&out);
+    return NULL;
+}
+
+static const char *set_domains(const struct setting *k, struct span *field, struct span value,
+                               struct arena *a)
+{
+    struct span left = value, word;
+
+    while (span_word(&left, " \t,", &word)) {
+        if (word.p[0] == '*')
+            return "has a '*': .example.org stands for every domain below example.org";
+        if (!smtp_is_literal(word) &&
+            !smtp_is_domain(word.p[0] == '.' ? span_from(word, 1) : word, true))
+            return "has a word that is no domain";
+    }
+    return span_is_ascii(value) ? set_text(k, field, value) : set_idn_domains(field, value, a);
+}
+
+static const char *set_networks(const struct setting *k, struct span *field, struct span value)
+{
+    struct span left = value, word;
+    struct network n;
+
+    while (span_word(&left, " \t,", &word))
+        if (!network_parse(word, &n))
+            return "has a word that is no address or network";
+    return set_text(k, field, value);
+}
+
+static const char *set_address(const struct setting *k, struct span *field, struct span value)
+{
+    struct network n;
+
+    if (value.n > 0 && (span_find(value, '/') < value.n || !network_parse(value, &n)))
+        return "not an IP address";
+    return set_text(k, field, value);
+}
+
+static const char *set_command(struct words *field, struct span value, struct arena *a)
+{
+    struct words words;
+    const char *wrong = words_split(value, a, &words);
+
+    /* The program is the administrator's to choose, not the client's. */
+    if (wrong == NULL &&
+        (words.n == 0 || words.word[0].n == 0 || (words.macros && macro_has_any(words.word[0]))))
+        wrong = "wants a program first, without macros";
+    for (size_t i = 0; wrong == NULL && words.macros && i < words.n; i++)
+        wrong = macro_check(words.word[i]);
+    if (wrong == NULL)
+        *field = words;
+    return wrong;
+}
+
+static const char *set_exit_map(struct smtp_exit_map *field, struct span value)
+{
+    struct smtp_exit_map map = {{0}};
+
+    if (!smtp_exit_map_add(&map, value))
+        return "has a word that is no row (status:code) and no preset (qmail, sysexits)";
+    *field = map;
+    return NULL;
+}
+
+const char *value_set(const struct setting *k, struct config *c, struct span value, struct arena *a)
+{
+    void *field = (char *)c + k->field;
+
+    switch (k->kind) {
+    case VALUE_NUMBER:
+        return set_number(k, field, value, a);
+    case VALUE_SIZE:
+        return set_size(k, field, value, a);
+    case VALUE_TIME:
+        return set_time(k, field, value, a);
+    case VALUE_BOOL:
+        return set_bool(field, value);
+    case VALUE_NORMALIZE:
+        return set_normalize(field, value);
+    case VALUE_CHOICE:
+        return set_choice(k, field, value, a);
+    case VALUE_FLAGS:
+        return set_flags(k, field, value, a);
+    case VALUE_TEXT:
+        return set_text(k, field, value);
+    case VALUE_DIRECTORY:
+        return set_directory(k, field, value);
+    case VALUE_HOSTNAME:
+        return set_hostname(k, field, value);
+    case VALUE_DOMAINS:
+        return set_domains(k, field, value, a);
+    case VALUE_NETWORKS:
+        return set_networks(k, field, value);
+    case VALUE_ADDRESS:
+        return set_address(k, field, value);
+    case VALUE_SOCKET:
+        return config_is_socket_name(value) ? NULL : "not the name of a socket";
+    case VALUE_COMMAND:
+        return set_command(field, value, a);
+    case VALUE_EXIT_MAP:
+        return set_exit_map(field, value);
+    }
+    return "no such kind";
+}
+
+/* The name in that place. */
+static struct span name_at(const char *names, uint64_t place)
+{
+    struct span left = span_of(names), name = SPAN("");
+
+    for (uint64_t i = 0; i <= place; i++)
+        span_word(&left, " ", &name);
+    return name;
+}
+
+static void show_flags(const char *names, uint64_t flags, struct text *out)
+{
+    struct span left = span_of(names), name;
+    const char *between = "";
+
+    for (uint64_t bit = 1; span_word(&left, " ", &name); bit <<= 1) {
+        if ((flags & bit) == 0)
+            continue;
+        text_adds(out, between);
+        text_add(out, name);
+        between = " ";
+    }
+}
+
+static void show_exit_map(const struct smtp_exit_map *map, struct text *out)
+{
+    const char *between = "";
+
+    for (size_t i = 0; i < sizeof map->code / sizeof *map->code; i++) {
+        if (map->code[i] == 0)
+            continue;
+        text_adds(out, between);
+        text_addn(out, i, 1);
+        text_addc(out, ':');
+        text_addn(out, map->code[i], 1);
+        between = " ";
+    }
+}
+
+/* Of the command's own words: those of deliver_through are in front of them. */
+static void show_command(const struct config *c, const struct words *words, struct text *out)
+{
+    for (size_t i = words == &c->deliver ? c->through.n : 0; i < words->n; i++) {
+        words_add(out, words->word[i]);
+        if (i + 1 < words->n)
+            text_addc(out, ' ');
+    }
+}
+
+void value_show(const struct setting *k, const struct config *c, struct text *out)
+{
+    const void *field = (const char *)c + k->field;
+
+    switch (k->kind) {
+    case VALUE_NUMBER:
+        add_in_units(out, *(const uint64_t *)field, ones);
+        break;
+    case VALUE_SIZE:
+        add_in_units(out, *(const uint64_t *)field, octets);
+        break;
+    case VALUE_TIME:
+        add_in_units(out, *(const uint64_t *)field, times);
+        break;
+    case VALUE_BOOL:
+        text_adds(out, *(const bool *)field ? "yes" : "no");
+        break;
+    case VALUE_NORMALIZE:
+        text_adds(out, *(const bool *)field ? "normalize" : "refuse");
+        break;
+    case VALUE_CHOICE:
+        text_add(out, name_at(k->names, *(const uint64_t *)field));
+        break;
+    case VALUE_FLAGS:
+        show_flags(k->names, *(const uint64_t *)field, out);
+        break;
+    case VALUE_TEXT:
+    case VALUE_DIRECTORY:
+    case VALUE_HOSTNAME:
+    case VALUE_DOMAINS:
+    case VALUE_NETWORKS:
+    case VALUE_ADDRESS:
+    case VALUE_SOCKET:
+        text_add(out, *(const struct span *)field);
+        break;
+    case VALUE_COMMAND:
+        show_command(c, field, out);
+        break;
+    case VALUE_EXIT_MAP:
+        show_exit_map(field, out);
+        break;
+    }
+}
