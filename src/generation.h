@@ -9,8 +9,8 @@
 #include "config/load.h"
 
 struct generation {
-    struct config config[SETUP_LISTENERS_MAX];
-    char room[SETUP_LISTENERS_MAX][CONFIG_ARENA_MAX];
+    struct config config[MANAGER_SOCKETS_MAX];
+    char room[MANAGER_SOCKETS_MAX][CONFIG_ARENA_MAX];
 };
 
 /* All but source->socket is taken from there; that is each listener's own. NULL: no memory. *good:

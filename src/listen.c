@@ -1,7 +1,6 @@
 #include "listen.h"
 
 #include "adapters/admission.h"
-#include "adapters/notify.h"
 #include "backend/record.h"
 #include "backend/status.h"
 #include "generation.h"
@@ -36,8 +35,8 @@ struct listening {
     bool dropped; /* root has been, for now.config[0].user */
     struct admission guests;
     struct refusals refused;
-    struct notify notify;
-    int stop, events; /* SIGTERM; SIGCHLD, SIGHUP */
+    const struct manager *manager; /* NULL: nobody is told */
+    int stop, events;              /* SIGTERM; SIGCHLD, SIGHUP */
     bool stopping;
     bool news; /* since the last status */
     uint64_t next_status, next_complaint, paused_until, idle_since;
@@ -68,6 +67,12 @@ static void log_event(const struct listening *l, const char *event)
     log_end(l->given->log, &r);
 }
 
+static void tell_manager(const struct listening *l, struct text *lines)
+{
+    if (l->manager != NULL)
+        l->manager->notify(text_string(lines));
+}
+
 static void send_status(struct listening *l, const char *before)
 {
     char room[256];
@@ -83,7 +88,7 @@ static void send_status(struct listening *l, const char *before)
     text_adds(&t, " accepted, ");
     text_addn(&t, l->rejected, 1);
     text_adds(&t, " refused");
-    notify_send(&l->notify, text_span(&t));
+    tell_manager(l, &t);
     l->news = false;
     l->next_status = clock_now() + STATUS_INTERVAL;
 }
@@ -100,7 +105,7 @@ static void reload(struct listening *l)
 
     text_adds(&t, "RELOADING=1\nMONOTONIC_USEC=");
     text_addn(&t, clock_micros(), 1);
-    notify_send(&l->notify, text_span(&t));
+    tell_manager(l, &t);
     fresh = generation_load(s, &l->given->source, log, &good);
     good = good && generation_check(fresh, s, log) &&
            generation_take_user(fresh, l->now, &l->dropped, log);
@@ -174,7 +179,7 @@ static bool serve_in_child(struct listening *l, int fd, size_t listener,
 {
     /* In the child there is no *l. */
     const struct setup *s = l->given->setup;
-    const int events = l->events, notify = l->notify.fd;
+    const int events = l->events;
     pid_t pid;
 
     *out = (struct listen_accepted){
@@ -188,8 +193,6 @@ static bool serve_in_child(struct listening *l, int fd, size_t listener,
     if (pid == 0) {
         close_listeners(s);
         close(events);
-        if (notify >= 0)
-            close(notify);
         return true;
     }
     if (pid < 0) {
@@ -277,7 +280,7 @@ static uint64_t next_duty(const struct listening *l)
     const uint64_t idle = l->now->config[0].listen_idle;
     uint64_t next = refusals_next(&l->refused);
 
-    if (l->news && l->notify.fd >= 0)
+    if (l->news && l->manager != NULL)
         next = earlier(next, l->next_status);
     if (l->paused_until > 0)
         next = earlier(next, l->paused_until);
@@ -288,7 +291,7 @@ static uint64_t next_duty(const struct listening *l)
 
 static void do_duties(struct listening *l)
 {
-    if (l->news && l->notify.fd >= 0 && clock_now() >= l->next_status)
+    if (l->news && l->manager != NULL && clock_now() >= l->next_status)
         send_status(l, "");
     refusals_log_due(&l->refused, l->given->log);
     if (l->paused_until > 0 && clock_left(l->paused_until) == 0)
@@ -307,7 +310,7 @@ static bool turn(struct listening *l, struct listen_accepted *out)
 {
     const struct setup *s = l->given->setup;
     const size_t listeners = l->stopping || l->paused_until > 0 ? 0 : s->listeners;
-    struct pollfd p[SETUP_LISTENERS_MAX + 2] = {
+    struct pollfd p[MANAGER_SOCKETS_MAX + 2] = {
         {.fd = l->events, .events = POLLIN},
         {.fd = l->stopping ? -1 : l->stop, .events = POLLIN},
     };
@@ -363,7 +366,6 @@ enum listen_result listen_run(const struct listen_given *given, struct listen_ac
     }
     madvise(l, sizeof *l, MADV_DONTFORK);
     l->given = given;
-    l->notify.fd = -1;
     l->idle_since = clock_now();
     l->now = generation_load(given->setup, &given->source, given->log, &good);
     if (l->now == NULL)
@@ -376,7 +378,7 @@ enum listen_result listen_run(const struct listen_given *given, struct listen_ac
         record_mistake(given->log, "setup", 0, SPAN(""), wrong);
         return LISTEN_FAILED;
     }
-    notify_open(&l->notify);
+    l->manager = manager_hears() ? given->setup->manager : NULL;
     log_event(l, "listening");
     send_status(l, "READY=1\n");
     while (!(l->stopping && l->guests.n == 0) && !is_idle(l))

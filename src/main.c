@@ -347,6 +347,9 @@ static int run(const struct arguments *a, struct serve_memory *m, char **argv)
     if (s.gone && peer.address.n == 0) /* nobody has said who it was, either */
         return 0;
     connection.available = setup_user(c, &report) && connection.available;
+    /* A listening process and its children write by hand: each would load the library for itself
+     * (docs/performance.md). */
+    log.manager = s.manager;
     serve_one(c, &connection, &peer, &log, m, &arena);
 }
 

@@ -103,5 +103,5 @@ void services_send_status(struct services *s, const char *doing)
 
 bool services_has_status_reader(const struct services *s)
 {
-    return services_in_sandbox(s) ? s->worker.status_is_read : s->backend.status.notify.fd >= 0;
+    return services_in_sandbox(s) ? s->worker.status_is_read : s->backend.status.manager != NULL;
 }

@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 143' TERM INT HUP
 : >"$tap"
 
-packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev clang clang-tidy clang-format
+packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev libsystemd-dev clang clang-tidy clang-format
  libclang-rt-14-dev musl-tools libseccomp-dev cppcheck afl++ frama-c-base systemd procps swaks curl msmtp dovecot-core
  dovecot-lmtpd maildrop procmail mblaze fdm redis-server redis-tools haproxy python3 strace mandoc util-linux
  socat s6 iproute2 valgrind libevent-2.1-7 libtirpc3 libwrap0 libbsd0 jq libidn2-0"

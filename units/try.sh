@@ -19,6 +19,7 @@ ninja ninja-build
 systemd-socket-activate systemd
 curl curl
 WANTED
+pkg-config --exists libsystemd 2>/dev/null || { programs="$programs libsystemd.pc" need="$need libsystemd-dev"; }
 # A compiler without the headers of libc is no compiler.
 echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1 || { programs="$programs stdio.h" need="$need libc6-dev"; }
 if [ -n "$need" ]; then

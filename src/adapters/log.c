@@ -220,13 +220,9 @@ static void add_field(struct text *all, const char *prefix, const char *name, st
     }
 }
 
-/* The journal's own protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): a datagram of NAME=value lines.
- * Values are escaped, so none holds a newline. libsystemd would do the same, after loading a dozen
- * libraries into each session. */
+/* Values are escaped, so none holds a newline. */
 static enum log_output_result to_journal(struct log *l, const struct log_record *r, struct text all)
 {
-    static const struct sockaddr_un journal = {.sun_family = AF_UNIX,
-                                               .sun_path = "/run/systemd/journal/socket"};
     char room[32];
     struct text dropped = TEXT(room);
 
@@ -243,7 +239,7 @@ static enum log_output_result to_journal(struct log *l, const struct log_record 
     }
     for (size_t i = 0; i < r->n; i++)
         add_field(&all, "SMTP_", r->field[i].name, r->field[i].value);
-    return log_output_datagram(&l->output, &journal, text_span(&all));
+    return l->manager->journal(&l->output, text_span(&all));
 }
 
 /* What syslog(3) does, whose wait for a syslogd has no end: "<22>Feb  3 04:05:06 smtpin[7]: ". */

@@ -4,7 +4,7 @@
 #ifndef SMTPIN_ADAPTERS_LOG_H
 #define SMTPIN_ADAPTERS_LOG_H
 
-#include "adapters/log_output.h"
+#include "adapters/manager.h"
 #include "config/config.h"
 
 #include <sys/types.h>
@@ -43,14 +43,16 @@ struct log_record {
 
 struct log {
     enum config_log target;
-    bool prefix; /* stderr is read by the journal: "<5>" sets the level */
+    const struct manager *manager; /* how the journal is spoken to */
+    bool prefix;                   /* stderr is read by the journal: "<5>" sets the level */
     struct log_output output;
     pid_t process;    /* this one, once it has sent a record; 0: it has not */
     uint64_t dropped; /* of its records, since the last one that went through */
 };
 
 /* Before the first log_open. */
-#define LOG_CLOSED ((struct log){.target = CONFIG_LOG_NONE, .output = {.socket = -1}})
+#define LOG_CLOSED                                                                                 \
+    ((struct log){.target = CONFIG_LOG_NONE, .manager = &manager_by_hand, .output = {.socket = -1}})
 
 /* Where records go from now on. `stderr_is_ours`: descriptor 2 is not the client's. A process that
  * was forked calls it before its first record. */

@@ -1,10 +1,10 @@
 #include "adapters/log_output.h"
 
+#include "io/alarm.h"
 #include "io/clock.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -17,41 +17,19 @@ enum {
     NOWAIT = 0x00000008, /* RWF_NOWAIT (linux/fs.h), which musl has not */
 };
 
-static void nothing(int sig)
+static ssize_t write_with_alarm(const struct log_output *o, struct span s)
 {
-    (void)sig;
-}
-
-/* Ended by SIGALRM after a moment: EINTR. The alarm rings again, should the first have come before
- * the write had begun. It takes the place of one that somebody else has left in this process, whose
- * signal, if it waits already, is taken before the write. Neither is left behind: SIGALRM is
- * blocked again (setup.c), and what is forked inherits no timer. */
-static ssize_t write_with_alarm(struct log_output *o, struct span s)
-{
-    static const struct timeval patience = {.tv_usec = PATIENCE * 1000};
-    const struct itimerval on = {.it_interval = patience, .it_value = patience}, off = {0};
-    const struct sigaction action = {.sa_handler = nothing};
     struct pollfd p = {.fd = 2, .events = POLLOUT};
-    sigset_t alarms, before;
+    struct alarm alarm;
     ssize_t n;
-    int error;
 
     if (o->stuck && poll(&p, 1, 0) == 0) {
         errno = EAGAIN;
         return -1;
     }
-    if (!o->handled)
-        sigaction(SIGALRM, &action, NULL);
-    o->handled = true;
-    sigemptyset(&alarms);
-    sigaddset(&alarms, SIGALRM);
-    sigprocmask(SIG_UNBLOCK, &alarms, &before);
-    setitimer(ITIMER_REAL, &on, NULL);
+    alarm_begin(&alarm, PATIENCE);
     n = write(2, s.p, s.n);
-    error = errno;
-    setitimer(ITIMER_REAL, &off, NULL);
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    errno = error;
+    alarm_end(&alarm);
     return n;
 }
 

@@ -17,11 +17,10 @@ enum log_output_way {
 
 struct log_output {
     enum log_output_way way;
-    bool stream;  /* the socket takes no datagrams */
-    bool handled; /* SIGALRM has its handler */
-    bool torn;    /* the last line on descriptor 2 has no end */
-    bool stuck;   /* the last record was dropped (log.c says so): the next one is not waited for */
-    int socket;   /* to the journal or syslog, once a record was sent; -1: none yet */
+    bool stream; /* the socket takes no datagrams */
+    bool torn;   /* the last line on descriptor 2 has no end */
+    bool stuck;  /* the last record was dropped (log.c says so): the next one is not waited for */
+    int socket;  /* to the journal or syslog, once a record was sent; -1: none yet */
 };
 
 enum log_output_result {

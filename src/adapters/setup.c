@@ -20,8 +20,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { LISTEN_FDS_START = 3 };
-
 static const char stays_root[] =
     "note: started as root; without this key it stays root, and so do the commands";
 
@@ -47,33 +45,6 @@ static bool has_idn(struct span domains)
             found = found || ((i == 0 || word.p[i - 1] == '.') &&
                               span_starts_nocase(span_from(word, i), SPAN("xn--")));
     return found;
-}
-
-static bool number_is(const char *text, uint64_t wanted)
-{
-    uint64_t n;
-
-    return number_parse(span_of(text), UINT64_MAX, &n) == NUMBER_OK && n == wanted;
-}
-
-/* The protocol of sd_listen_fds(3): descriptors from 3 on, for this very process. */
-static size_t passed_sockets(void)
-{
-    uint64_t n;
-
-    if (environment_get("LISTEN_PID") == NULL ||
-        !number_is(environment_get("LISTEN_PID"), (uint64_t)getpid()) ||
-        number_parse(span_of(environment_get("LISTEN_FDS")), INT_MAX / 2, &n) != NUMBER_OK)
-        return 0;
-    return n <= SETUP_LISTENERS_MAX ? n : SETUP_LISTENERS_MAX + 1; /* one too many */
-}
-
-static bool listens(int fd)
-{
-    int answer = 0;
-    socklen_t n = sizeof answer;
-
-    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &answer, &n) == 0 && answer != 0;
 }
 
 /* The kernel's own form of it is all zeros, for which the C library does three times as much. (On
@@ -200,27 +171,20 @@ static const char *unfit(int fd)
 }
 
 /* Of the sockets from 3 on, those that listen; a single one that does not is the connection. */
-static void take_passed(struct setup *s, size_t n)
+static void take_passed(struct setup *s, const struct manager_sockets *passed)
 {
-    struct span names = span_of(environment_get("LISTEN_FDNAMES"));
-
-    if (n == 1 && !listens(LISTEN_FDS_START)) {
-        s->wrong = unfit(LISTEN_FDS_START);
-        if (s->wrong != NULL)
-            return;
-        fcntl(LISTEN_FDS_START, F_SETFD, FD_CLOEXEC);
-        take_connection(s, LISTEN_FDS_START, LISTEN_FDS_START);
+    if (passed->n == 1 && !s->manager->listens(MANAGER_SOCKETS_START)) {
+        s->wrong = unfit(MANAGER_SOCKETS_START);
+        if (s->wrong == NULL)
+            take_connection(s, MANAGER_SOCKETS_START, MANAGER_SOCKETS_START);
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        const int fd = LISTEN_FDS_START + (int)i;
-        const struct span name = span_first(names, span_find(names, ':'));
-        const bool fits = listens(fd);
+    for (int i = 0; i < passed->n; i++) {
+        const int fd = MANAGER_SOCKETS_START + i;
+        const bool fits = s->manager->listens(fd);
 
-        names = span_from(names, name.n + 1);
-        if (fits && s->listeners < SETUP_LISTENERS_MAX) {
-            fcntl(fd, F_SETFD, FD_CLOEXEC);
-            s->name[s->listeners] = name;
+        if (fits && s->listeners < MANAGER_SOCKETS_MAX) {
+            s->name[s->listeners] = passed->name[i];
             s->listener[s->listeners++] = fd;
             continue;
         }
@@ -239,7 +203,7 @@ static void take_standard_listener(struct setup *s)
 
     s->gone = false;
     s->in = s->out = -1;
-    s->listener[0] = fcntl(0, F_DUPFD_CLOEXEC, LISTEN_FDS_START);
+    s->listener[0] = fcntl(0, F_DUPFD_CLOEXEC, MANAGER_SOCKETS_START);
     s->listeners = s->listener[0] >= 0 && null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0;
     if (s->listeners == 0)
         s->wrong = "no descriptor, or no /dev/null";
@@ -247,17 +211,28 @@ static void take_standard_listener(struct setup *s)
         close(null);
 }
 
+/* Those that came as sd_listen_fds(3) has them. False: there are none. */
+static bool take_sockets(struct setup *s)
+{
+    void *const held = environment_get("LISTEN_FDS") != NULL ? s->manager->hold() : NULL;
+    struct manager_sockets passed;
+
+    s->manager->sockets(&passed);
+    /* Leaked listeners, and the far end of our own socket pair: never ours. */
+    descriptors_close(MANAGER_SOCKETS_START + (unsigned)passed.n, ~0U);
+    if (passed.n > 0)
+        take_passed(s, &passed);
+    s->manager->release(held);
+    return passed.n > 0;
+}
+
 void setup_process(struct setup *s)
 {
-    const size_t passed = passed_sockets();
     struct stat st[3], connection = {0};
 
-    *s = (struct setup){.in = -1, .out = -1};
+    *s = (struct setup){.manager = manager_of_process(), .in = -1, .out = -1};
     look_at_standard(st);
-    /* Leaked listeners, and the far end of our own socket pair: never ours. */
-    descriptors_close(LISTEN_FDS_START + (unsigned)passed, ~0U);
-    if (passed > 0) {
-        take_passed(s, passed);
+    if (take_sockets(s)) {
         /* Where it is none of these, descriptor 0 may be the client's all the same. */
         if (s->in >= 0)
             s->stderr_is_ours = fstat(s->in, &connection) < 0 || !is_same(&st[2], &connection);
@@ -266,7 +241,7 @@ void setup_process(struct setup *s)
     } else {
         s->stderr_is_ours = !is_same(&st[2], &st[0]) && !is_same(&st[2], &st[1]);
         take_connection(s, 0, 1);
-        if (s->gone && listens(0))
+        if (s->gone && s->manager->listens(0))
             take_standard_listener(s);
     }
     /* Not even a library's last words are for the client. */

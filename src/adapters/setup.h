@@ -3,19 +3,19 @@
 #ifndef SMTPIN_ADAPTERS_SETUP_H
 #define SMTPIN_ADAPTERS_SETUP_H
 
+#include "adapters/manager.h"
 #include "config/report.h"
 
 #include <sys/socket.h>
 
-enum { SETUP_LISTENERS_MAX = 16 };
-
 /* What the super-server gave: a connection, or sockets to listen on. */
 struct setup {
+    const struct manager *manager;
     int in, out;                  /* the connection; -1 where there are listeners */
     struct sockaddr_storage from; /* whose it is; AF_UNSPEC: no socket */
     bool gone;                    /* its client has left already */
-    int listener[SETUP_LISTENERS_MAX];
-    struct span name[SETUP_LISTENERS_MAX]; /* LISTEN_FDNAMES; in the environment; empty: none */
+    int listener[MANAGER_SOCKETS_MAX];
+    struct span name[MANAGER_SOCKETS_MAX]; /* LISTEN_FDNAMES; in the environment; empty: none */
     size_t listeners;
     bool stderr_is_ours;
     const char *wrong; /* with what was given; NULL: nothing */

@@ -4,10 +4,9 @@
 
 void status_open(struct status *s, const struct record *r, struct title *title)
 {
-    *s = (struct status){
-        .record = r, .title = title, .notify = {.fd = -1}, .next = r->started + STATUS_INTERVAL};
+    *s = (struct status){.record = r, .title = title, .next = r->started + STATUS_INTERVAL};
     if (title == NULL)
-        notify_open(&s->notify);
+        s->manager = manager_hears() ? r->log->manager : NULL;
 }
 
 static const char *phase_name(const struct smtp_session *session)
@@ -58,7 +57,7 @@ void status_refresh(struct status *s, const char *doing)
         else
             name(s, doing, &t);
         title_show(s->title, text_span(&t));
-    } else if (s->notify.fd >= 0 && !s->of_monitor && clock_now() >= s->next) {
+    } else if (s->manager != NULL && !s->of_monitor && clock_now() >= s->next) {
         /* The monitor hears of news from the worker (REQUEST_STATUS). */
         status_send(s, doing);
     }
@@ -71,10 +70,10 @@ void status_send(struct status *s, const char *doing)
 
     if (s->title != NULL) {
         status_refresh(s, doing);
-    } else if (s->notify.fd >= 0) {
+    } else if (s->manager != NULL) {
         text_adds(&t, "STATUS=");
         describe(s, doing, &t);
-        notify_send(&s->notify, text_span(&t));
+        s->manager->notify(text_string(&t));
         s->next = clock_now() + STATUS_INTERVAL;
     }
 }

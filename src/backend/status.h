@@ -3,16 +3,15 @@
 #ifndef SMTPIN_BACKEND_STATUS_H
 #define SMTPIN_BACKEND_STATUS_H
 
-#include "adapters/notify.h"
 #include "backend/record.h"
 #include "io/title.h"
 
 struct status {
     const struct record *record;
-    struct title *title; /* NULL: not this process's to change */
-    bool of_monitor;     /* the worker reads the client, and has a title itself */
-    struct notify notify;
-    uint64_t next; /* clock_now from when on the manager hears of news */
+    struct title *title;           /* NULL: not this process's to change */
+    bool of_monitor;               /* the worker reads the client, and has a title itself */
+    const struct manager *manager; /* NULL: nobody is told */
+    uint64_t next;                 /* clock_now from when on the manager hears of news */
 };
 
 /* A session that goes by in less than a second costs the manager nothing. A title is shown where a

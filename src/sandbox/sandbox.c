@@ -93,10 +93,10 @@ static bool become_worker(struct backend *b, struct worker *w, const struct sand
         .room = s->packet,
         .most = most_octets(fd),
         .added = s->added,
-        .status_is_read = b->status.notify.fd >= 0,
+        .status_is_read = b->status.manager != NULL,
         .next_status = b->status.next,
     };
-    b->status.notify.fd = -1;
+    b->status.manager = NULL;
     b->record.log = NULL;
     /* Without its filter it has not been opened yet when it says its first, and last, reply: it is
      * in this phase all the same. */

@@ -3,7 +3,12 @@
 #include "smtp/path.h"
 
 #if !defined(SMTPIN_STATIC)
+#include "base/note.h"
+
 #include <dlfcn.h>
+
+NOTE_DLOPEN(note, "[{\"feature\":\"idn\",\"description\":\"Internationalized domain names\","
+                  "\"priority\":\"recommended\",\"soname\":[\"libidn2.so.0\"]}]");
 
 /* Of idn2.h, which the build does not need. */
 enum { IDN2_NFC_INPUT = 1, IDN2_NONTRANSITIONAL = 8 };

@@ -38,6 +38,7 @@ KINDS = [  # name, an instance unit of its own, whether smtpin.service listens, 
     ("Accept=yes, bare, smtpin", BARE.format("/usr/sbin/smtpin"), None, []),
     ("`smtpin@.service`, no-op", None, None, [("smtpin@.service", "[Service]\nExecStart=\nExecStart=/usr/local/bin/noop\n")]),
     ("`smtpin@.service`, smtpin", None, None, []),
+    ("`smtpin@.service`, smtpin without libsystemd", None, None, [("smtpin@.service", "[Service]\nUnsetEnvironment=SYSTEMD_EXEC_PID\n")]),
     ("`smtpin.service`, no-op", None, "yes", [("smtpin.service", "[Service]\nType=simple\nExecStart=\nExecStart=/usr/local/bin/noop\n")]),
     ("`smtpin.service`, smtpin", None, "yes", []),
 ]

@@ -10,6 +10,9 @@ sys.path.insert(0, os.path.join(SOURCE, "tests"))
 from tap import equal, finish, ok, skip
 
 SANITIZED = os.environ.get("SMTPIN_SANITIZED") == "1"
+# What stands before a program that the service manager starts itself, which speaks through libsystemd; and nothing.
+WAYS = {(): "by hand", ("sh", "-c", 'SYSTEMD_EXEC_PID=$$ exec "$@"', "sh"): "libsystemd"}
+if os.environ.get("SMTPIN_STATIC"): WAYS = {(): "by hand"}
 TMP = tempfile.mkdtemp(prefix="smtpin-test.")
 os.chmod(TMP, 0o755)
 

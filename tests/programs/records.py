@@ -260,10 +260,10 @@ print("stderr", open("/run/stderr").read().count("refused"))
 namespace = ["unshare", *([] if os.geteuid() == 0 else ["-r"]), "--mount", "--propagation", "private", "sh", "-c",
              'mount -t tmpfs tmpfs /run && touch /run/null && mount --bind /dev/null /run/null && mount -t tmpfs tmpfs /dev && touch /dev/null && mount --bind /run/null /dev/null && exec "$@"', "sh"]
 if subprocess.run([*namespace, "true"], capture_output=True).returncode == 0:
-    for target, where, kind in (("journal", "/run/systemd/journal/socket", "datagram"), ("syslog", "/dev/log", "datagram"), ("syslog", "/dev/log", "stream")):
+    for target, where, kind, before in (*(("journal", "/run/systemd/journal/socket", "datagram", before) for before in WAYS), ("syslog", "/dev/log", "datagram", ()), ("syslog", "/dev/log", "stream", ())):
         for state in ("there", "stuck", "anew"):
-            name = f"{target}, {kind}, {state}"
-            try: p = subprocess.run([*namespace, sys.executable, daemon, where, kind, state, *arguments({"log": target, "max_errors": "1000", "sandbox": "no"})], capture_output=True, text=True, timeout=60)
+            name = f"{target}, {kind}, {state}" + (f", {WAYS[before]}" if target == "journal" else "")
+            try: p = subprocess.run([*namespace, sys.executable, daemon, where, kind, state, *before, *arguments({"log": target, "max_errors": "1000", "sandbox": "no"})], capture_output=True, text=True, timeout=60)
             except subprocess.TimeoutExpired: ok(False, f"{name}: it is not waited for"); continue
             said = dict(l.split(" ", 1) for l in p.stdout.splitlines())
             records = re.findall(r"^record (.*)$", p.stdout, re.M)
