@@ -41,6 +41,8 @@ EXAMPLES = {
         ("src/adapters/rules.c", "before", "/* The end of the chain: closed. */", "static enum smtp_opinion dummy(const struct rules_question *q)\n{\n    return span_eq(q->recipient->local, SPAN(\"dummy\")) ? SMTP_REFUSE : SMTP_NO_OPINION;\n}\n\n"),
         ("tests/transcripts/CHECK.smtp", "new", None, "S: 220\nC: EHLO c.example.com\nS: 250\nC: MAIL FROM:<a@example.com>\nS: 250\nC: RCPT TO:<dummy@example.org>\nS: 550 5.1.1 Nobody\nC: QUIT\nS: 221\n"),
         ("src/adapters/rules.c", "after", "} chain[] = {\n", "    {.ask = dummy,\n     .reply = {.code = 550, .enhanced = TEXT_OF(\"5.1.1\"), .text = TEXT_OF(\"Nobody\"), .rule = \"dummy\"}},\n"),
+        ("docs/faq.in", "before", "[rule mailbox_name]", "[rule dummy]\nto: RCPT\nrecord: refused ... {reply}\nwhy: It is a dummy.\ndecides: nobody.\ncure: None.\n\n"),
+        ("tests/programs/faq.py", "before", '    "rule mailbox_name"', '    "rule dummy": in_turn({}, HELO, MAIL, "RCPT TO:<dummy@example.org>"),\n'),
     ],
     "a socket": [
         ("units/smtpin-NAME.socket", "new", None, "[Socket]\nListenStream=2525\nFileDescriptorName=dummy\nAccept=yes\n"),
@@ -119,4 +121,7 @@ if ok(b.returncode == 0, "the copy is built", b.stdout[-3000:] + b.stderr[-500:]
     ok(attack.returncode == 70 and 'violation="has too many requests" request=LOOK' in attack.stderr, "the question's attack", attack.stderr)
     r = subprocess.run([os.path.join(BUILT, "smtpin-replay"), "--smtpin", os.path.join(BUILT, "smtpin"), "-f", "common.conf", "ehlo.smtp", "PARAMETER.smtp", "CHECK.smtp"], capture_output=True, text=True, cwd=os.path.join(TREE, "tests", "transcripts"))
     ok(r.returncode == 0, "transcripts", r.stdout)
+    r = subprocess.run([sys.executable, os.path.join(TREE, "docs", "faq.py")], capture_output=True, text=True)
+    if r.returncode == 0: r = subprocess.run([sys.executable, os.path.join(TREE, "tests", "programs", "faq.py")], capture_output=True, text=True, env={**os.environ, "SMTPIN_BUILD": BUILT, "SMTPIN_SOURCE": TREE})
+    ok(r.returncode == 0 and "rule dummy: its record" in r.stdout, "the check's reply in docs/faq.md", "\n".join(l for l in (r.stdout + r.stderr).splitlines() if not l.startswith("ok")))
 done()
