@@ -15,6 +15,11 @@ for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-replay usr/lib/sy
     usr/share/man/man7/smtpin-delivery.7 usr/share/man/man1/smtpin-maildir.1; do
     [ -s "$f" ]; ok $? "installed: $f"
 done
+# Each picture is where its document looks for it.
+for d in usr/share/doc/smtpin/*.md; do
+    grep -o '](\([^)]*\.svg\))' "$d" | tr -d '()]' | while read -r f; do echo "$d $f"; [ -s "$(dirname "$d")/$f" ] || echo "$d: no $f" >&2; done
+done >"$work/pictures" 2>"$work/missing"
+[ ! -s "$work/missing" ] && [ "$(wc -l <"$work/pictures")" -ge 5 ]; ok $? "installed: the pictures of the documents" "$work/missing"
 ldd usr/sbin/smtpin | grep -vE 'linux-vdso|libc\.so|ld-linux' >"$work/libraries"
 [ ! -s "$work/libraries" ]; ok $? "smtpin links nothing but libc" "$work/libraries"
 if command -v mandoc >/dev/null; then

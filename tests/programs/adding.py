@@ -77,6 +77,7 @@ EXAMPLES = {
         ("tests/sandbox/conduct.c", "before", "    ATTACK(NONE, garbage", '    ATTACK(LOOK, look_without_end, "", "has too many requests", "usual"),\n'),
         ("tests/fuzz/request.c", "before", "bool backend_begin_message(", "bool backend_look(struct backend *b)\n{\n    (void)b;\n    return true;\n}\n\n"),
         ("docs/security.md", "before", "| recipients | each address", "| nothing | that there is one |\n"),
+        ("docs/pictures/sandbox.txt", "before", "worker -> monitor: `LOG`", "worker <-> monitor: `LOOK` nothing\n"),
     ],
 }
 # What the document says: each entry begins "- **a verb**" and ends "Files: `a`, `b`."
@@ -119,6 +120,9 @@ if ok(b.returncode == 0, "the copy is built", b.stdout[-3000:] + b.stderr[-500:]
     ok(os.path.exists(os.path.join(BUILT, "smtpin-dummy@.service")), "the socket's instances")
     attack = subprocess.run([os.path.join(BUILT, "compromised"), conf, "look_without_end"], stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=TMP)
     ok(attack.returncode == 70 and 'violation="has too many requests" request=LOOK' in attack.stderr, "the question's attack", attack.stderr)
+    drawn = subprocess.run([sys.executable, os.path.join(TREE, "docs", "pictures", "draw.py")], capture_output=True, text=True)
+    p = subprocess.run([sys.executable, os.path.join(TREE, "tests", "programs", "pictures.py")], capture_output=True, text=True, env={**os.environ, "SMTPIN_BUILD": BUILT, "SMTPIN_SOURCE": TREE})
+    ok(drawn.returncode == p.returncode == 0, "the pictures", drawn.stderr + p.stdout)
     r = subprocess.run([os.path.join(BUILT, "smtpin-replay"), "--smtpin", os.path.join(BUILT, "smtpin"), "-f", "common.conf", "ehlo.smtp", "PARAMETER.smtp", "CHECK.smtp"], capture_output=True, text=True, cwd=os.path.join(TREE, "tests", "transcripts"))
     ok(r.returncode == 0, "transcripts", r.stdout)
     r = subprocess.run([sys.executable, os.path.join(TREE, "docs", "faq.py")], capture_output=True, text=True)
