@@ -9,7 +9,7 @@ units of ten pixels. What is between `backquotes` is set as code.
                                     hostile (colours); left (its lines begin at the left, at the top); stack (several of them)
     frame X Y WIDTH HEIGHT: LABEL   a dashed frame around boxes
     text X Y [heading]              lines of their own; the first is bold
-    A -> B [at N] [KIND]: LABEL     an arrow between two boxes (<- and <-> too); KIND good, bad or later colours it.
+    A -> B [at N] [KIND]: LABEL     an arrow between two boxes (<- and <-> too); KIND good, bad, later or own colours it.
                                     It is straight where the boxes face each other, at N (x or y), or spread
                                     with the others between the two; else it leaves A sideways and turns once to
                                     B, at x = N. " | " in a label begins a line.
@@ -26,8 +26,8 @@ DARK = {"fg": "#e6edf3", "bg": "#0d1117", "line": "#9198a1", "box": "#1c2128", "
         "yoursline": "#3fb950", "hostile": "#45171b", "hostileline": "#f85149", "later": "#d29922"}
 COLOURS = """text{fill:FG}.g{fill:BG}.b{fill:BOX;stroke:LINE}.ours{fill:OURS;stroke:OURSLINE}.yours{fill:YOURS;stroke:YOURSLINE}
 .hostile{fill:HOSTILE;stroke:HOSTILELINE}.a,.f{fill:none;stroke:LINE}.h{fill:LINE}.a.good{stroke:YOURSLINE}.h.good{fill:YOURSLINE}
-.a.bad{stroke:HOSTILELINE}.h.bad{fill:HOSTILELINE}.a.later{stroke:LATER}.h.later{fill:LATER}"""
-SHAPES = f"""text{{font:{LINE}px sans-serif}}.t{{font-weight:bold;font-size:{TITLE}px}}.c{{font-family:monospace}}.m{{text-anchor:middle}}
+.a.bad{stroke:HOSTILELINE}.h.bad{fill:HOSTILELINE}.a.own{stroke:OURSLINE}.h.own{fill:OURSLINE}.a.later{stroke:LATER}.h.later{fill:LATER}"""
+SHAPES = f"""text{{font:{LINE}px sans-serif}}.t{{font-weight:bold;font-size:{TITLE}px}}.c{{font-family:monospace}}.m{{text-anchor:middle}}.e{{text-anchor:end}}
 .b{{stroke-width:1.5}}.a{{stroke-width:1.5}}.f,.outside{{stroke-dasharray:5 4}}"""
 
 
@@ -91,7 +91,7 @@ class Picture:
             x, y, *kinds = rest.split()
             for i, line in enumerate(below): self.label(line, float(x) * UNIT, float(y) * UNIT + LEAD * i, "t" if kinds and i == 0 else "", bool(kinds) and i == 0)
         else:
-            m = re.fullmatch(r"(\w+) (->|<-|<->) (\w+)(?: at ([0-9.]+))?(?: (good|bad|later))?(?:: (.*))?", head)
+            m = re.fullmatch(r"(\w+) (->|<-|<->) (\w+)(?: at ([0-9.]+))?(?: (good|bad|later|own))?(?:: (.*))?", head)
             if not m: raise ValueError(f"no such statement: {head}")
             a, way, b = m[1], m[2], m[3]
             self.arrows.append((*((b, a) if way == "<-" else (a, b)), way == "<->", float(m[4]) * UNIT if m[4] else None, m[5] or "", (m[6] or "").split(" | ") if m[6] else []))

@@ -1,5 +1,6 @@
 """data.py WORK PICTURES: bytes, messages, recipients and clients at once, for the two builds in WORK, beside `cat` and the floor. For run.sh."""
 import os, signal, socket, statistics, subprocess, sys, threading, time
+from chart import picture
 
 WORK, PICTURES = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
 BUILDS = ("static", "default")
@@ -183,23 +184,6 @@ for name, start in SERVERS:
         got = [[at_once(start, command, n) for _ in range(3)] for n in CLIENTS]
         lines[f"{name}, {program}"] = [median(g[0] for g in rounds) for rounds in got]
         print(f"| {name} | {program} | " + " | ".join(f"{median(g[0] for g in r):.0f} | {median(g[1] for g in r):.0f}" for r in got) + " |", flush=True)
-
-
-def picture(path, title, xs, names, series, unit, ys):
-    """A chart with a logarithmic x axis, and a y axis with marks at ys: logarithmic too, unless they begin at 0."""
-    import math
-    w, h, left, bottom = 640, 360, 70, 40
-    scale = (lambda v: math.log(v)) if ys[0] > 0 else (lambda v: v)
-    x = lambda v: left + (w - left - 20) * (math.log(v) - math.log(xs[0])) / (math.log(xs[-1]) - math.log(xs[0]))
-    y = lambda v: h - bottom - (h - bottom - 60) * (scale(v) - scale(ys[0])) / (scale(ys[-1]) - scale(ys[0]))
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" font-family="sans-serif" font-size="12"><rect width="{w}" height="{h}" fill="white"/><text x="{left}" y="20" font-size="14">{title}</text>']
-    for v in ys: out.append(f'<line x1="{left}" x2="{w - 20}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="#ddd"/><text x="{left - 8}" y="{y(v) + 4:.1f}" text-anchor="end">{v:g}</text>')
-    for v, n in zip(xs, names): out.append(f'<text x="{x(v):.1f}" y="{h - bottom + 18}" text-anchor="middle">{n}</text>')
-    for i, ((name, v), colour) in enumerate(zip(series.items(), ("#c33", "#36c", "#393"))):
-        out.append('<polyline fill="none" stroke-width="2" stroke="%s" points="%s"/>' % (colour, " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in zip(xs, v))))
-        out.append(f'<text x="{left + 180 * i}" y="42" fill="{colour}">{name}</text>')
-    out.append(f'<text x="14" y="{h / 2}" transform="rotate(-90 14 {h / 2})" text-anchor="middle">{unit}</text></svg>\n')
-    with open(path, "w") as f: f.write("\n".join(out))
 
 
 if PICTURES:

@@ -21,10 +21,12 @@ for name, (p, svg) in made.items():
     path = os.path.join("docs", name + ".svg")
     ok(os.path.exists(os.path.join(SOURCE, path)) and read(path) == svg, f"{path} is what its text makes", "python3 docs/pictures/draw.py makes it again")
     equal(p.wrong, [], f"{path}: every word has its room")
+for path in sorted(os.path.join("docs", n) for n in os.listdir(os.path.join(SOURCE, "docs")) if n.endswith(".svg")):
+    svg = read(path)
     try: root = xml.fromstring(svg)
     except xml.ParseError as e: ok(False, f"{path} is XML", e); continue
     ok(root.tag == SVG + "svg" and all((root.findtext(SVG + t) or "").strip() for t in ("title", "desc")), f"{path} is XML, with a title and a description")
-    ok("prefers-color-scheme:dark" in root.findtext(SVG + "style"), f"{path} has colours for the dark")
+    ok("prefers-color-scheme:dark" in (root.findtext(SVG + "style") or ""), f"{path} has colours for the dark")
     ok(not re.search(r"<script|<image|@import|url\(|href=", svg) and len(svg) < 10000, f"{path} is small and fetches nothing", len(svg))
     ok(path in shown, f"{path} stands in a document")
 
