@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -23,7 +24,8 @@
 
 enum {
     COMPLAINT_INTERVAL = 60000,
-    PAUSE = 100, /* milliseconds, when nothing can be accepted */
+    CHILD_OOM_SCORE = 100, /* above this process's: a tenth of the memory there is */
+    PAUSE = 100,           /* milliseconds, when nothing can be accepted */
 };
 
 /* The parent's alone: a mapping that no child gets (madvise(2), MADV_DONTFORK). So no session sees
@@ -41,6 +43,8 @@ struct listening {
     bool news; /* since the last status */
     uint64_t next_status, next_complaint, paused_until, idle_since;
     uint64_t accepted, rejected;
+    uint64_t sign_interval, next_sign; /* of life, for the manager; 0: it waits for none */
+    int oom_score;                     /* this process's own; INT_MIN: not known */
     struct admission_seat seats[CONFIG_CONNECTIONS_MAX];
 };
 
@@ -179,7 +183,7 @@ static bool serve_in_child(struct listening *l, int fd, size_t listener,
 {
     /* In the child there is no *l. */
     const struct setup *s = l->given->setup;
-    const int events = l->events;
+    const int events = l->events, oom_score = l->oom_score;
     pid_t pid;
 
     *out = (struct listen_accepted){
@@ -193,6 +197,9 @@ static bool serve_in_child(struct listening *l, int fd, size_t listener,
     if (pid == 0) {
         close_listeners(s);
         close(events);
+        /* Where memory is short, one session ends, not all of them. */
+        if (oom_score != INT_MIN)
+            child_set_oom_score(oom_score + CHILD_OOM_SCORE);
         return true;
     }
     if (pid < 0) {
@@ -282,6 +289,8 @@ static uint64_t next_duty(const struct listening *l)
 
     if (l->news && l->manager != NULL)
         next = earlier(next, l->next_status);
+    if (l->sign_interval > 0)
+        next = earlier(next, l->next_sign);
     if (l->paused_until > 0)
         next = earlier(next, l->paused_until);
     if (l->guests.n == 0 && idle > 0 && !l->stopping)
@@ -289,8 +298,17 @@ static uint64_t next_duty(const struct listening *l)
     return next;
 }
 
+static void give_sign(struct listening *l)
+{
+    if (l->sign_interval == 0 || clock_left(l->next_sign) > 0)
+        return;
+    l->manager->notify("WATCHDOG=1");
+    l->next_sign = clock_now() + l->sign_interval;
+}
+
 static void do_duties(struct listening *l)
 {
+    give_sign(l);
     if (l->news && l->manager != NULL && clock_now() >= l->next_status)
         send_status(l, "");
     refusals_log_due(&l->refused, l->given->log);
@@ -379,6 +397,8 @@ enum listen_result listen_run(const struct listen_given *given, struct listen_ac
         return LISTEN_FAILED;
     }
     l->manager = manager_hears() ? given->setup->manager : NULL;
+    l->sign_interval = l->manager == NULL ? 0 : manager_watchdog() / 2;
+    l->oom_score = l->manager == NULL ? INT_MIN : child_oom_score();
     log_event(l, "listening");
     send_status(l, "READY=1\n");
     while (!(l->stopping && l->guests.n == 0) && !is_idle(l))

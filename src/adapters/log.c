@@ -16,6 +16,7 @@ enum {
     LINE_MAX_OCTETS = 8192,
     STDERR_MAX_OCTETS = PIPE_BUF, /* with its newline: a pipe takes it whole, or not at all */
     JOURNAL_MAX_OCTETS = 32768,
+    FIELD_MAX_OCTETS = 4000, /* of a field of the journal's, with its name */
 };
 
 static const char dropped_name[] = "dropped";
@@ -204,6 +205,40 @@ static bool to_stderr(struct log *l, const struct log_record *r, struct text out
     return log_output_line(&l->output, text_span(&out));
 }
 
+/* At the end of a text that was cut: half an escape (\\xNN), or half a character. */
+static void drop_half(struct text *t)
+{
+    size_t octets = 0;
+
+    for (size_t i = 1; i <= 3 && i <= t->n; i++) {
+        if (t->p[t->n - i] == '\\') {
+            t->n -= i;
+            return;
+        }
+    }
+    while (octets < 3 && octets < t->n && ((unsigned char)t->p[t->n - octets - 1] & 0xc0) == 0x80)
+        octets++;
+    if (octets < t->n && byte_is_high(t->p[t->n - octets - 1]))
+        t->n -= octets + 1;
+}
+
+/* `journalctl -o json` shows null in the place of a longer one: of that, as much as there may be,
+ * without the half of a character or of an escape. */
+static void add_value(struct text *all, size_t most, struct span value)
+{
+    struct text t = text_behind(all, all->n);
+
+    if (most > t.cap) /* the whole record ends first */
+        most = t.cap;
+    t.cap = most;
+    text_add_escaped(&t, value, "\\");
+    if (t.cut && most + all->n == all->cap)
+        all->cut = true;
+    if (t.cut)
+        drop_half(&t);
+    all->n += t.n;
+}
+
 static void add_field(struct text *all, const char *prefix, const char *name, struct span value)
 {
     const size_t before = all->n;
@@ -212,7 +247,7 @@ static void add_field(struct text *all, const char *prefix, const char *name, st
     for (const char *c = name; *c != '\0'; c++)
         text_addc(all, *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c);
     text_addc(all, '=');
-    text_add_escaped(all, value, "\\");
+    add_value(all, before + FIELD_MAX_OCTETS - all->n, value);
     text_addc(all, '\n');
     if (all->cut) { /* a field is there whole, or not at all */
         all->n = before;
@@ -231,7 +266,7 @@ static enum log_output_result to_journal(struct log *l, const struct log_record 
     text_adds(&all, "\nPRIORITY=");
     text_addn(&all, r->level, 1);
     text_adds(&all, "\nMESSAGE=");
-    add_line(l, r, &all, LINE_MAX_OCTETS);
+    add_line(l, r, &all, FIELD_MAX_OCTETS - (sizeof "MESSAGE=" - 1));
     text_addc(&all, '\n');
     if (l->dropped > 0) {
         text_addn(&dropped, l->dropped, 1);

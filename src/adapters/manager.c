@@ -18,9 +18,25 @@ static bool is_this_process(const char *variable)
  * would be doubled: so it is the process's number that counts (systemd.exec(5)). */
 const struct manager *manager_of_process(void)
 {
-    return is_this_process("LISTEN_PID") || is_this_process("SYSTEMD_EXEC_PID")
-               ? &manager_by_library
-               : &manager_by_hand;
+    return is_this_process("LISTEN_PID") || manager_started_this() ? &manager_by_library
+                                                                   : &manager_by_hand;
+}
+
+bool manager_started_this(void)
+{
+    return is_this_process("SYSTEMD_EXEC_PID");
+}
+
+uint64_t manager_watchdog(void)
+{
+    const char *text = environment_get("WATCHDOG_USEC");
+    uint64_t micros;
+
+    if (text == NULL || number_parse(span_of(text), UINT64_MAX, &micros) != NUMBER_OK ||
+        (environment_get("WATCHDOG_PID") != NULL && !is_this_process("WATCHDOG_PID")))
+        return 0;
+    /* Shorter is no time to live in; longer is never. */
+    return micros < 2000000 || micros > (uint64_t)1 << 50 ? 0 : micros / 1000;
 }
 
 bool manager_hears(void)

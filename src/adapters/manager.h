@@ -7,6 +7,8 @@
 
 #include "adapters/log_output.h"
 
+#include <stdint.h>
+
 enum {
     MANAGER_SOCKETS_START = 3, /* the first descriptor that is passed */
     MANAGER_SOCKETS_MAX = 16,
@@ -43,6 +45,11 @@ extern const struct manager manager_by_library;
 
 /* The way for this process: the library's, where the service manager has started it itself. */
 const struct manager *manager_of_process(void);
+/* Has it started this very process? Then its variables are about it, and not about another one. */
+bool manager_started_this(void);
+/* Milliseconds between two signs of life that the service manager waits for; 0: it waits for none
+ * (sd_watchdog_enabled(3)). */
+uint64_t manager_watchdog(void);
 /* Is there a service manager to be told of anything (NOTIFY_SOCKET)? */
 bool manager_hears(void);
 

@@ -1,5 +1,6 @@
 #include "adapters/peer.h"
 
+#include "adapters/manager.h"
 #include "base/number.h"
 #include "base/text.h"
 #include "io/environment.h"
@@ -42,11 +43,27 @@ static bool is_port(struct span s)
     return s.n > 0 && s.n <= 5;
 }
 
-static bool from_environment(struct peer *p)
+/* Of a client on a local socket, systemd's REMOTE_ADDR is the path that the client has bound: which
+ * may look like any address. */
+static void from_manager(struct peer *p, const struct sockaddr_storage *from, bool *local)
+{
+    const struct span cookie = span_of(environment_get("SO_COOKIE"));
+    uint64_t number;
+
+    *local = from != NULL && from->ss_family == AF_UNIX;
+    if (*local)
+        p->path = span_of(environment_get("REMOTE_ADDR"));
+    if (number_parse(cookie, UINT64_MAX, &number) == NUMBER_OK)
+        p->cookie = cookie;
+}
+
+static bool from_environment(struct peer *p, bool local)
 {
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
         const char *address = environment_get(variables[i].address), *port;
 
+        if (local && span_eq(span_of(variables[i].address), SPAN("REMOTE_ADDR")))
+            continue;
         if (address == NULL || !take_address(p, span_of(address)))
             continue;
         port = variables[i].port == NULL ? NULL : environment_get(variables[i].port);
@@ -95,10 +112,14 @@ void peer_find(struct peer *p, const struct sockaddr_storage *from, bool environ
 {
     const struct span name = environment ? span_of(environment_get("TCPREMOTEHOST")) : SPAN("");
 
+    bool local = false;
+
     *p = (struct peer){.name = SPAN("")};
+    if (environment && manager_started_this())
+        from_manager(p, from, &local);
     if (c->client_address.n > 0)
         take_address(p, c->client_address);
-    else if (!environment || !from_environment(p))
+    else if (!environment || !from_environment(p, local))
         from_socket(p, from);
     if (c->client_name.n > 0)
         p->name = c->client_name;

@@ -12,6 +12,8 @@ struct peer {
     struct span address; /* an IP address; empty: a pipe, a file, a local socket */
     struct span port;    /* empty: not known */
     struct span name;    /* as the super-server looked it up; empty: not known */
+    struct span path;    /* of a client on a local socket, where systemd tells it; else empty */
+    struct span cookie;  /* SO_COOKIE, where systemd tells it; else empty */
     char room[160];
 };
 

@@ -116,6 +116,8 @@ static void add_client(const struct record *r, struct log_record *l)
     log_add(l, "socket", r->config->socket);
     log_add(l, "client_address", r->peer->address);
     log_add(l, "client_name", r->peer->name);
+    log_add(l, "client_path", r->peer->path);
+    log_add(l, "so_cookie", r->peer->cookie);
     log_add(l, "helo", r->session->helo);
 }
 

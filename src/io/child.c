@@ -1,10 +1,13 @@
 #include "io/child.h"
 
+#include "base/number.h"
+#include "base/text.h"
 #include "io/clock.h"
 #include "io/descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -20,8 +23,47 @@ enum {
      * by its signal: no descriptor, and no wake-up for each pipe that is closed on the way. */
     FIRST_LOOK = 5,
     FIRST_LOOKS = 4, /* at the most, since the signal may be another process's */
-    TICK = 20,       /* milliseconds between looks, on a kernel without pidfd_open */
+    OOM_SCORE_MAX = 1000,
+    TICK = 20, /* milliseconds between looks, on a kernel without pidfd_open */
 };
+
+static const char oom_score[] = "/proc/self/oom_score_adj";
+
+int child_oom_score(void)
+{
+    const int fd = open(oom_score, O_RDONLY | O_CLOEXEC);
+    char room[16];
+    const ssize_t n = fd < 0 ? -1 : read(fd, room, sizeof room);
+    struct span text = {.p = room, .n = n > 0 ? (size_t)n : 0};
+    const bool negative = text.n > 0 && room[0] == '-';
+    uint64_t score;
+
+    if (fd >= 0)
+        close(fd);
+    if (negative)
+        text = span_from(text, 1);
+    if (number_parse(span_first(text, span_find(text, '\n')), OOM_SCORE_MAX, &score) != NUMBER_OK)
+        return INT_MIN;
+    return negative ? -(int)score : (int)score;
+}
+
+void child_set_oom_score(int score)
+{
+    const int fd = open(oom_score, O_WRONLY | O_CLOEXEC);
+    char room[16];
+    struct text text = TEXT(room);
+
+    if (fd < 0)
+        return;
+    text_adds(&text, score < 0 ? "-" : "");
+    text_addn(&text,
+              (uint64_t)(score < 0               ? -score
+                         : score > OOM_SCORE_MAX ? OOM_SCORE_MAX
+                                                 : score),
+              1);
+    (void)!write(fd, text.p, text.n);
+    close(fd);
+}
 
 /* Without the C library's own preparations, which cost calls, and pages that both sides then copy:
  * no thread, lock or handler of this process needs any. (On some other machines clone(2) has its

@@ -67,6 +67,12 @@ struct child_process {
 
 /* fork(2), for a process that goes on with this program. Single-threaded ones alone. */
 pid_t child_split(void);
+/* How soon the kernel ends this process where memory is short: -1000 to 1000 (oom_score_adj,
+ * proc(5)); INT_MIN: that is not known. */
+int child_oom_score(void);
+/* Higher than it is now; a score above 1000 is 1000. What is forked or executed later has it too.
+ */
+void child_set_oom_score(int score);
 
 /* What it writes to the two pipes is appended to said and complained, which must live until it has
  * ended; what does not fit there is read and dropped. */

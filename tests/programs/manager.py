@@ -81,6 +81,27 @@ if subprocess.run([*inside, "true"], capture_output=True).returncode == 0:
 else:
     skip("the library in a session", "no mount namespace to be had")
 
+# What systemd says of the client of an instance: the path of a local one is no address, whatever it looks like.
+def instance(kind, env, before, conf={}):
+    """(replies, log) of a session on a socket of that kind."""
+    if kind == "unix": ours, theirs = socket.socketpair()
+    else:
+        l = socket.create_server(("127.0.0.1", 0)); ours = socket.create_connection(l.getsockname()); theirs, _ = l.accept(); l.close()
+    ours.sendall(b"EHLO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<x@elsewhere.example>\r\nQUIT\r\n")
+    p = subprocess.run([*before, *arguments({"log": "stderr", "relay_clients": "192.0.2.0/24", **conf})], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env={**os.environ, **env}, timeout=60); theirs.close()
+    said = read_all(ours).decode(); ours.close()
+    return said, p.stderr.decode()
+
+
+managed = next(w for w in WAYS if WAYS[w] == "libsystemd")
+for before, kind, relayed, field in ((managed, "unix", False, "client_path=192.0.2.7"), (managed, "tcp", True, "client_address=192.0.2.7"), ((), "unix", True, "client_address=192.0.2.7")):
+    said, log = instance(kind, {"REMOTE_ADDR": "192.0.2.7", "SO_COOKIE": "18446744073709551615"}, before)
+    equal("\r\n250 2.1.5 " in said, relayed, f"REMOTE_ADDR of a {kind} client{', started by systemd' if before else ', behind a wrapper'}: {'an address' if relayed else 'no address'}")
+    ok(field in log or relayed, f"REMOTE_ADDR of a {kind} client: {field}", log)
+    if not relayed: ok("so_cookie=18446744073709551615" in log, "SO_COOKIE of this very process is in the record", log)
+said, log = instance("unix", {"REMOTE_ADDR": "@\x1b[2J", "SO_COOKIE": "7x"}, managed)
+ok('client_path="@\\x1b[2J"' in log and "so_cookie" not in log, "a client's own name is escaped, a cookie that is no number left out", log)
+
 # A listening process: told by the library, which is gone when the first connection comes.
 listener = socket.create_server(("127.0.0.1", 0)); os.set_inheritable(listener.fileno(), True)
 told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); told.bind(os.path.join(TMP, "notify")); told.settimeout(20)
@@ -99,4 +120,24 @@ try:
         c.close()
 finally:
     p.terminate(); p.wait(20)
+
+# Signs of life, and who is to go first where memory is short.
+listener = socket.create_server(("127.0.0.1", 0)); os.set_inheritable(listener.fileno(), True)
+for pid, alive in (("$$", True), ("1", False)):
+    p = subprocess.Popen(["sh", "-c", f'exec 3<&{listener.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ WATCHDOG_USEC=2000000 WATCHDOG_PID={pid} exec "$@"', "sh", *arguments({"log": "none"})],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env={**os.environ, "NOTIFY_SOCKET": os.path.join(TMP, "notify")}, close_fds=False)
+    try:
+        told.settimeout(20)
+        while not told.recv(4096).startswith(b"READY=1"): pass
+        told.settimeout(4)
+        try: first = told.recv(4096)
+        except TimeoutError: first = b""
+        equal(first, b"WATCHDOG=1" if alive else b"", f"WATCHDOG_PID {'its own' if alive else 'another'}: {'signs of life' if alive else 'none'}")
+        c = socket.create_connection(listener.getsockname()); c.settimeout(20); read_line(c)
+        score = lambda pid: int(open(f"/proc/{pid}/oom_score_adj").read())
+        children = open(f"/proc/{p.pid}/task/{p.pid}/children").read().split()
+        equal([score(child) for child in children], [min(1000, score(p.pid) + 100)] * len(children), "a session goes before the listening process where memory is short")
+        c.close()
+    finally:
+        p.terminate(); p.wait(20)
 done()
