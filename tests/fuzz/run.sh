@@ -13,7 +13,7 @@ sources() {
     case $1 in
     session) echo "tests/fuzz/drive.c $core" ;;
     texts | config) echo "$shell $core" ;;
-    transcript) echo "src/commands/replay/transcript.c $shell $core" ;;
+    transcript) echo "src/commands/replay/read*.c src/commands/replay/transcript.c $shell $core" ;;
     lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/syntax/idn.c $core" ;;
     request) echo "src/sandbox/monitor*.c src/sandbox/request.c src/sandbox/packet.c src/backend/record.c $shell $core" ;;
     esac

@@ -1,5 +1,5 @@
 /* A transcript, as smtpin-replay reads it. */
-#include "commands/replay/transcript.h"
+#include "commands/replay/read.h"
 
 #include <stdio.h>
 #include <stdlib.h>

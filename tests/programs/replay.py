@@ -26,13 +26,29 @@ for name, setting, words in broken:
 
 # The command line.
 status, out = replay("-f", CONF, "--tap", *examples[:2])
-ok(status == 0 and out.startswith("TAP version 13\n1..2\nok 1 - "), "--tap", out)
+ok(status == 0 and out.startswith("TAP version 13\n1..2\nok 1 - ") and out.endswith("\n# 2 passed, 0 failed\n"), "--tap", out)
 status, out = replay("-f", CONF, "-o", "domains=", "--tap", *examples[:2])
-ok(status == 1 and "not ok" in out and "\n# - " in out, "--tap, red", out)
-for text, what in (("S 220\n", "neither"), ("D: runs x\n", "no such D: line"), ("@dance\n", "no such action"), ("C: \\q\n", "backslash"),
-                   ("S: 220\nhostname = x.example\n", "at the top"), ("C<<\nno end\n", "without an end"), ("@message 1 2\n", "octets and lines")):
-    status, out = replay("-f", CONF, write("bad.smtp", text, 0o644))
-    ok(status == 64 and what in out, f"a bad transcript ({what}): 64", (status, out))
+ok(status == 1 and "not ok" in out and "\n# - " in out and re.search(r"\n# \d passed, \d failed\n$", out), "--tap, red", out)
+BAD = (("S 220\n", 1, "neither"), ("D: runs x\n", 1, "no such D: line"), ("@dance\n", 1, "no such action"), ("C: \\q\n", 1, "backslash"), ("@message 1 2\n", 1, "octets and lines"),
+       ("S: 220\nhostname = x.example\n", 2, "at the top"), ("# x\nC<<\nno\nend\n", 2, "without an end"), ("@half-close now\n", 1, "stands alone"), ("hostname = x\0y\n", 1, "a NUL"),
+       ("S: 220\nS: has\n", 2, "wants the beginning"), ("S: has  ...\n", 1, "wants the beginning"), ("S: has \\q\n", 1, "backslash"), ("S: end now\n", 1, "stands alone"),
+       ("S| 220\n", 1, "behind no S:"), ("S: 220\nC: QUIT\nS| 221\n", 3, "behind no S:"), ("S: 220\nD: none\nS| 221\n", 3, "behind no S:"), ("S: 220\nS| has\n", 2, "wants the beginning"),
+       ("S: end\nS: end\n", 2, "behind the end"), ("S: end\nC: NOOP\n", 2, "behind the end"), ("S: end\nS| end\n@wait 1\n", 3, "behind the end"), ("S: end\nC!\nS: 220\n", 3, "behind the end"),
+       ("D: none x\n", 1, "stands alone"), ("D: exit 256\n", 1, "exit status"))
+for text, line, what in BAD:
+    for eol in ("\n", "\r\n"):
+        status, out = replay("-f", CONF, write("bad.smtp", text.replace("\n", eol).rstrip("\r\n"), 0o644))
+        ok(status == 64 and f"bad.smtp:{line}: " in out and what in out and out.endswith("bad.smtp: can't be played\n0 passed, 1 failed\n"), f"a bad transcript ({text!r}, {eol!r}): 64", (status, out))
+hash_name = write("a # TODO.smtp", "S: 250\n", 0o644)
+status, out = replay("-f", CONF, "--tap", hash_name)
+ok(status == 1 and "not ok 1 - " in out and "a \\# TODO.smtp\n" in out, "--tap: a name with a '#' is no order to the reader", out)
+if have("prove"):
+    p = subprocess.run(["prove", "--exec", f"{REPLAY} --smtpin {SMTPIN} -f {CONF} --tap", *examples[:2], hash_name], capture_output=True, text=True, timeout=60)
+    ok(p.returncode == 1 and "Failed test:  1\n" in p.stdout and "Parse errors" not in p.stdout and "Tests=3," in p.stdout, "--tap: prove reads it", p.stdout + p.stderr)
+else:
+    skip("--tap: prove reads it", "no prove")
+status, out = replay("-f", CONF, examples[0], write("red.smtp", "S: 221\n", 0o644), examples[1], write("bad.smtp", "x\n", 0o644))
+ok(status == 64 and out.endswith("\n2 passed, 2 failed\n"), "the last line counts", out)
 equal(replay("/nonexistent.smtp")[0], 64, "a transcript that is not there: 64")
 equal(replay()[0], 64, "no transcript: 64")
 status, out = replay("-f", CONF, "-o", "nonsense=1", write("421.smtp", "S: 421\n", 0o644))
@@ -54,6 +70,37 @@ os.mkdir(TMP + "/forged")
 status, out = replay("-f", CONF, "--trust", "--deliver", write("forged.smtp", f'deliver = /bin/sh -c "cat >{TMP}/forged/m"\n' + open(real).read(), 0o644))
 ok(status == 0 and os.path.exists(TMP + "/forged/m"), "--trust: it may", (status, out))
 
+# What differs is said once, for a whole reply, and the comparison goes on behind it.
+EHLO = "S: 220\nC: EHLO x\nS: 250-mx.example.org Hello x\nS: 250-SIZE 1048576\nS: 250-LIMITS MAILMAX=1000 RCPTMAX=1000\nS: 250-PIPELINING\nS: 250-8BITMIME\nS: 250-SMTPUTF8\nS: 250-ENHANCEDSTATUSCODES\nS: 250 HELP\nC: NOOP\nS: 250 2.0.0 OK\nC: QUIT\nS: 221\nS: end\n"
+DIFFER = (
+    (EHLO, (), ""),
+    (EHLO, ("-o", "max_message_size=2M"), "4:\n- 250-SIZE 1048576\n+ 250-SIZE 2097152\n"),
+    (EHLO, ("-o", "smtputf8=no"), "8:\n- 250-SMTPUTF8\n"),
+    (EHLO.replace("S: 250-SMTPUTF8\n", ""), (), "8:\n+ 250-SMTPUTF8\n"),
+    (EHLO.replace("S: 250-SMTPUTF8\n", "").replace("S: 250-SIZE", "S: 250-SIZ\nS: 250-SIZE"), (), "4:\n- 250-SIZ\n9:\n+ 250-SMTPUTF8\n"),
+    (EHLO.replace("S: 250 HELP\n", "S: 250-HELP\n# a comment\nS: 250 DSN\n"), (), "10:\n- 250-HELP\n+ 250 HELP\n12:\n- 250 DSN\n"),
+    (EHLO.replace("S: 250-SIZE 1048576\n", "S: 250-SIZE 1\nS| 250-SIZE 2...\n"), (), "4:\n- 250-SIZE 1\n| 250-SIZE 2...\n+ 250-SIZE 1048576\n"),
+    (EHLO.replace("2.0.0 OK", "2.0.0 Fine").replace("S: 250-SIZE 1048576\n", ""), (), "4:\n+ 250-SIZE 1048576\n11:\n- 250 2.0.0 Fine\n+ 250 2.0.0 OK\n"),
+    ("S: 220\nC: EHLO x\nS: 250-mx.example.org ...\nS: 250-SIZE 1\nS: 250\nC: QUIT\nS: 221\n", (), "4:\n- 250-SIZE 1\n+ 250-SIZE 1048576\n"),
+    ("S: 220\nC: EHLO x\nS: 250-mx.example.org ...\nS: 250-FOO\nS: 250-SIZE 1048576\nS: 250\nC: QUIT\nS: 221\n", (), "4:\n- 250-FOO\n"),
+    ("S: 220\nC: QUIT\nS: 250-FOO\nS: 250 BAR\nS: end\n", (), "3:\n- 250-FOO\n+ 221 mx.example.org closing connection\n4:\n- 250 BAR\n"),
+    ("S: 220\nC: NOOP\nS: 221\nC: HELP\nC: QUIT\nS: 250\nS| has HULP\nS: 220\n", (), "3:\n- 221\n+ 250 OK\n6:\n- 250\n| has HULP\n+ 214-smtpin takes these commands; HELP with one of them shows its syntax\n+ 214 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY EXPN HELP QUIT\n8:\n- 220\n+ 221 mx.example.org closing connection\n"),
+    ("S: 220\nC: HELP\nC: NOOP\nS: has FOO\nS: has EHLO\nS: has BAR\nS: 250\nC: QUIT\nS: 221\n", (),
+     "4:\n- has FOO\n6:\n- has BAR\n+ 214-smtpin takes these commands; HELP with one of them shows its syntax\n+ 214 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY EXPN HELP QUIT\n"),
+    ("S: 220\nC: NOOP\nS: 250\nS: end\nD: none\n", (), "4:\n- end\n+ (nothing, for too long)\n"),
+    ("S: 220\nC: NOOP\nC: NOOP\nS: 250\nS: end\n", (), "5:\n- end\n+ 250 OK\n"),
+    ("S: 220\nC: NOOP\nC: NOOP\nC: QUIT\nS: 250\n", (), "5:\n- (nothing more)\n+ 250 OK\n+ 221 mx.example.org closing connection\n"),
+    ("S: 220\nC: QUIT\nS: 221\nS: 250\nS: 250\nS: 250-a\nS: has b\n", (), "4:\n- 250\n+ (connection closed)\n"),
+    ("S: \\x68as x\n", (), "1:\n- has x\n+ 220 mx.example.org ESMTP smtpin\n"), ("S: ending\n", (), "1:\n- ending\n+ 220 mx.example.org ESMTP smtpin\n"),
+    ("S: 220\x00\nC: QUIT\nS: has \\x00\n", (), "1:\n- 220\\x00\n+ 220 mx.example.org ESMTP smtpin\n3:\n- has \\x00\n+ 221 mx.example.org closing connection\n"),
+)
+for text, extra, expected in DIFFER:
+    said = {}
+    for mode in ([], ["--chunk", "1"], ["--whole"], ["--in-process"]):
+        path = write("differ.smtp", text, 0o644)
+        status, out = replay("-f", CONF, "--timeout", "300ms", *extra, *mode, path)
+        said[" ".join(mode)] = (status, out.replace(path + ":", "").replace(" different\n", "").replace(" ok\n", ""))
+    equal(said, {m: (expected != "", expected + f"{int(expected == '')} passed, {int(expected != '')} failed\n") for m in said}, f"what differs is said once: {expected!r}")
 # Sessions of real clients, recorded, replayed, and replayed with a reply changed.
 traces = os.path.join(TMP, "traces"); os.mkdir(traces); os.chmod(traces, 0o777)
 conf = write("record.conf", "hostname = mx.example.org\ndomains = example.org\n", 0o644)
@@ -100,7 +147,7 @@ for messages_too in ("no", "yes"):
         text = open(files[0]).read()
         ok(("text \\\\ \u00e9" in text or name == "smtp-source") == (messages_too == "yes") or name == "smtp-source", f"{name}: trace_messages = {messages_too}", text)
         status, out = replay("-f", conf, "-o", f"deliver={deliver}", files[0])
-        equal((status, out.count("\n")), (0, 1), f"{name}, messages {messages_too}: the recording replays green")
+        equal((status, out.count("\n")), (0, 2), f"{name}, messages {messages_too}: the recording replays green")
         replies = [i for i, l in enumerate(text.split("\n")) if l.startswith("S: ")]
         red = 0
         for i in replies:
@@ -129,7 +176,7 @@ for what, data in (("bare LF", ENVELOPE + b"a\nb\r\n.\r\n"), ("bare CR", ENVELOP
     for messages_too in ("no", "yes"):
         f, text, _ = record(data, {"trace_messages": messages_too})
         status, out = replay("-f", conf, "-o", f"deliver={deliver}", f)
-        equal((status, out.count("\n")), (0, 1), f"{what}, messages {messages_too}: replays green")
+        equal((status, out.count("\n")), (0, 2), f"{what}, messages {messages_too}: replays green")
 three = ENVELOPE.replace(b"DATA", b"RCPT TO:<c@example.org>\r\nRCPT TO:<d@example.org>\r\nDATA").replace(b"EHLO", b"LHLO")
 for settings, code in (({"deliver_per": "recipient", "deliver": '/bin/sh -c "case $$LOCAL in b) exit 0;; c) echo 5.2.2 full; exit 1;; *) exit 67;; esac"'}, "250 552 550"),
                        ({"deliver_replies": "each", "deliver": '/bin/sh -c "echo 250 one; echo 550 5.1.1 two; echo 450 three"'}, "250 550 450"),
@@ -138,7 +185,7 @@ for settings, code in (({"deliver_per": "recipient", "deliver": '/bin/sh -c "cas
     equal(" ".join(codes(out)[-4:-1]), code, f"three fates: {code}")
     for mode in ([], ["--in-process"]):
         status, out = replay("-f", conf, "-o", "protocol=lmtp", *[a for k, v in settings.items() for a in ("-o", f"{k}={v}")], *mode, f)
-        equal((status, out.count("\n")), (0, 1), f"three fates, recorded: replays green {' '.join(mode)}")
+        equal((status, out.count("\n")), (0, 2), f"three fates, recorded: replays green {' '.join(mode)}")
 f, text, _ = record(b"EHLO x\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nauth LOGIN secret\r\nQUIT\r\n")
 ok("C: xxxx xxxxx xxxx" in text and "secret" not in text and "AGFs" not in text, "credentials are blanked", text)
 SECRETS = (b"NOOP\nAUTH PLAIN AGSECRET\r\nQUIT\r\n", b"AUTH PLAIN\tAGSECRET\r\n", b" AUTH PLAIN AGSECRET\r\n", b"AUTH=AGSECRET\r\n", b"AUTH LOGIN\r\nAGSECRET\r\n",
@@ -148,7 +195,7 @@ for data in SECRETS:
     f, text, _ = record(data)
     ok("AGSECRET" not in text, f"{data[:20]!r}: not written down", text)
     status, out = replay("-f", conf, "-o", f"deliver={deliver}", f)
-    equal((status, out.count("\n")), (0, 1), f"{data[:20]!r}: replays green")
+    equal((status, out.count("\n")), (0, 2), f"{data[:20]!r}: replays green")
 for size in range(4096, 4700, 40):
     f, text, _ = record(ENVELOPE + b"x\r\n.\r\n" + b"NOOP\r\n" * 300 + b"QUIT\r\n", {"trace_size": str(size)})
     if replay("-f", conf, "-o", f"deliver={deliver}", f)[0] != 0:
@@ -161,7 +208,7 @@ equal(replay("-f", conf, *[os.path.join(traces, n) for n in os.listdir(traces)])
 one = write("one.smtp", "S: 220\nC: MAIL FROM:<a@example.com>\nC: RCPT TO:<b@example.org>\nC: DATA\nS: 250\nS: 250\nS: 354\nC: Received: by x\nC:\nC: text\nC: .\nD: run /bin/true\nD<<\nReceived: by x\n\ntext\n>>D\nS: 250\nC: QUIT\nS: 221\n", 0o644)
 for extra in ([], ["--in-process"], ["-o", "trace_headers=return-path"], ["-o", "trace_headers="], ["-o", "line_ending=crlf"]):
     status, out = replay("-f", conf, "-o", "deliver=/bin/true", *extra, one)
-    equal((status, out.count("\n")), (0, 1), f"a command of one word, the client's own Received: {' '.join(extra)}")
+    equal((status, out.count("\n")), (0, 2), f"a command of one word, the client's own Received: {' '.join(extra)}")
 status, out = replay("-f", conf, "-o", f'deliver=/bin/sh -c "printf %s \\"one  two\\" >{store}/q"', "--deliver", write("q.smtp", open(real).read(), 0o644))
 equal(open(store + "/q").read() if os.path.exists(store + "/q") else out, "one  two", "--deliver runs the words as they are, quotes too")
 embedded = write("embedded.smtp", 'S: 220\nC: MAIL FROM:<a@example.com>\nS: 250\nC: RCPT TO:<".x/y"@example.org>\nS: 550\nC: RCPT TO:<b@example.org>\nS: 250\n', 0o644)
@@ -172,11 +219,14 @@ for mode in ([], ["--whole"], ["--in-process"]):
 qmail = write("qmail.smtp", open(one).read().replace("D<<\nReceived: by x\n\ntext\n>>D\n", "D: exit 31\n").replace("S: 250\nC: QUIT", "S: 554\nC: QUIT"), 0o644)
 for mode in ([], ["--in-process"]):
     status, out = replay("-f", conf, "-o", "deliver=/bin/true", "-o", "deliver_format=qmail-queue", *mode, qmail)
-    equal((status, out.count("\n")), (0, 1), f"deliver_format = qmail-queue {' '.join(mode)}")
-for server, what in (("#!/bin/sh\nprintf '220junk\\r\\n'\n", "220junk"), ("#!/bin/sh\nprintf '220 x\\n'\n", "bare LF"), ("#!/bin/sh\nexit 1\n", "exit 1"), ("#!/bin/sh\nwhile :; do echo; sleep 0.1; done\n", "a drip")):
-    start = time.monotonic()
-    p = subprocess.run([REPLAY, "--smtpin", write("server", server), "--timeout", "300ms", write("s.smtp", "S: 220\n", 0o644)], capture_output=True, timeout=60)
-    ok(p.returncode == 1 and time.monotonic() - start < 20, f"a server that is none ({what}) is red", p.stdout)
+    equal((status, out.count("\n")), (0, 2), f"deliver_format = qmail-queue {' '.join(mode)}")
+for server, what in (("#!/bin/sh\nprintf '220junk\\r\\n'\n", "220junk"), ("#!/bin/sh\nprintf '220 x\\n'\n", "bare LF"), ("#!/bin/sh\nexit 1\n", "exit 1"), ("#!/bin/sh\nwhile :; do echo; sleep 0.1; done\n", "a drip"),
+                     ("#!/bin/sh\nexec yes 220-x\n", "a reply without end"), ("#!/bin/sh\nexec yes '220 x'\n", "replies without end"), ("#!/bin/sh\nexec tr '\\0' x </dev/zero\n", "a line without end"),
+                     ("#!/bin/sh\nprintf '220-x\\r\\n'\n", "half a reply"), ("#!/bin/sh\nprintf '220-x\\r\\n'; sleep 5\n", "half a reply, and then nothing")):
+    for row in ("220", "has x", "end", "220-x\nS: 220 y", "221\nS| end"):
+        start = time.monotonic()
+        p = subprocess.run([REPLAY, "--smtpin", write("server", server), "--timeout", "300ms", write("s.smtp", f"S: {row}\n", 0o644)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+        ok(p.returncode == 1 and time.monotonic() - start < 20 and len(p.stdout) < 70000 and re.match(rb"\S+s.smtp:\d:\n- ", p.stdout), f"a server that is none ({what}) is red: {row!r}", p.stdout[:2000])
 equal(replay("-f", conf, "-o", "max_message_size=1G", "--in-process", write("huge.smtp", "S: 220\nC: MAIL FROM:<a@example.com>\nC: RCPT TO:<b@example.org>\nC: DATA\nS: 250\nS: 250\nS: 354\n@message 135000000 135000\nC: .\nS: 452\n", 0o644))[0], 0, "--in-process: a message too large for its memory ends")
 f, text, _ = record(ENVELOPE + b"x\r\n.\r\n" + b"NOOP\r\n" * 1000 + b"QUIT\r\n", {"trace_size": "4K"})
 ok(len(text) < 4400 and "trace_size" in text, "trace_size bounds a recording", len(text))

@@ -6,6 +6,7 @@
 #include "adapters/head.h"
 #include "adapters/outcome.h"
 #include "adapters/rules.h"
+#include "commands/replay/runs.h"
 #include "config/load.h"
 #include "smtp/result.h"
 
@@ -154,7 +155,7 @@ static void run_for(struct server *s, struct smtp_recipient *const *recipient, s
     got = (struct recorded){.argv = strings(argv, a),
                             .environment = strings(environment, a),
                             .message = text_span(&message)};
-    replay_compare(s->transcript, s->runs, &got, s->replay_arena, s->differences);
+    runs_compare(s->transcript, s->runs, &got, s->replay_arena, s->differences);
     s->runs++;
     if ((d == NULL || d->status == 0) && s->config.deliver_replies == 1) {
         outcome_take_lines(says, text_span(&s->id), recipient, n, a);
@@ -320,7 +321,7 @@ void replay_core(const struct transcript *t, const struct replay_options *o, str
         peer_find(&s->peer, NULL, true, &s->config);
         s->want = smtp_session_open(&s->session, &s->config.smtp, &s->out, &s->arena, good);
         play(t, &e, &o->play, a, d);
-        replay_compare(t, s->runs, NULL, a, d);
+        runs_compare(t, s->runs, NULL, a, d);
     }
     free(s);
     if (m != MAP_FAILED)

@@ -1,5 +1,6 @@
 #include "commands/replay/program.h"
 
+#include "commands/replay/runs.h"
 #include "io/clock.h"
 
 #include <dirent.h>
@@ -285,10 +286,10 @@ static void compare_runs(const struct transcript *t, const char *directory, stru
             !read_whole(name_file(&path, directory, i, "message"), a, &got.message))
             differ(d, 0, SPAN("(a run that can be compared)"), SPAN("(too large, or not there)"));
         else
-            replay_compare(t, i, &got, a, d);
+            runs_compare(t, i, &got, a, d);
         a->used = mark;
     }
-    replay_compare(t, i, NULL, a, d);
+    runs_compare(t, i, NULL, a, d);
 }
 
 static void remove_directory(const char *directory)

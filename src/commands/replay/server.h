@@ -1,5 +1,4 @@
-/* What the two servers have in common that a transcript is played against (core.h, program.h). It
- * starts neither. */
+/* What the two servers are told that a transcript is played against (core.h, program.h). */
 #ifndef SMTPIN_REPLAY_SERVER_H
 #define SMTPIN_REPLAY_SERVER_H
 
@@ -19,8 +18,5 @@ struct replay_options {
 /* The settings of a transcript, then those of the command line. Returns how many. */
 size_t replay_settings(const struct transcript *t, const struct replay_options *o, const char **out,
                        size_t room);
-/* Compares run number i (from 0) of the transcript with what was recorded, NULL for no run. */
-void replay_compare(const struct transcript *t, size_t i, const struct recorded *got,
-                    struct arena *a, struct differences *d);
 
 #endif

@@ -2,6 +2,7 @@
 #include "base/number.h"
 #include "commands/replay/core.h"
 #include "commands/replay/program.h"
+#include "commands/replay/read.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@ static const char usage[] =
     "  --whole            send everything before reading anything\n"
     "  --timeout TIME     wait this long for a word of the server (10s)\n"
     "  --verbose          show the program's log on stderr\n"
-    "Exit status: 0 all as expected, 1 not, 64 wrong usage or a transcript that can't be read.\n";
+    "Exit status: 0 all as expected, 1 not, 64 wrong usage or a transcript that can't be played.\n";
 
 /* The options with a value; false when this is none of them, or the value is wrong. */
 static bool option_with_value(struct replay_options *o, const char *name, const char *value)
@@ -75,33 +76,60 @@ static void print_report(struct span report, bool tap)
     }
 }
 
-/* 0, 1 or 64. */
-static int replay_file(const char *file, size_t number, const struct replay_options *o, bool tap,
-                       struct arena *a)
+/* The line that says what has become of a transcript. TAP takes what is behind a '#' in it as an
+ * order of its own. */
+static void print_result(const char *file, size_t number, int status, bool tap)
 {
-    static const char fine[] = "ok";
-    char room[REPORT_MAX];
-    struct text report = TEXT(room);
-    struct differences d = {.out = &report, .file = file};
+    if (tap) {
+        printf("%s %zu - ", status == 0 ? "ok" : "not ok", number);
+        for (; *file != '\0'; file++)
+            printf("%s%c", *file == '#' ? "\\" : "", *file);
+        putchar('\n');
+    } else {
+        printf("%s: %s\n", file,
+               status == 0                ? "ok"
+               : status == EXIT_DIFFERENT ? "different"
+                                          : "can't be played");
+    }
+}
+
+/* Plays it, with the differences as the report. 0, 1 or 64. */
+static int play_file(const char *file, const struct replay_options *o, struct arena *a,
+                     struct text *report)
+{
+    struct differences d = {.out = report, .file = file};
     struct transcript t;
     const char *what;
     unsigned line;
 
     if (!transcript_read(&t, file, o->trust, a, &line, &what)) {
-        printf("%s%s:%u: %s\n", tap ? "# " : "", file, line, what);
-        printf("not ok %zu - %s\n", number, file);
+        text_adds(report, file);
+        text_addc(report, ':');
+        text_addn(report, line, 1);
+        text_adds(report, ": ");
+        text_adds(report, what);
+        text_addc(report, '\n');
         return EXIT_USAGE;
     }
     if (o->in_process)
         replay_core(&t, o, a, &d);
     else
         replay_program(&t, o, a, &d);
-    print_report(text_span(&report), tap);
-    if (tap)
-        printf("%s %zu - %s\n", d.count == 0 ? fine : "not ok", number, file);
-    else
-        printf("%s: %s\n", file, d.count == 0 ? fine : "different");
+    differ_close(&d);
     return d.count == 0 ? 0 : EXIT_DIFFERENT;
+}
+
+/* 0, 1 or 64. */
+static int replay_file(const char *file, size_t number, const struct replay_options *o, bool tap,
+                       struct arena *a)
+{
+    char room[REPORT_MAX];
+    struct text report = TEXT(room);
+    const int status = play_file(file, o, a, &report);
+
+    print_report(text_span(&report), tap);
+    print_result(file, number, status, tap);
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -110,6 +138,7 @@ int main(int argc, char **argv)
     char self[4096];
     const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     struct arena arena = {.cap = ARENA_SIZE};
+    size_t passed = 0, failed = 0;
     int status = 0, i = 1;
     bool tap = false;
 
@@ -143,9 +172,12 @@ int main(int argc, char **argv)
         const int got = replay_file(argv[i], (size_t)(i - first) + 1, &o, tap, &arena);
 
         arena_reset(&arena);
+        passed += got == 0;
+        failed += got != 0;
         if (got > status)
             status = got;
         fflush(stdout);
     }
+    printf("%s%zu passed, %zu failed\n", tap ? "# " : "", passed, failed);
     return status;
 }

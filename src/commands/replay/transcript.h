@@ -1,5 +1,5 @@
 /* Session transcripts: what a client sends, what it expects, what a command is expected to get. The
- * format is smtpin-transcript(5). They are read here, and not run: play.h. */
+ * format is smtpin-transcript(5). They are read by read.h, and played by play.h. */
 #ifndef SMTPIN_REPLAY_TRANSCRIPT_H
 #define SMTPIN_REPLAY_TRANSCRIPT_H
 
@@ -10,19 +10,39 @@
 enum step_kind {
     STEP_SEND,       /* bytes */
     STEP_MESSAGE,    /* a made-up message: number octets, lines */
-    STEP_EXPECT,     /* bytes: a reply, or one line of it */
+    STEP_EXPECT,     /* accepted: a reply, or one line of it */
     STEP_WAIT,       /* number milliseconds */
     STEP_HALF_CLOSE, /* the client sends no more */
     STEP_DISCONNECT, /* the client is gone */
+};
+
+enum accepted_kind {
+    ACCEPT_LINE,  /* the next line is this text */
+    ACCEPT_BEGIN, /* it begins with this text */
+    ACCEPT_CODE,  /* the next reply, or what is left of it, has this code: "250", "250 2.1.0" */
+    ACCEPT_HAS,   /* it has a line that, behind its code, begins with this text */
+    ACCEPT_END,   /* the server closes the connection */
+};
+
+/* What an "S:" line accepts, and each "S|" line behind it. */
+struct accepted {
+    enum accepted_kind kind;
+    unsigned line;
+    struct span text;
+    struct accepted *next;
 };
 
 struct step {
     enum step_kind kind;
     unsigned line; /* of the file */
     struct span bytes;
+    struct accepted *accepted; /* one at least */
     uint64_t number, lines;
     struct step *next;
 };
+
+/* Does it accept lines of that kind, and nothing else? */
+bool step_accepts_only(const struct step *s, enum accepted_kind kind);
 
 /* A line "D: name value" that says what a run of the command must look like. */
 struct expectation {
@@ -54,9 +74,7 @@ struct transcript {
     bool checks_deliveries; /* it has a D: line */
 };
 
-/* Reads a file into the arena. With `trust`, its settings may name programs, users and files.
- * False: *line and *what say what is wrong. */
-bool transcript_read(struct transcript *t, const char *file, bool trust, struct arena *a,
-                     unsigned *line, const char **what);
+/* Run number i, from 0, as the transcript tells of it; NULL: it tells of none. */
+const struct delivery *transcript_delivery(const struct transcript *t, size_t i);
 
 #endif

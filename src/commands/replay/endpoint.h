@@ -1,0 +1,19 @@
+/* The other side of the connection, as a player of transcripts sees it: the real program
+ * (program.h), or the core in this process (core.h). */
+#ifndef SMTPIN_REPLAY_ENDPOINT_H
+#define SMTPIN_REPLAY_ENDPOINT_H
+
+#include "base/span.h"
+
+struct endpoint {
+    void *context;
+    /* Sends all of it; false when the server is gone, which is no difference by itself. */
+    bool (*send)(void *context, struct span bytes);
+    /* What the server has sent since, at least one byte, waiting for it; empty: it has closed, or
+     * (*timed_out) says nothing for too long. Valid until the next call. */
+    struct span (*receive)(void *context, bool *timed_out);
+    void (*half_close)(void *context);
+    void (*disconnect)(void *context);
+};
+
+#endif
