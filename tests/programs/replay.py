@@ -34,7 +34,11 @@ BAD = (("S 220\n", 1, "neither"), ("D: runs x\n", 1, "no such D: line"), ("@danc
        ("S: 220\nS: has\n", 2, "wants the beginning"), ("S: has  ...\n", 1, "wants the beginning"), ("S: has \\q\n", 1, "backslash"), ("S: end now\n", 1, "stands alone"),
        ("S| 220\n", 1, "behind no S:"), ("S: 220\nC: QUIT\nS| 221\n", 3, "behind no S:"), ("S: 220\nD: none\nS| 221\n", 3, "behind no S:"), ("S: 220\nS| has\n", 2, "wants the beginning"),
        ("S: end\nS: end\n", 2, "behind the end"), ("S: end\nC: NOOP\n", 2, "behind the end"), ("S: end\nS| end\n@wait 1\n", 3, "behind the end"), ("S: end\nC!\nS: 220\n", 3, "behind the end"),
-       ("D: none x\n", 1, "stands alone"), ("D: exit 256\n", 1, "exit status"))
+       ("D: signal\n", 1, "wants the number of a signal"), ("D: signal 0\n", 1, "wants the number of a signal"), ("D: signal 19\n", 1, "wants the number of a signal"),
+       ("D: signal 32\n", 1, "wants the number of a signal"), ("D: signal KILL\n", 1, "wants the number of a signal"), ("D: hangs long\n", 1, "stands alone"), ("D: missing x\n", 1, "stands alone"),
+       ("D: none x\n", 1, "stands alone"), ("D: exit 256\n", 1, "exit status"), ("D: exit 1\nD: exit 0\n", 2, "again how this run ends"), ("D: hangs\n# x\nD: signal 9\n", 3, "again how this run ends"),
+       ("D: missing\nD: run x\n", 2, "program is missing"), ("D: says x\nD: missing\n", 2, "program is missing"), ("D: missing\nD<<\n>>D\n", 2, "program is missing"),
+       ("D: missing\nC: x\nD: exit 0\n", 3, "missing from an earlier line on"))
 for text, line, what in BAD:
     for eol in ("\n", "\r\n"):
         status, out = replay("-f", CONF, write("bad.smtp", text.replace("\n", eol).rstrip("\r\n"), 0o644))
@@ -101,6 +105,68 @@ for text, extra, expected in DIFFER:
         status, out = replay("-f", CONF, "--timeout", "300ms", *extra, *mode, path)
         said[" ".join(mode)] = (status, out.replace(path + ":", "").replace(" different\n", "").replace(" ok\n", ""))
     equal(said, {m: (expected != "", expected + f"{int(expected == '')} passed, {int(expected != '')} failed\n") for m in said}, f"what differs is said once: {expected!r}")
+# How a run ends, as smtpin itself sees it (its log says so); in the process alike.
+ENDS = (("signal 9", "command_end=signal command_status=9 "), ("signal 11", "command_end=signal command_status=11 "), ("signal 31", "command_end=signal command_status=31 "),
+        ("hangs", "command_end=timeout "), ("missing", 'command_end=not_started command_error="No such file or directory" '), ("exit 111", "command_end=exit command_status=111 "))
+work = os.path.join(TMP, "work"); os.mkdir(work)
+
+
+def traces_of(directory):
+    """Processes with the directory on their command line, and files in it."""
+    left = os.listdir(directory)
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if directory.encode() in open(f"/proc/{pid}/cmdline", "rb").read(): left.append(pid)
+        except OSError: pass
+    return left
+
+
+for end, logged in ENDS:
+    for settings, verb, reply in (((), "HELO", "S: 451 Delivery failed, try again later\n"), (("deliver_format=qmail-queue",), "HELO", "S: 451 Delivery failed, try again later\n"),
+                                  (("protocol=lmtp", "deliver_replies=each"), "LHLO", "S: 451 4.3.0 Delivery failed, try again later\n" * 2)):
+        text = f"S: 220\nC: {verb} x\nS: 250\nC: MAIL FROM:<a@example.com>\nS: 250\nC: RCPT TO:<b@example.org>\nS: 250\nC: RCPT TO:<c@example.org>\nS: 250\nC: DATA\nS: 354\nC: text\nC: .\n" + ("" if end == "missing" else "D: says 250 2.0.0 Fine\n" * 2) + f"D: {end}\n{reply}C: QUIT\nS: 221\nS: end\n"
+        if end == "exit 111" and settings:
+            text = text.replace("D: says 250 2.0.0 Fine\n", "")
+        for mode in ([], ["--in-process"]):
+            p = subprocess.run([REPLAY, "--smtpin", SMTPIN, "-f", CONF, "-o", "deliver=/bin/true ${recipient}", "-o", "deliver_timeout=700ms", *[a for o in settings for a in ("-o", o)], "--verbose", *mode, write("ends.smtp", text, 0o644)],
+                               capture_output=True, text=True, timeout=60, env={**os.environ, "TMPDIR": work}, cwd=TMP)
+            ok(p.returncode == 0 and (mode or logged in p.stderr), f"a command that ends so: {end} {' '.join(settings)} {' '.join(mode)}", p.stdout + p.stderr)
+            equal([n for n in os.listdir(TMP) if n.startswith("core")], [], f"a command that ends so: {end}: no core")
+        wrong = text.replace("S: 451", "S: 250")
+        for mode in ([], ["--in-process"]):
+            if not settings and end in ("signal 9", "missing"):
+                status, out = replay("-f", CONF, *mode, write("ends.smtp", wrong, 0o644))
+                ok(status == 1 and "- 250 Delivery failed" in out and "+ 451 Delivery failed" in out, f"a command that ends so: {end}: another reply is a difference {' '.join(mode)}", out)
+hangs = "S: 220\nC: HELO x\nS: 250\nC: MAIL FROM:<a@example.com>\nS: 250\nC: RCPT TO:<b@example.org>\nS: 250\nC: DATA\nS: 354\nC: .\nD: hangs\nS: 451\n"
+start = time.monotonic()
+status, out = replay("-f", CONF, "-o", "deliver=/bin/true", write("hangs.smtp", hangs, 0o644))
+ok(status == 0 and 0.9 < time.monotonic() - start < 8, "D: hangs waits for a second", (status, out))
+for extra, top in ((("-o", "deliver_timeout=1h"), ""), ((), "deliver_timeout = 1h\n")):
+    p = subprocess.run([REPLAY, "--smtpin", SMTPIN, "-f", CONF, "--timeout", "500ms", *extra, write("hangs.smtp", top + hangs, 0o644)], capture_output=True, text=True, timeout=60, env={**os.environ, "TMPDIR": work})
+    ok(p.returncode == 1 and "- 451\n+ (nothing, for too long)\n" in p.stdout, "D: hangs, and a deliver_timeout of somebody's own counts", p.stdout)
+for _ in range(100):
+    if traces_of(work) == []: break
+    time.sleep(0.05)
+equal(traces_of(work), [], "neither a process nor a file is left behind, also of a command that hangs")
+p = subprocess.Popen([REPLAY, "--smtpin", SMTPIN, "-f", CONF, "-o", "deliver_timeout=1h", "--timeout", "30s", write("hangs.smtp", hangs, 0o644)], stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": work})
+for _ in range(200):
+    hanging = [pid for pid in traces_of(work) if pid.isdigit() and b"--as-command\0" in open(f"/proc/{pid}/cmdline", "rb").read().split(b"-o\0")[0]]
+    if hanging: break
+    time.sleep(0.05)
+server = open(f"/proc/{hanging[0]}/stat").read().rsplit(")", 1)[1].split()[1] if hanging else 0
+if ok(hanging, "a command that hangs is a process"):
+    os.kill(int(server), signal.SIGKILL)
+    ok(gone(hanging[0]), "it ends with the smtpin that has started it")
+p.wait(60)
+status, out = replay("-f", CONF, "-o", "deliver=/bin/true", "--deliver", write("real.smtp", hangs.replace("S: 451", "S: 250"), 0o644))
+equal(status, 0, "--deliver: the command's own end counts")
+status, out = replay("-f", CONF, "-o", "deliver=/bin/true", "--deliver", write("real2.smtp", hangs.replace("S: 451", "S: 250").replace("hangs", "missing"), 0o644))
+equal(status, 0, "--deliver: its program is not taken away")
+for says in ("y" * 3000000, "\nD: says ".join(["line"] * 5000)):
+    for mode in ([], ["--in-process"]):
+        status, out = replay("-f", CONF, *mode, write("says.smtp", hangs.replace("hangs", f"exit 67\nD: says {says}").replace("S: 451", "S: 550"), 0o644))
+        equal(status, 0, f"a command that says much {' '.join(mode)}")
+
 # Sessions of real clients, recorded, replayed, and replayed with a reply changed.
 traces = os.path.join(TMP, "traces"); os.mkdir(traces); os.chmod(traces, 0o777)
 conf = write("record.conf", "hostname = mx.example.org\ndomains = example.org\n", 0o644)

@@ -10,6 +10,7 @@
 #include "config/load.h"
 #include "smtp/result.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -113,17 +114,27 @@ static struct span strings(char **list, struct arena *a)
     return text_span(&out);
 }
 
-static const struct delivery *answer_to(const struct server *s)
+/* How the transcript has the next run end. */
+static struct child_result end_of(const struct delivery *d)
 {
-    const struct delivery *d = s->transcript->delivery;
+    static const enum child_end ends[] = {
+        [DELIVERY_EXITS] = CHILD_EXITED,
+        [DELIVERY_SIGNALLED] = CHILD_SIGNALLED,
+        [DELIVERY_HANGS] = CHILD_TIMED_OUT,
+        [DELIVERY_MISSING] = CHILD_NOT_STARTED,
+    };
 
-    for (size_t i = 0; i < s->runs && d != NULL; i++)
-        d = d->next;
-    return d;
+    if (d == NULL)
+        return (struct child_result){.end = CHILD_EXITED};
+    return (struct child_result){
+        .end = ends[d->end],
+        .status = d->end == DELIVERY_MISSING ? ENOENT : (int)d->status,
+    };
 }
 
-/* The run of the command for these recipients, as it would be; how the transcript has it end. */
-static void run_for(struct server *s, struct smtp_recipient *const *recipient, size_t n,
+/* The run of the command for these recipients, as it would be; it ends as the transcript has it.
+ * False: its time is over, which is that of all runs for the message. */
+static bool run_for(struct server *s, struct smtp_recipient *const *recipient, size_t n,
                     struct span head, struct span digest)
 {
     const struct command_run run = {
@@ -138,32 +149,33 @@ static void run_for(struct server *s, struct smtp_recipient *const *recipient, s
         .recipients = n,
     };
     struct arena *a = &s->delivery;
-    const struct delivery *d = answer_to(s);
+    const struct delivery *d = transcript_delivery(s->transcript, s->runs);
     const struct span says = d == NULL ? SPAN("") : d->says;
     char **argv = command_argv(&run, &s->config.deliver, a);
     char **environment = command_environment(&run, a);
     struct recorded got = {0};
     struct text message = {.p = s->copy, .cap = MESSAGE_MAX};
-    const struct child_result ended = {.end = CHILD_EXITED,
-                                       .status = d == NULL ? 0 : (int)d->status};
+    const struct child_result ended = end_of(d);
     struct smtp_reply reply;
 
     if (argv == NULL || environment == NULL)
-        return;
+        return true;
     text_add(&message, head);
     text_add(&message, text_span(&s->message));
     got = (struct recorded){.argv = strings(argv, a),
                             .environment = strings(environment, a),
                             .message = text_span(&message)};
-    runs_compare(s->transcript, s->runs, &got, s->replay_arena, s->differences);
+    if (ended.end != CHILD_NOT_STARTED)
+        runs_compare(s->transcript, s->runs, &got, s->replay_arena, s->differences);
     s->runs++;
-    if ((d == NULL || d->status == 0) && s->config.deliver_replies == 1) {
+    if (ended.end == CHILD_EXITED && ended.status == 0 && s->config.deliver_replies == 1) {
         outcome_take_lines(says, text_span(&s->id), recipient, n, a);
-        return;
+        return true;
     }
     reply = outcome_reply(&s->config, &ended, says, text_span(&s->id), a);
     for (size_t i = 0; i < n; i++)
         recipient[i]->result = reply;
+    return ended.end != CHILD_TIMED_OUT;
 }
 
 static enum smtp_want deliver(struct server *s)
@@ -171,6 +183,7 @@ static enum smtp_want deliver(struct server *s)
     const bool each = s->config.deliver_per == CONFIG_PER_RECIPIENT;
     const struct head_facts f = facts(s);
     struct span digest;
+    bool in_time = true;
     size_t n = 0;
 
     arena_reset(&s->delivery);
@@ -183,9 +196,12 @@ static enum smtp_want deliver(struct server *s)
         s->recipient[n++] = r;
         if (!each)
             continue;
+        r->result = smtp_result_of_failure(); /* what is not tried in time */
+        if (!in_time)
+            continue;
         head_write(&head, &f, s->config.trace_headers & ~deliver_common_fields(&s->config),
                    r->mailbox.address);
-        run_for(s, &r, 1, text_span(&head), digest);
+        in_time = run_for(s, &r, 1, text_span(&head), digest);
     }
     if (!each)
         run_for(s, s->recipient, n, SPAN(""), digest);

@@ -1,6 +1,7 @@
 #include "commands/replay/program.h"
 
-#include "commands/replay/runs.h"
+#include "commands/replay/play.h"
+#include "commands/replay/stand_in.h"
 #include "io/clock.h"
 
 #include <dirent.h>
@@ -17,12 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    ARGUMENTS_MAX = 4 * TRANSCRIPT_SETTINGS_MAX + 16,
-    PATH_ROOM = 4096,
-    RUNS_MAX = 100000,
-    SESSION_TIMEOUTS = 30
-};
+enum { ARGUMENTS_MAX = 4 * TRANSCRIPT_SETTINGS_MAX + 16, PATH_ROOM = 4096, SESSION_TIMEOUTS = 30 };
 
 struct connection {
     int fd;
@@ -110,38 +106,13 @@ static void connection_disconnect(void *context)
     c->fd = -1;
 }
 
-static void add_quoted(struct text *out, const char *word)
-{
-    text_adds(out, " \"");
-    for (; *word != '\0'; word++) {
-        if (*word == '"')
-            text_addc(out, '\\');
-        text_addc(out, *word);
-    }
-    text_addc(out, '"');
-}
-
-/* deliver_through = "us" --as-command DIRECTORY RUN: before the words of whatever command it is. */
-static const char *stand_in(const struct replay_options *o, const char *directory, struct arena *a)
-{
-    struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
-
-    text_adds(&out, "deliver_through=");
-    add_quoted(&out, o->self);
-    add_quoted(&out, "--as-command");
-    add_quoted(&out, directory);
-    add_quoted(&out, o->deliver ? "1" : "0");
-    text_addc(&out, '\0');
-    return out.cut ? NULL : arena_get(a, out.n);
-}
-
 /* The words that smtpin is started with; NULL-terminated. */
 static bool make_arguments(const struct transcript *t, const struct replay_options *o,
                            const char *directory, struct arena *a, char **argv)
 {
     const char *settings[2 * TRANSCRIPT_SETTINGS_MAX];
     const size_t n = replay_settings(t, o, settings, 2 * TRANSCRIPT_SETTINGS_MAX);
-    const char *through = stand_in(o, directory, a);
+    const char *through = stand_in_setting(t, o, directory, a);
     size_t at = 0;
 
     if (through == NULL)
@@ -150,6 +121,11 @@ static bool make_arguments(const struct transcript *t, const struct replay_optio
     if (o->file != NULL) {
         argv[at++] = (char *)"-f";
         argv[at++] = (char *)o->file;
+    }
+    /* Nobody waits for minutes for what hangs, unless a transcript or -o wants it. */
+    if (!o->deliver && transcript_has(t, DELIVERY_HANGS)) {
+        argv[at++] = (char *)"-o";
+        argv[at++] = (char *)"deliver_timeout=1s";
     }
     for (size_t i = 0; i < n; i++) {
         argv[at++] = (char *)"-o";
@@ -210,88 +186,6 @@ static void stop(pid_t pid, uint64_t timeout, struct differences *d)
     }
 }
 
-static const char *name_file(struct text *path, const char *directory, size_t i, const char *kind)
-{
-    path->n = 0;
-    text_adds(path, directory);
-    text_addc(path, '/');
-    text_addn(path, i, 1);
-    text_addc(path, '.');
-    text_adds(path, kind);
-    return text_string(path);
-}
-
-static bool read_whole(const char *path, struct arena *a, struct span *out)
-{
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *p = a->base + a->used;
-    size_t n = 0;
-    ssize_t got = 1;
-
-    if (fd < 0)
-        return false;
-    while (n < a->cap - a->used && (got = read(fd, p + n, a->cap - a->used - n)) > 0)
-        n += (size_t)got;
-    close(fd);
-    *out = (struct span){.p = arena_get(a, n), .n = n};
-    return got == 0;
-}
-
-static bool write_whole(const char *path, struct span bytes)
-{
-    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool good = fd >= 0;
-
-    while (good && bytes.n > 0) {
-        const ssize_t n = write(fd, bytes.p, bytes.n);
-
-        good = n > 0;
-        bytes = span_from(bytes, good ? (size_t)n : 0);
-    }
-    if (fd >= 0 && close(fd) < 0)
-        good = false;
-    return good;
-}
-
-/* How each run is to end, where its stand-in will look. */
-static bool write_answers(const struct transcript *t, const char *directory)
-{
-    char room[PATH_ROOM], answer_room[65536];
-    struct text path = TEXT(room);
-    size_t i = 0;
-
-    for (const struct delivery *d = t->delivery; d != NULL; d = d->next, i++) {
-        struct text answer = TEXT(answer_room);
-
-        text_addc(&answer, (char)d->status);
-        text_add(&answer, d->says);
-        if (!write_whole(name_file(&path, directory, i, "answer"), text_span(&answer)))
-            return false;
-    }
-    return true;
-}
-
-static void compare_runs(const struct transcript *t, const char *directory, struct arena *a,
-                         struct differences *d)
-{
-    char room[PATH_ROOM];
-    struct text path = TEXT(room);
-    struct recorded got;
-    size_t i = 0;
-
-    for (; i < RUNS_MAX && read_whole(name_file(&path, directory, i, "argv"), a, &got.argv); i++) {
-        const size_t mark = a->used;
-
-        if (!read_whole(name_file(&path, directory, i, "environment"), a, &got.environment) ||
-            !read_whole(name_file(&path, directory, i, "message"), a, &got.message))
-            differ(d, 0, SPAN("(a run that can be compared)"), SPAN("(too large, or not there)"));
-        else
-            runs_compare(t, i, &got, a, d);
-        a->used = mark;
-    }
-    runs_compare(t, i, NULL, a, d);
-}
-
 static void remove_directory(const char *directory)
 {
     DIR *dir = opendir(directory);
@@ -327,7 +221,7 @@ void replay_program(const struct transcript *t, const struct replay_options *o, 
     }
     if (o->deliver && geteuid() == 0 && chmod(directory, 01777) < 0) /* for `user =` */
         differ(d, 0, span_of(directory), span_of(strerror(errno)));
-    if (!write_answers(t, directory) || !make_arguments(t, o, directory, a, argv) ||
+    if (!stand_in_open(t, o, directory) || !make_arguments(t, o, directory, a, argv) ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
         differ(d, 0, SPAN("a place to work in"), span_of(strerror(errno)));
     } else {
@@ -343,65 +237,9 @@ void replay_program(const struct transcript *t, const struct replay_options *o, 
             if (c->fd >= 0)
                 close(c->fd);
             stop(pid, o->timeout, d);
-            compare_runs(t, directory, a, d);
+            stand_in_compare(t, directory, a, d);
         }
     }
     free(c);
     remove_directory(directory);
-}
-
-/* argv or environment with a NUL behind each string. */
-static bool write_strings(const char *path, char *const *strings)
-{
-    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-
-    for (; f != NULL && *strings != NULL; strings++) {
-        fputs(*strings, f);
-        fputc('\0', f);
-    }
-    return f != NULL && fclose(f) == 0;
-}
-
-static bool write_message(const char *path)
-{
-    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    char chunk[65536];
-    ssize_t n = 0;
-
-    while (fd >= 0 && (n = read(0, chunk, sizeof chunk)) > 0)
-        if (write(fd, chunk, (size_t)n) != n)
-            return false;
-    return fd >= 0 && n == 0 && close(fd) == 0;
-}
-
-int replay_as_command(int argc, char **argv)
-{
-    char room[PATH_ROOM], answer_room[65536 + 64];
-    struct text path = TEXT(room);
-    struct arena a = {.base = answer_room, .cap = sizeof answer_room};
-    struct span answer;
-    size_t i = 0;
-
-    if (argc < 3)
-        return 64;
-    /* Runs come one after the other: the first free number is this one's. */
-    while (i < RUNS_MAX && access(name_file(&path, argv[0], i, "argv"), F_OK) == 0)
-        i++;
-    if (!write_strings(name_file(&path, argv[0], i, "argv"), argv + 2) ||
-        !write_strings(name_file(&path, argv[0], i, "environment"), environ) ||
-        !write_message(name_file(&path, argv[0], i, "message")))
-        return 75;
-    if (argv[1][0] == '1') {
-        if (lseek(0, 0, SEEK_SET) != 0)
-            return 75;
-        execvp(argv[2], argv + 2);
-        return 127;
-    }
-    if (!read_whole(name_file(&path, argv[0], i, "answer"), &a, &answer) || answer.n == 0)
-        return 0;
-    /* qmail-queue has the envelope on descriptor 1, and says what it says on 6. */
-    if (write(fcntl(6, F_GETFD) < 0 ? 1 : 6, answer.p + 1, answer.n - 1) < 0)
-        return 75;
-    return (unsigned char)answer.p[0];
 }

@@ -15,6 +15,7 @@ struct reader {
     bool in_delivery;  /* the last line was a D: line: the next one belongs to the same run */
     bool in_reply;     /* the last line was an S: or S| line: an S| line may follow */
     struct accepted *last_accepted; /* what it said */
+    bool missing;                   /* a run has been told of whose program is missing */
 };
 
 void reader_too_large(struct reader *r);

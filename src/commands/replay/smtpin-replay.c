@@ -3,6 +3,7 @@
 #include "commands/replay/core.h"
 #include "commands/replay/program.h"
 #include "commands/replay/read.h"
+#include "commands/replay/stand_in.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -143,7 +144,7 @@ int main(int argc, char **argv)
     bool tap = false;
 
     if (argc > 1 && strcmp(argv[1], "--as-command") == 0)
-        return replay_as_command(argc - 2, argv + 2);
+        return stand_in_main(argc - 2, argv + 2);
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "--help") == 0)
             return fputs(usage, stdout) < 0;

@@ -52,14 +52,23 @@ struct expectation {
     struct expectation *next;
 };
 
+enum delivery_end {
+    DELIVERY_EXITS,     /* status: the exit status */
+    DELIVERY_SIGNALLED, /* status: the signal that ends it */
+    DELIVERY_HANGS,     /* it does not end */
+    DELIVERY_MISSING,   /* its program is not there, nor is it for any run behind this one */
+};
+
 /* One run of the command: what is expected of it, and how it ends. */
 struct delivery {
     unsigned line;
     struct expectation *first, *last;
     bool has_message;
     struct span message; /* with LF line ends */
-    uint64_t status;     /* exit */
-    struct span says;    /* on its stdout */
+    bool has_end;        /* a line says how it ends */
+    enum delivery_end end;
+    uint64_t status;
+    struct span says; /* on its stdout */
     struct delivery *next;
 };
 
@@ -76,5 +85,7 @@ struct transcript {
 
 /* Run number i, from 0, as the transcript tells of it; NULL: it tells of none. */
 const struct delivery *transcript_delivery(const struct transcript *t, size_t i);
+/* Has it a run that ends so? */
+bool transcript_has(const struct transcript *t, enum delivery_end end);
 
 #endif
