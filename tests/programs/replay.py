@@ -57,6 +57,27 @@ equal(replay("/nonexistent.smtp")[0], 64, "a transcript that is not there: 64")
 equal(replay()[0], 64, "no transcript: 64")
 status, out = replay("-f", CONF, "-o", "nonsense=1", write("421.smtp", "S: 421\n", 0o644))
 equal(status, 0, "a configuration with a mistake is a 421")
+mistaken = write("mistaken.conf", "hostname = mx.example.org\ndomain = example.org\n", 0o644)
+for mode in ([], ["--chunk", "1"], ["--whole"], ["--in-process"]):
+    for top in ("", "max_errors = 3\n"):
+        status, out = replay("-f", mistaken, *mode, write("421.smtp", top + "S: 421 mx.example.org Service not available; closing connection\nS: end\n", 0o644))
+        equal(status, 0, f"a file with a mistake never takes mail {' '.join(mode)} {top.strip()}")
+
+# Settings at the top of a transcript that are wrong, alone or with the configuration's.
+for text, extra, said in (("# x\ndomain = x.example\n", (), ("2: domain: no such key",)), ("max_errors = none\n", (), ("1: max_errors: wants a number, at least 1",)),
+                          ("client_address = 192.0.2.1\nmax_error = 1\nmax_errors = x\n", (), ("2: max_error: ", "3: max_errors: ")), ("= x\n", (), ("1: no such key",)),
+                          ("max_errors = 3 # few\n", (), ("1: max_errors: has a '#'",)), ("socket = a b\n", (), ("1: socket: ",)), ("bare_line_ends = normalize\n", (), ("1: bare_line_ends: ",)),
+                          ("max_errors = x\n", ("-o", "max_errors=3"), ("1: max_errors: ",)), ("max_errors = x\n", ("-o", "nonsense=1"), ("1: max_errors: ",)),
+                          ("deliver_per = recipient\nmax_errors = 3\n", ("-o", "deliver_replies=each"), ("1: deliver_replies: each goes with",)),
+                          ("deliver_replies = each\nmax_errors = 3\n", ("-o", "deliver_per=recipient"), ("1: deliver_replies: each goes with",)),
+                          ("deliver_per = recipient\ndeliver_replies = each\nmax_errors = 3\n", (), ("2: deliver_replies: each goes with",))):
+    for mode in ([], ["--in-process"]):
+        status, out = replay("-f", CONF, *extra, *mode, write("top.smtp", text + "S: 421\n", 0o644))
+        ok(status == 64 and [l.split("top.smtp:", 1)[1].startswith(s) for l, s in zip(out.split("\n"), said)] == [True] * len(said) and out.count("\n") == len(said) + 2,
+           f"a setting that is wrong ({text!r} {' '.join(extra)} {' '.join(mode)}): its file and line", (status, out))
+sections = write("sections.conf", "hostname = mx.example.org\ndomains = example.org\ndeliver = /bin/true\n[each]\ndeliver_replies = each\ndeliver_per = recipient\n", 0o644)
+status, out = replay("-f", sections, write("top.smtp", "socket = each\nS: 421\n", 0o644))
+equal(status, 0, "a section with a mistake is no mistake of the transcript that is about it")
 store = os.path.join(TMP, "store"); os.mkdir(store); os.chmod(store, 0o777)
 real = write("real.smtp", "S: 220\nC: MAIL FROM:<a@example.com>\nC: RCPT TO:<b@example.org>\nC: DATA\nS: 250\nS: 250\nS: 354\nC: text\nC: .\nD: env LOCAL=b\nS: 250\nC: QUIT\nS: 221\n", 0o644)
 status, out = replay("-f", CONF, "-o", f'deliver=/bin/sh -c "cat >{store}/m"', real)

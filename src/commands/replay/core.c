@@ -7,6 +7,7 @@
 #include "adapters/outcome.h"
 #include "adapters/rules.h"
 #include "commands/replay/runs.h"
+#include "commands/replay/settings.h"
 #include "config/load.h"
 #include "smtp/result.h"
 
@@ -332,7 +333,7 @@ void replay_core(const struct transcript *t, const struct replay_options *o, str
         s->in = TEXT(m->in);
         s->out = TEXT(m->out);
         s->message = TEXT(m->message);
-        source.overrides = replay_settings(t, o, settings, 2 * TRANSCRIPT_SETTINGS_MAX);
+        source.overrides = settings_all(t, o, settings, 2 * TRANSCRIPT_SETTINGS_MAX);
         good = config_load(&s->config, &config_arena, &source, &silent);
         peer_find(&s->peer, NULL, true, &s->config);
         s->want = smtp_session_open(&s->session, &s->config.smtp, &s->out, &s->arena, good);

@@ -1,6 +1,7 @@
 #include "commands/replay/program.h"
 
 #include "commands/replay/play.h"
+#include "commands/replay/settings.h"
 #include "commands/replay/stand_in.h"
 #include "io/clock.h"
 
@@ -111,7 +112,7 @@ static bool make_arguments(const struct transcript *t, const struct replay_optio
                            const char *directory, struct arena *a, char **argv)
 {
     const char *settings[2 * TRANSCRIPT_SETTINGS_MAX];
-    const size_t n = replay_settings(t, o, settings, 2 * TRANSCRIPT_SETTINGS_MAX);
+    const size_t n = settings_all(t, o, settings, 2 * TRANSCRIPT_SETTINGS_MAX);
     const char *through = stand_in_setting(t, o, directory, a);
     size_t at = 0;
 

@@ -75,6 +75,7 @@ static void setting(struct reader *r, struct span line)
         r->wrong = "is a setting too many";
     if (r->wrong != NULL)
         return;
+    r->t->setting_line[r->t->settings] = r->line;
     r->t->setting[r->t->settings++] = kept.p;
 }
 

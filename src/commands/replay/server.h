@@ -15,8 +15,4 @@ struct replay_options {
     struct play_options play;
 };
 
-/* The settings of a transcript, then those of the command line. Returns how many. */
-size_t replay_settings(const struct transcript *t, const struct replay_options *o, const char **out,
-                       size_t room);
-
 #endif

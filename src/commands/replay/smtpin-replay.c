@@ -3,6 +3,7 @@
 #include "commands/replay/core.h"
 #include "commands/replay/program.h"
 #include "commands/replay/read.h"
+#include "commands/replay/settings.h"
 #include "commands/replay/stand_in.h"
 
 #include <signal.h>
@@ -112,6 +113,8 @@ static int play_file(const char *file, const struct replay_options *o, struct ar
         text_addc(report, '\n');
         return EXIT_USAGE;
     }
+    if (!settings_check(&t, o, a, report))
+        return EXIT_USAGE;
     if (o->in_process)
         replay_core(&t, o, a, &d);
     else

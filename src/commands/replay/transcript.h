@@ -77,6 +77,7 @@ enum { TRANSCRIPT_SETTINGS_MAX = 60 };
 struct transcript {
     const char *file;
     const char *setting[TRANSCRIPT_SETTINGS_MAX]; /* key=value */
+    unsigned setting_line[TRANSCRIPT_SETTINGS_MAX];
     size_t settings;
     struct step *first, *last;
     struct delivery *delivery, *last_delivery;

@@ -1,0 +1,17 @@
+/* The settings at the top of a transcript. */
+#ifndef SMTPIN_REPLAY_SETTINGS_H
+#define SMTPIN_REPLAY_SETTINGS_H
+
+#include "base/text.h"
+#include "commands/replay/server.h"
+
+/* The settings of a transcript, then those of the command line. Returns how many. */
+size_t settings_all(const struct transcript *t, const struct replay_options *o, const char **out,
+                    size_t room);
+/* Is each known, and its value right, alone and with the configuration? False: a line
+ * "FILE:LINE: KEY: what is wrong" for each that is not has been added to `out`. What is wrong in
+ * the configuration without them is no mistake of theirs. */
+bool settings_check(const struct transcript *t, const struct replay_options *o, struct arena *a,
+                    struct text *out);
+
+#endif
