@@ -8,12 +8,13 @@ if [ -n "${2-}" ]; then work=$2; mkdir -p "$work"; else work=$(mktemp -d) || exi
 cd "$source" || exit 1
 paths='-DSMTPIN_VERSION="x" -DSMTPIN_BINDIR="/x" -DSMTPIN_SBINDIR="/x" -DSMTPIN_SYSCONFDIR="/x" -DSMTPIN_UNITDIR="/x"'
 core="$(echo src/base/*.c src/smtp/*.c)"
+replay=src/commands/replay
 shell="src/config/*.c src/syntax/*.c src/io/*.c src/adapters/*.c"
 sources() {
     case $1 in
     session) echo "tests/fuzz/drive.c $core" ;;
     texts | config) echo "$shell $core" ;;
-    transcript) echo "src/commands/replay/read*.c src/commands/replay/transcript.c $shell $core" ;;
+    transcript) echo "$replay/read*.c $replay/diff*.c $replay/transcript.c $replay/play.c $replay/replies.c $replay/listener.c $shell $core" ;;
     lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/syntax/idn.c $core" ;;
     request) echo "src/sandbox/monitor*.c src/sandbox/request.c src/sandbox/packet.c src/backend/record.c $shell $core" ;;
     esac
