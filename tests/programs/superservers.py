@@ -1,6 +1,7 @@
 """docs/inetd.md: each super-server with its line there, real programs and a real client. The packages are unpacked beside the system: SMTPIN_PEERS."""
 import getpass, glob, re, shlex, smtplib, struct, threading
 from harness import *
+import document
 
 PEERS = os.environ.get("SMTPIN_PEERS", "")
 ROOT = os.geteuid() == 0
@@ -15,10 +16,8 @@ ARGUMENTS = f"-f {CONF}"
 
 
 def recipe(name):
-    """The indented block behind the heading."""
-    text = open(os.path.join(SOURCE, "docs", "inetd.md")).read()
-    part = re.search(r"^### " + re.escape(name) + r"$\n+((?:    .*\n|\n)+)", text, re.M).group(1)
-    return "\n".join(l[4:] for l in part.strip("\n").split("\n") if l.startswith("    "))
+    """The block behind the heading."""
+    return next(b.text for b in document.blocks(SOURCE, "docs/inetd.md") if b.heading == name).rstrip("\n")
 
 
 def program(package, name):

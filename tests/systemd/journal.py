@@ -1,6 +1,7 @@
 """The journal as docs/systemd.md tells of it: each line of its cookbook, and the fail2ban filter. $1: build, $2: source, $3: unpacked packages, or nothing."""
 import shutil
 from manager import *
+import document
 
 install(); listening(); run("systemctl daemon-reload; systemctl start smtpin.socket smtpin-lmtp.socket")
 conf(); send("accepted")
@@ -13,7 +14,7 @@ until(lambda: "crash" in journal("MESSAGE_ID=5f8a3c0d7f1e4b6c9d2a7e41c3b80f15"))
 run("journalctl --sync; journalctl --update-catalog")
 session = re.search(r"session=(\w+)", journal("SMTP_RESULT=accepted")).group(1)
 text = open(f"{SOURCE}/docs/systemd.md").read()
-lines = re.findall(r"^    (journalctl .*)$", text[text.index("## The journal"):text.index("## fail2ban")], re.M)
+lines = re.findall(r"^(journalctl .*)$", text[text.index("## The journal"):text.index("## fail2ban")], re.M)
 ok(len(lines) >= 9, "docs/systemd.md has a cookbook", lines)
 for line in lines:
     command = line.split("  #")[0].strip().replace("192.0.2.1", "127.0.0.1").replace("SMTP_SESSION=1j13n1ocm1vh5t", f"SMTP_SESSION={session}")
@@ -37,6 +38,9 @@ if os.path.exists(regex):
     m = re.search(r"Lines: (\d+) lines, (\d+) ignored, (\d+) matched", out)
     ok(m and int(m.group(3)) == 2, "fail2ban-regex: a relay attempt and an HTTP client are found, and nobody else", out[-3000:])
     equal(re.findall(r"^\|\s+([0-9a-f.:]+)\s+\w+ \w+ ", out, re.M), ["127.0.0.1"] * 2, "by the client's own address")
+    for path, body in [f for b in document.blocks(SOURCE, "docs/systemd.md") if b.heading == "fail2ban" for f in b.files()]: write(path, body)
+    out = run(f"PYTHONPATH={PEERS}/fail2ban/usr/lib/python3/dist-packages /usr/bin/python3 {PEERS}/fail2ban/usr/bin/fail2ban-client -d", timeout=120)
+    ok("['start', 'smtpin']" in out and "'addjournalmatch'" in out and "ERROR" not in out, "fail2ban takes the jail", out[-3000:])
 else:
     skip("fail2ban", "not unpacked")
 done()

@@ -1,6 +1,7 @@
 """smtpin.service under a real systemd: the life of a listening smtpin, stops, restarts and upgrades in mid-message. $1: build, $2: source."""
 import shutil, threading
 from manager import *
+import document
 
 install()
 listening()
@@ -126,8 +127,7 @@ exe = os.readlink(f"/proc/{show('smtpin.service', 'MainPID')}/exe")
 ok(not exe.endswith("(deleted)"), "from the new file", exe)
 
 # Another socket, as docs/systemd.md has it, with a section of its own; and out of the way again.
-text = open(f"{SOURCE}/docs/systemd.md").read()
-for path, body in re.findall(r"    # (/etc/systemd/\S+)\n((?:    [^#\n].*\n|\n(?=    [^#]))+)", text): write(path, "".join(l[4:] + "\n" for l in body.splitlines()))
+for path, text in [f for b in document.blocks(SOURCE, "docs/systemd.md") for f in b.files() if f[0].startswith(UNITS)]: write(path, text)
 ok(os.path.exists(f"{UNITS}/smtpin-submission.socket") and os.path.exists(f"{UNITS}/smtpin.service.d/submission.conf"), "docs/systemd.md has a socket for submission")
 conf("[submission]\nhelo_required = yes\n")
 run("systemctl stop smtpin.socket smtpin-lmtp.socket smtpin.service; systemctl daemon-reload; systemctl start smtpin.socket smtpin-lmtp.socket smtpin-submission.socket")
