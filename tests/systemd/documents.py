@@ -1,0 +1,270 @@
+"""Inside the box: the blocks of one document that are for root (tests/document.py), in their order, to the letter. $1: a build with prefix
+/usr, in the tree that README means. $2: the source. $3: the document, or `conf`: what --check says of each configuration."""
+import http.server, imaplib, os, pty, select, shutil, threading
+from manager import *
+import document
+
+FILE, TREE = sys.argv[3], os.path.dirname(BUILD)
+posted = []
+
+
+class Endpoint(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if "gone@" not in self.headers["Rcpt-To"]: posted.append((self.path, self.headers["Content-Type"], self.headers["Mail-From"], self.headers["Rcpt-To"], b"Subject: x" in body))
+        self.send_response(404 if "gone@" in self.headers["Rcpt-To"] else 204); self.end_headers()
+
+    def log_message(self, *a): pass
+
+
+def mail(to, port=25, where=None, host="127.0.0.1"):
+    """What a client hears at the end: its 250, or the refusal."""
+    class OverUnix(smtplib.LMTP):
+        def _get_socket(self, host, port, timeout):
+            s = socket.socket(socket.AF_UNIX); s.settimeout(30); s.connect(where); return s
+    try:
+        with OverUnix("x") if where else smtplib.SMTP(host, port, timeout=30) as c:
+            c.ehlo_or_helo_if_needed(); c.mail("a@example.com")
+            for r in to:
+                code, said = c.rcpt(r)
+                if code != 250: return f"{code} {said.decode()}"
+            if where: return (c.putcmd("data"), c.getreply(), c.send(b"Subject: x\r\n\r\nx\r\n.\r\n"), [str(c.getreply()[0]) for _ in to])[3][-1]
+            code, said = c.data("Subject: x\r\n\r\nx\r\n")
+            return f"{code} {said.decode()}"
+    except (OSError, smtplib.SMTPException) as e: return repr(e)
+
+
+def one_and_two(name, **where):
+    for to in (["jane@example.org"], ["jane@example.org", "joe@example.org"]):
+        said = mail(to, **where)
+        ok(said.startswith("250"), f"{name}: mail to {len(to)}", said + "\n" + journal("-n", "20"))
+
+
+def stored(user="jane", top=MAIL): return [open(f).read() for f in glob.glob(f"{top}/example.org/{user}/new/*")]
+
+
+def terminal(block, user):
+    """The line on a terminal: the message is in the list, is opened, and the program is left."""
+    line = block.text.strip()
+    argv = ["sh", "-c", line] if user == "root" else ["runuser", "-u", user, "--", "sh", "-c", line]
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ["TERM"] = "xterm"
+        os.execvp(argv[0], argv)
+    screen, steps = b"", [(b"[Msgs:", b"\r"), (b"Subject: x", b"q"), (b"", b"q")]
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if b"Create it?" in screen: os.write(fd, b"n"); screen = b""  # a directory for mail to keep, on the first start
+        if steps and steps[0][0] in screen:
+            time.sleep(0.3)  # until it reads keys
+            os.write(fd, steps.pop(0)[1])
+            if steps: screen = b""
+        if not select.select([fd], [], [], 0.3)[0]: continue
+        try: piece = os.read(fd, 65536)
+        except OSError: break  # it has ended
+        if not piece: break
+        screen += piece
+    else: os.kill(pid, signal.SIGKILL)
+    status = os.waitpid(pid, 0)[1]
+    ok(not steps and status == 0, f"{block.where}: {line}: shows the message, and ends", (steps, status, screen.decode(errors="replace")[-1500:]))
+
+
+def serves(block):
+    """It runs as an ordinary user until it is asked to end; meanwhile there is mail."""
+    port = int(block.argument)
+    p = subprocess.Popen(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-c", document.commands(block.text)], cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
+    posted.clear()
+    for to in (["any@one.example"], ["any@one.example", "other@two.example"]):
+        said = mail(to, port)
+        ok(said.startswith("250"), f"{block.where}: mail to {len(to)}", said)
+    if "/tmp/mails" in block.text:
+        until(lambda: len(os.listdir("/tmp/mails")) == 2)
+        got = [open("/tmp/mails/" + n).read() for n in os.listdir("/tmp/mails")]
+        ok(len(got) == 2 and all(m.startswith("Return-Path: <a@example.com>\n") and m.endswith("Subject: x\n\nx\n") for m in got), f"{block.where}: each message is a file", got)
+    else:
+        equal(sorted(p[3] for p in posted), ["<any@one.example>"] * 2 + ["<other@two.example>"], f"{block.where}: a POST for each recipient")
+        ok(mail(["gone@one.example"], port).startswith("451"), f"{block.where}: 404 is 451")
+    os.killpg(p.pid, signal.SIGTERM)
+    p.communicate(timeout=20)
+    ok(until(lambda: not run("pgrep -f '[s]ocket-activate.*:2525'").strip()), f"{block.where}: nothing is left of it")
+
+
+def listens():
+    """Whatever listens gets mail."""
+    for unit, where in (("smtpin.socket", {}), ("smtpin.socket", {"host": "::1"}), ("smtpin-lmtp.socket", {"where": "/run/smtpin/lmtp.sock"}), ("smtpin-submission.socket", {"port": 587})):
+        if run("systemctl", "is-active", unit).strip() == "active": one_and_two(f"{unit} {where or ''}", **where)
+
+
+def configuration(text):
+    write("/etc/smtpin/smtpin.conf", ("" if "domains = " in text else "domains = example.org\n") + text)
+    if run("systemctl", "is-active", "smtpin.service").strip() == "active": run("systemctl reload smtpin.service; sleep 0.3")
+
+
+# What stands at the end of a section.
+def own_script():
+    one_and_two("my-script")
+    equal(open(f"{MAIL}/my-program").read().split("\n")[:-1], ["--from a@example.com -- jane@example.org"] * 2 + ["--from a@example.com -- joe@example.org"], "my-script: my-program is told of each recipient")
+    ok(mail(["gone@example.org"]).startswith("550"), "my-script: 67 is 550")
+    ok(mail(["jane@example.org", "gone@example.org"]).startswith("451"), "my-script: one of two is gone: 451 for both")
+
+
+def first_steps():
+    """What README says of the journal and of systemctl, in its text."""
+    for line in [t for _, t in document.inline(SOURCE, FILE) if re.match(r"journalctl -|systemctl status", t)]:
+        said = run("journalctl --sync; " + line)
+        ok(("SMTP_RESULT=accepted" if line[0] == "j" else "smtpin.socket") in said, f"README: {line}", said)
+
+
+def http_service():
+    posted.clear(); one_and_two("HTTP")
+    equal(sorted(posted), [("/mail", "message/rfc822", "<a@example.com>", "<jane@example.org>", True)] * 2 + [("/mail", "message/rfc822", "<a@example.com>", "<joe@example.org>", True)], "HTTP: the envelope and the message are there")
+    ok(mail(["gone@example.org"]).startswith("451"), "HTTP: 404 is 451")
+    configuration("deliver = /bin/cp -f ${credentials_directory}/token /var/mail/smtpin/token\n"); one_and_two("HTTP, the token")
+    equal(open(f"{MAIL}/token").read(), "Authorization: Bearer s3cret\n", "HTTP: the secret that the command can read")
+    os.unlink("/etc/smtpin/token")
+    ok("250" not in mail(["jane@example.org"]), "HTTP: without the file no unit starts")
+
+
+def reading():
+    with imaplib.IMAP4("127.0.0.1") as c:
+        ok(c.login("jane@example.org", "secret")[0] == "OK" and int(c.select()[1][0]) >= 2, "IMAP: jane sees her mail", run("doveadm log errors; journalctl -n 30 -o cat"))
+        ok(b"Subject: x" in c.fetch("1", "(BODY[])")[1][0][1] and c.store("1", "+FLAGS", "\\Deleted")[0] == "OK" and c.expunge()[0] == "OK", "IMAP: reads and deletes")
+    one_and_two("one person's")
+    equal((len(stored("jane", "/var/vmail")), len(stored("joe", "/var/vmail"))), (2, 1), "one person's: in her directory")
+    terminals.pop()()
+    # The same Dovecot behind smtpin-lmtp, as its manual has it.
+    if not os.path.exists("/usr/lib/dovecot/lmtp"): skip("smtpin-lmtp to Dovecot", "no dovecot-lmtpd"); return
+    without_drop_ins(); empty(); configuration(next(b.text for b in document.blocks(SOURCE, "docs/smtpin-lmtp.1")))
+    run("echo joe@example.org:{PLAIN}x >>/etc/dovecot/users")
+    one_and_two("smtpin-lmtp to Dovecot, under the unit")
+    equal((len(stored()), len(stored("joe"))), (2, 1), "smtpin-lmtp to Dovecot: in the same Maildirs")
+    ok(mail(["nobody@example.org"]).startswith("550"), "smtpin-lmtp to Dovecot: who is no user there")
+
+
+def submission():
+    run("systemctl stop smtpin.socket smtpin-lmtp.socket smtpin.service; systemctl daemon-reload; systemctl start smtpin.socket smtpin-lmtp.socket smtpin-submission.socket")
+    listens()
+    s = socket.create_connection(("127.0.0.1", 587), timeout=20); f = s.makefile("rb"); f.readline(); s.sendall(b"MAIL FROM:<>\r\n")
+    ok(f.readline().startswith(b"503"), "submission: its section counts"); s.close()
+
+
+def maildir_manual():
+    ok(mail(["jane@example.org"]).startswith("250") and len(stored()) == 2, "smtpin-maildir: jane has it", (stored(), journal("-n", "20")))
+    ok(mail(["joe@example.org"]).startswith("550 5.1.1"), "smtpin-maildir: joe has no directory", journal("-n", "20"))
+    ok(mail(["jane@example.org", "joe@example.org"]).startswith("451"), "smtpin-maildir: one of two")
+    ok(len(open(f"{MAIL}/example.org/jane/maildirsize").read().split("\n")) >= 3, "smtpin-maildir: her quota counts")
+
+
+def by_inetd():
+    configuration("")
+    for to in ("jane", "joe"):
+        out = subprocess.run(["runuser", "-u", "smtpin", "--", "/usr/sbin/smtpin", "-o", "log=none"], input=f"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<jane@example.org>\r\nRCPT TO:<{to}@example.org>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n", capture_output=True, text=True).stdout
+        ok("\n250 2.0.0 OK" in out, "a user and a directory for a super-server: mail", out)
+    equal((len(stored("jane")) >= 2, len(stored("joe"))), (True, 1), "and there it is")
+
+
+def stop_and_start():
+    """The commands in the text of systemd.md, each while there is a session."""
+    lines = sorted({t for _, t in document.inline(SOURCE, FILE) if re.fullmatch(r"systemctl (stop|restart|reload) \S+", t)})
+    ok(len(lines) >= 4, f"{FILE}: commands in its text", lines)
+    for line in lines:
+        run("systemctl start smtpin.socket smtpin-lmtp.socket smtpin-submission.socket")
+        c = Session(); c.say("EHLO x")
+        p = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60)
+        ok(p.returncode == 0, f"{FILE}: {line}", p.stdout + p.stderr); c.close()
+
+
+def refused_mail():
+    """What faq.md's reader looks for."""
+    run("ip addr add 192.0.2.7/32 dev lo; systemctl start smtpin.socket")
+    s = socket.create_connection(("127.0.0.1", 25), timeout=30, source_address=("192.0.2.7", 0))
+    s.sendall(b"MAIL FROM:<joe@someplace.org>\r\nRCPT TO:<x@elsewhere.example>\r\nRCPT TO:<jane@example.org>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n")
+    while s.recv(4096): pass
+    run("journalctl --sync")
+
+
+AT_START = {"docs/faq.md": refused_mail}
+AT_END = {("README.md", "systemd"): first_steps, ("README.md", "Delivering to your own script"): own_script, ("README.md", "Delivering to an HTTP service"): http_service, ("README.md", "Reading the mail"): reading,
+          ("docs/systemd.md", "Sockets and settings"): submission, ("docs/smtpin-maildir.1", "EXAMPLES"): maildir_manual, ("docs/inetd.md", "smtpin under other super-servers"): by_inetd}
+NEEDS = {("README.md", "Reading the mail"): ("dovecot", "mutt", "/usr/lib/dovecot/imap"), ("README.md", "Delivering to an HTTP service"): ("curl",), ("README.md", "Everything, for a test"): ("curl",)}
+terminals = []
+
+
+def stand_ins():
+    write("/usr/local/bin/my-program", f"#!/bin/sh\ncase $* in *gone@*) exit 67 ;; esac\ncat >/dev/null && printf '%s\\n' \"$*\" >>{MAIL}/my-program\n", 0o755)
+    run("useradd -m jane; mkdir -p /etc/fail2ban/filter.d /etc/fail2ban/jail.d")
+    if os.path.isdir("/etc/dovecot/conf.d") and not os.path.exists("/etc/dovecot/private/dovecot.pem"): write("/etc/dovecot/conf.d/10-ssl.conf", "ssl = no\n")  # of ssl-cert, which Dovecot only recommends
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Endpoint)
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    write(f"{TREE}/message", "Subject: x\n\nx\n")
+
+
+def shell(block, expected):
+    p = subprocess.run(["sh", "-c", document.commands(block.text)], cwd=TREE, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    ok(p.returncode == expected, f"{block.where}: {block.text.split(chr(10))[0]}", p.stdout[-3000:] + p.stderr[-3000:] + f"\nexit status {p.returncode}")
+    if re.search(r"systemctl.*\bstart\b|enable --now", block.text): listens()
+    if "journalctl" in block.text: ok("No entries" not in p.stdout, f"{block.where}: each finds records", p.stdout)
+    return p.stdout + p.stderr
+
+
+def play():
+    said, heading = "", None
+    if FILE in AT_START: AT_START[FILE]()
+    blocks = [b for b in document.blocks(SOURCE, FILE)]
+    for block, behind in zip(blocks, blocks[1:] + [None]):
+        need = [n for n in NEEDS.get((FILE, block.heading), ()) if not shutil.which(n)]
+        if need:
+            if block.heading != heading: skip(f"{FILE}: {block.heading}", "no " + ", ".join(need))
+            heading = block.heading; continue
+        if block.heading != heading and FILE == "README.md" and heading:  # each section for itself
+            without_drop_ins(); configuration(""); empty()
+            if os.path.isdir("/etc/smtpin"): listens()
+        heading = block.heading
+        if block.how == "root" and block.language == "sh": said = shell(block, int((block.argument or "exit 0").split()[1]))
+        elif block.how == "root" and block.language == "console":
+            for line, printed in document.turns(block.text):
+                said = run(line)
+                ok(document.alike(said, printed), f"{block.where}: $ {line}", said)
+        elif block.how == "root" and block.language == "conf":
+            configuration(block.text)
+            out = run("smtpin", "--check")
+            equal(mistakes(out), [], f"{block.where}: --check")
+        elif block.how == "root":
+            for path, text in block.files():
+                if path == "/etc/smtpin/smtpin.conf": configuration(text)
+                else: write(path, text)
+                if path.endswith(".socket"): equal(run("systemd-analyze", "verify", path), "", f"{block.where}: systemd-analyze verify {path}")
+            ok(block.files(), f"{block.where}: files")
+        elif block.how == "at": write(os.path.join(TREE, block.argument), block.text, 0o755 if block.language == "sh" else 0o644)
+        elif block.how == "serves": serves(block)
+        elif block.how == "terminal":
+            if block.argument: terminals.append(lambda block=block: terminal(block, block.argument))
+            else: terminal(block, "root")
+        elif block.language == "text" and not block.how: ok(document.alike(said, block.text), f"{block.where}: the output", said)
+        if behind is None or behind.heading != heading:
+            if verify := AT_END.get((FILE, heading)): verify()
+    if FILE == "docs/systemd.md": stop_and_start()
+
+
+def mistakes(out): return [l for l in out.split("\n") if l and ": note: " not in l and "configuration is good" not in l]
+
+
+if FILE == "README.md": stand_ins(); play()
+elif FILE == "conf":
+    install()
+    stand_ins(); run("mkdir -p /usr/local/bin; touch /usr/local/bin/my-script; chmod 755 /usr/local/bin/my-script")
+    for block in document.blocks(SOURCE):
+        if block.language != "conf": continue
+        write("/etc/smtpin/check.conf", ("" if "domains = " in block.text else "domains = example.org\n") + block.text)
+        out = run("smtpin", "-f", "/etc/smtpin/check.conf", "--check")
+        program = re.search(r"^deliver = (/\S+)", block.text, re.M)
+        if program and not os.path.exists(program[1]): skip(f"{block.where}: --check of {program[1]}", "it is not installed"); continue
+        equal(mistakes(out), [], f"{block.where}: --check, as it stands")
+else:
+    out = run("meson", "install", "--no-rebuild", "-C", BUILD)
+    if FILE in ("docs/smtpin.8", "docs/inetd.md"): stand_ins()
+    else: install(); stand_ins()
+    run("systemctl daemon-reload" + ("; systemctl start smtpin.socket" if FILE.startswith("docs/smtpin-") else ""))
+    play()
+done()
