@@ -39,7 +39,7 @@ if command -v systemd-analyze >/dev/null; then
     sed -i "s|^ExecStart=/usr|ExecStart=$work/root/usr|; s/^User=.*/User=daemon/" "$work"/units/*.service
     for u in smtpin smtpin-lmtp; do cp "$work/units/$u@.service" "$work/units/$u@0.service"; done
     (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin@0.service ./smtpin-lmtp@0.service ./smtpin.service ./smtpin.slice) 2>&1 |
-        grep -i smtpin | grep -v "man smtpin\|'AcceptFileDescriptors'" >"$work/verify"
+        grep -i smtpin | grep -v 'man smtpin' >"$work/verify"
     [ ! -s "$work/verify" ]; ok $? "systemd-analyze verify, every unit" "$work/verify"
     # Each drop-in beside what it is for, listening too.
     for d in listen-smtpin:smtpin.socket listen-smtpin-lmtp:smtpin-lmtp.socket serve-smtpin-lmtp:smtpin.service virtual-mail:smtpin@.service network-program:smtpin.service system-users:smtpin@.service; do
@@ -47,7 +47,7 @@ if command -v systemd-analyze >/dev/null; then
     done
     sed -i 's/^User=.*/User=daemon/' "$work"/units/*.d/virtual-mail.conf
     (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin@0.service ./smtpin.service) 2>&1 |
-        grep -i smtpin | grep -v "man smtpin\|'AcceptFileDescriptors'" >"$work/verify"
+        grep -i smtpin | grep -v 'man smtpin' >"$work/verify"
     [ ! -s "$work/verify" ]; ok $? "systemd-analyze verify, with the drop-ins" "$work/verify"
     rm -rf "$work"/units/*.d
     score=$(systemd-analyze security --offline=true "$work/units/smtpin@0.service" 2>"$work/security.err" | sed -n 's/.*exposure level for .*: \([0-9.]*\) .*/\1/p')
