@@ -329,6 +329,9 @@ static int run(const struct arguments *a, struct serve_memory *m, char **argv)
     /* Until the configuration says where to: so that its own mistakes are heard. */
     log_open(&log, CONFIG_LOG_AUTO, s.stderr_is_ours);
     report.context = &log;
+    if (a->wrong != NULL)
+        record_mistake(&log, "command line", 0, span_of(a->wrong),
+                       "no such option, or without its value");
     if (s.wrong != NULL)
         record_mistake(&log, "setup", 0, SPAN(""), s.wrong);
     if (s.listeners > 0)

@@ -23,8 +23,9 @@ static void settle(const struct deliver *d, struct run *r, struct smtp_recipient
 
     if (fine && d->facts.config->deliver_replies == 1) {
         /* Output that was cut has a line too few, or a last one that is none. */
-        outcome_take_lines(r->said.cut ? SPAN("") : text_span(&r->said), d->facts.id, recipient,
-                           r->facts.recipients, d->arena);
+        if (!outcome_take_lines(r->said.cut ? SPAN("") : text_span(&r->said), d->facts.id,
+                                recipient, r->facts.recipients, d->arena))
+            report->note = "reply_lines";
     } else {
         const struct smtp_reply reply =
             outcome_reply(d->facts.config, result, text_span(&r->said), d->facts.id, d->arena);

@@ -68,7 +68,7 @@ struct smtp_reply outcome_reply(const struct config *config, const struct child_
     return reply;
 }
 
-void outcome_take_lines(struct span said, struct span id, struct smtp_recipient *const *recipient,
+bool outcome_take_lines(struct span said, struct span id, struct smtp_recipient *const *recipient,
                         size_t n, struct arena *a)
 {
     char bytes[2 * SMTP_RESULT_TEXT_MAX];
@@ -85,6 +85,8 @@ void outcome_take_lines(struct span said, struct span id, struct smtp_recipient 
         }
         said = span_from(said, span_find(said, '\n') + 1);
     }
-    for (size_t i = 0; (!good || said.n > 0) && i < n; i++)
+    good = good && said.n == 0;
+    for (size_t i = 0; !good && i < n; i++)
         recipient[i]->result = smtp_result_of_failure();
+    return good;
 }

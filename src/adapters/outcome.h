@@ -10,8 +10,8 @@
 struct smtp_reply outcome_reply(const struct config *config, const struct child_result *result,
                                 struct span said, struct span id, struct arena *a);
 /* deliver_replies = each: a line for each recipient, in order, no more and no fewer, becomes its
- * result; else nobody knows what belongs to whom, and all are told to come again. */
-void outcome_take_lines(struct span said, struct span id, struct smtp_recipient *const *recipient,
+ * result; else nobody knows what belongs to whom, and all are told to come again: false. */
+bool outcome_take_lines(struct span said, struct span id, struct smtp_recipient *const *recipient,
                         size_t n, struct arena *a);
 
 #endif

@@ -137,10 +137,11 @@ static void add_delivery(const struct record *r, struct log_record *l)
     };
     const struct child_result *c = &r->delivery.child;
 
-    log_add(l, "command_end", span_of(ends[c->end]));
+    if (r->delivery.runs > 0) /* somebody was left whom it could be run for */
+        log_add(l, "command_end", span_of(ends[c->end]));
     if (c->end == CHILD_NOT_STARTED)
         log_add(l, "command_error", span_of(strerror(c->status)));
-    else if (c->end == CHILD_EXITED || c->end == CHILD_SIGNALLED)
+    else if (r->delivery.runs > 0 && (c->end == CHILD_EXITED || c->end == CHILD_SIGNALLED))
         log_add_number(l, "command_status", (uint64_t)c->status);
     log_add(l, "command_stderr", r->delivery.complained);
     log_add(l, "note", span_of(r->delivery.note));

@@ -90,6 +90,12 @@ for body, note in ((b"text\r\n", b"note=no_header"), (b"From: a\r\nno field\r\n\
     out, err, _ = pipe(mail(body), {"deliver": "/bin/true", "log": "stderr"})
     ok(final_reply(out).startswith("250") and (note or b"note=") in err + (b"" if note else b"note="), f"{body[:20]}: {note}", err)
     ok(note or b"note=" not in err, f"{body[:20]}: {note}", err)
+# The record says when no command ran, and when its lines are not as many as the recipients.
+out, err, _ = pipe(mail(b"From: a\r\nno field\r\n\r\nx\r\n"), {"deliver": "/bin/true", "header_end": "refuse", "log": "stderr"})
+ok(b"rule=header_end" in err and b"command_" not in err, "no command ran: the record has no end of one", err)
+for lines, note in ((b"", True), (b"250 2.0.0 a\\n250 2.0.0 b\\n", True), (b"250 2.0.0 a\\n", False)):
+    out, err, _ = pipe(mail(), {"deliver": f'/usr/bin/printf "{lines.decode()}"' if lines else "/bin/true", "deliver_replies": "each", "log": "stderr"})
+    equal((b"note=reply_lines" in err, final_reply(out)[:3]), (note, "451" if note else "250"), f"deliver_replies = each, {lines}: {'a note' if note else 'no note'}")
 big = b"".join(b"%07d " % i + b"x" * 60 + b"\r\n" for i in range(20000))
 for memory, where in (("10M", "memfd"), ("100K", TMP), ("0", TMP)):
     out, got = inspect(mail(big), {"spool_memory": memory, "spool_dir": TMP})
