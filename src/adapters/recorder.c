@@ -268,13 +268,23 @@ void recorder_replies(struct recorder *r, struct span bytes)
     }
 }
 
+/* How it ended. What has no line of its own was a temporary failure. */
+static void put_end(struct recorder *r, const struct child_result *c)
+{
+    if (c->end == CHILD_TIMED_OUT)
+        put(r, SPAN("D: hangs\n"));
+    else if (c->end == CHILD_SIGNALLED && c->status <= 31)
+        put_number(r, "D: signal ", (uint64_t)c->status, "\n");
+    else
+        put_number(r, "D: exit ", c->end == CHILD_EXITED ? (uint64_t)c->status : 75, "\n");
+}
+
 static void put_run(struct recorder *r, const struct deliver_run *run)
 {
-    const bool exited = run->result.end == CHILD_EXITED;
-    struct span left = exited ? run->said : (struct span){0};
+    /* Otherwise what it printed did not count. */
+    struct span left = run->result.end == CHILD_EXITED ? run->said : (struct span){0};
 
-    /* Whatever else it was, it was a temporary failure, and what it printed did not count. */
-    put_number(r, "D: exit ", exited ? (uint64_t)run->result.status : 75, "\n");
+    put_end(r, &run->result);
     while (left.n > 0 && r->fd >= 0) {
         const struct span line = span_first(left, span_find(left, '\n'));
 

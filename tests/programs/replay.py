@@ -252,6 +252,10 @@ def record(data, settings=None):
     return files[0], open(files[0]).read(), out
 
 
+for command, line in (("kill -9 $$$$", "D: signal 9"), ("sleep 20", "D: hangs"), ("exit 67", "D: exit 67")):
+    f, text, out = record(ENVELOPE + b"a\r\n.\r\nQUIT\r\n", {"deliver": f'/bin/sh -c "{command}"', "deliver_timeout": "300ms"})
+    status, out = replay("-f", conf, "-o", f"deliver={deliver}", f)
+    ok(f"\n{line}\n" in text and status == 0, f"a command that ends by `{command}`: {line}, and it replays so", (text, out))
 f, text, _ = record(b"LHLO x\r\nQUIT\r\n", {"socket": "lmtp"})
 status, out = replay("-f", conf, "-o", f"deliver={deliver}", f)
 ok("socket = lmtp\n" in text and status == 0, "a recording names its socket, and replays with its section", (text, out))
