@@ -145,6 +145,15 @@ static const char *set_choice(const struct setting *k, uint64_t *field, struct s
     return NULL;
 }
 
+/* The word of a list that is wrong. */
+static const char *wrong_word(const char *begin, struct span word, struct arena *a)
+{
+    struct text out = begin_mistake(a, begin);
+
+    text_add_escaped(&out, span_first(word, 256), "");
+    return keep_mistake(&out, a);
+}
+
 static const char *set_flags(const struct setting *k, uint64_t *field, struct span value,
                              struct arena *a)
 {
@@ -222,19 +231,20 @@ static const char *set_domains(const struct setting *k, struct span *field, stru
             return "has a '*': .example.org stands for every domain below example.org";
         if (!smtp_is_literal(word) &&
             !smtp_is_domain(word.p[0] == '.' ? span_from(word, 1) : word, true))
-            return "has a word that is no domain";
+            return wrong_word("has a word that is no domain: ", word, a);
     }
     return span_is_ascii(value) ? set_text(k, field, value) : set_idn_domains(field, value, a);
 }
 
-static const char *set_networks(const struct setting *k, struct span *field, struct span value)
+static const char *set_networks(const struct setting *k, struct span *field, struct span value,
+                                struct arena *a)
 {
     struct span left = value, word;
     struct network n;
 
     while (span_word(&left, " \t,", &word))
         if (!network_parse(word, &n))
-            return "has a word that is no address or network";
+            return wrong_word("has a word that is no address or network: ", word, a);
     return set_text(k, field, value);
 }
 
@@ -273,10 +283,18 @@ static const char *set_exit_map(struct smtp_exit_map *field, struct span value)
     return NULL;
 }
 
+static bool has_quotes(struct span value)
+{
+    return value.n > 1 && value.p[0] == value.p[value.n - 1] &&
+           (value.p[0] == '"' || value.p[0] == '\'');
+}
+
 const char *value_set(const struct setting *k, struct config *c, struct span value, struct arena *a)
 {
     void *field = (char *)c + k->field;
 
+    if (k->kind != VALUE_COMMAND && has_quotes(value))
+        return "has quotes around its value: leave them out";
     switch (k->kind) {
     case VALUE_NUMBER:
         return set_number(k, field, value, a);
@@ -301,7 +319,7 @@ const char *value_set(const struct setting *k, struct config *c, struct span val
     case VALUE_DOMAINS:
         return set_domains(k, field, value, a);
     case VALUE_NETWORKS:
-        return set_networks(k, field, value);
+        return set_networks(k, field, value, a);
     case VALUE_ADDRESS:
         return set_address(k, field, value);
     case VALUE_SOCKET:

@@ -42,6 +42,8 @@ const char *words_split(struct span line, struct arena *a, struct words *out)
             return "has too many words";
         if (line.p[0] == '#')
             return "has a word that begins with '#', and no quotes";
+        if (line.p[0] == '\'')
+            return "has single quotes: only \"...\" keeps blanks together";
         if (!split_word(&line, &all))
             return "has a quote without an end";
         words[n] = (struct span){.p = all.p + start, .n = all.n - start};
@@ -55,7 +57,7 @@ const char *words_split(struct span line, struct arena *a, struct words *out)
 
 void words_add(struct text *out, struct span word)
 {
-    bool quoted = word.n == 0 || word.p[0] == '#';
+    bool quoted = word.n == 0 || word.p[0] == '#' || word.p[0] == '\'';
     size_t end = word.n; /* of what the quotes are around: a '\' before a quote would be its */
 
     for (size_t i = 0; i < word.n; i++)

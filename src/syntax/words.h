@@ -15,7 +15,8 @@ struct words {
     bool macros; /* a '$' is in one of them */
 };
 
-/* Splits a command line: words are apart by blanks, "..." keeps blanks together. NULL or what is
+/* Splits a command line: words are apart by blanks, "..." keeps blanks together; a word that
+ * begins with '#' or a single quote must stand in these. NULL or what is
  * wrong with it. */
 const char *words_split(struct span line, struct arena *a, struct words *out);
 /* Adds a word as words_split reads it: with quotes where it needs them. */

@@ -66,7 +66,7 @@ status, out, err = run("-f", write("wrong.conf", "nonsense = 1\n", 0o644), "--pr
 ok(status == 78 and out == "" and "wrong.conf:1: nonsense: no such key\n" in err, "--print: a mistake is said, and nothing printed", (status, out, err))
 p = subprocess.run([SMTPIN, "--print-defaults"], stdin=subprocess.DEVNULL, stdout=open("/dev/full", "w"), timeout=30)
 equal(p.returncode, 1, "--print: what can't be written is a failure")
-words = [f'"{a}{b}"' for a in ("\\", "x", "", " ", '\\"', "#") for b in ("y", "\\ ", " z", '\\"')]
+words = [f'"{a}{b}"' for a in ("\\", "x", "", " ", '\\"', "#", "'") for b in ("y", "\\ ", " z", '\\"')]
 text = "deliver = /bin/true " + " ".join(words) + "\n"
 first = settings(run("-f", write("w.conf", text, 0o644), "--print-set")[1])
 equal(settings(run("-f", write("w.conf", f"deliver = {first['deliver']}\n", 0o644), "--print-set")[1]), first, "--print: quotes and backslashes read again")
