@@ -35,8 +35,9 @@ uint64_t manager_watchdog(void)
     if (text == NULL || number_parse(span_of(text), UINT64_MAX, &micros) != NUMBER_OK ||
         (environment_get("WATCHDOG_PID") != NULL && !is_this_process("WATCHDOG_PID")))
         return 0;
-    /* Shorter is no time to live in; longer is never. */
-    return micros < 2000000 || micros > (uint64_t)1 << 50 ? 0 : micros / 1000;
+    if (micros == 0 || micros > (uint64_t)1 << 50) /* never, or as good as */
+        return 0;
+    return micros < 2000 ? 2 : micros / 1000;
 }
 
 bool manager_hears(void)

@@ -123,8 +123,8 @@ finally:
 
 # Signs of life, and who is to go first where memory is short.
 listener = socket.create_server(("127.0.0.1", 0)); os.set_inheritable(listener.fileno(), True)
-for pid, alive in (("$$", True), ("1", False)):
-    p = subprocess.Popen(["sh", "-c", f'exec 3<&{listener.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ WATCHDOG_USEC=2000000 WATCHDOG_PID={pid} exec "$@"', "sh", *arguments({"log": "none"})],
+for pid, micros, alive in (("$$", 2000000, True), ("$$", 1000, True), ("1", 2000000, False)):
+    p = subprocess.Popen(["sh", "-c", f'exec 3<&{listener.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ WATCHDOG_USEC={micros} WATCHDOG_PID={pid} exec "$@"', "sh", *arguments({"log": "none"})],
                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env={**os.environ, "NOTIFY_SOCKET": os.path.join(TMP, "notify")}, close_fds=False)
     try:
         told.settimeout(20)
