@@ -16,7 +16,7 @@ enum {
 
 struct manager_sockets {
     int n; /* from MANAGER_SOCKETS_START on; MANAGER_SOCKETS_MAX + 1: more than that */
-    struct span name[MANAGER_SOCKETS_MAX]; /* of the first ones; empty: none; never freed */
+    struct span name[MANAGER_SOCKETS_MAX]; /* of the first n; empty: none; never freed */
 };
 
 struct manager {

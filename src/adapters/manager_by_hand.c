@@ -30,10 +30,14 @@ static uint64_t number_in(const char *variable)
 
 static void sockets(struct manager_sockets *out)
 {
-    struct span names = span_of(environment_get("LISTEN_FDNAMES"));
     const uint64_t pid = number_in("LISTEN_PID");
     const uint64_t n = pid == 0 || pid != (uint64_t)getpid() ? 0 : number_in("LISTEN_FDS");
+    struct span names;
 
+    out->n = 0;
+    if (n == 0)
+        return;
+    names = span_of(environment_get("LISTEN_FDNAMES"));
     out->n = n > MANAGER_SOCKETS_MAX ? MANAGER_SOCKETS_MAX + 1 : (int)n;
     for (int i = 0; i < out->n; i++)
         fcntl(MANAGER_SOCKETS_START + i, F_SETFD, FD_CLOEXEC);
