@@ -24,7 +24,7 @@ ldd usr/sbin/smtpin | grep -vE 'linux-vdso|libc\.so|ld-linux' >"$work/libraries"
 [ ! -s "$work/libraries" ]; ok $? "smtpin links nothing but libc" "$work/libraries"
 if command -v mandoc >/dev/null; then
     mandoc -T lint -W warning "$source"/docs/*.[1578] >"$work/mandoc" 2>&1; ok $? "manuals: mandoc -T lint" "$work/mandoc"
-else skip manuals "no mandoc"; fi
+else skip manuals "no mandoc (Debian: mandoc)"; fi
 # Every key of the configuration has its paragraph, and the manual names no key that is none.
 sed -n 's/.*{KEY("\([a-z0-9_]*\)".*/\1/p' "$source/src/config/setting.c" | sort >"$work/keys"
 sed -n 's/^\.It Cm \([a-z0-9_]*\)\( , \([a-z0-9_]*\)\)*$/\1 \3/p' "$source/docs/smtpin.conf.5" | tr ' ' '\n' | grep . | sort >"$work/documented"
@@ -57,9 +57,16 @@ if command -v systemd-analyze >/dev/null; then
     if [ -s "$work/root/var/lib/systemd/catalog/database" ]; then
         [ "$(strings "$work/root/var/lib/systemd/catalog/database" 2>/dev/null | grep -c 'Defined-By: smtpin')" = 6 ]; ok $? "the catalog has six entries"
     else skip "the catalog" "journalctl made no database"; fi
-else skip "units" "no systemd-analyze"; fi
-PORT=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
-PORT=$PORT TMPDIR=$work sh "$source/units/try.sh" </dev/null >"$work/try" 2>&1; ok $? "units/try.sh" "$work/try"
+else skip "units" "no systemd-analyze (Debian: systemd)"; fi
+# A port that nobody has, and that the kernel gives nobody who asks for any.
+free_port() {
+    python3 -c 'import random, socket
+while True:
+    port = random.randrange(10000, 30000)
+    try: socket.create_server(("127.0.0.1", port)); print(port); break
+    except OSError: pass'
+}
+PORT=$(free_port) TMPDIR=$work sh "$source/units/try.sh" </dev/null >"$work/try" 2>&1; ok $? "units/try.sh" "$work/try"
 grep -q '^It works' "$work/try"; ok $? "units/try.sh shows the message" "$work/try"
 # On a port that somebody has, no message goes to whoever that is.
 python3 - "$source/units/try.sh" "$work" >"$work/try" 2>&1 <<'TAKEN'
@@ -74,5 +81,5 @@ except BlockingIOError: sys.exit(p.returncode != 1 or "can't listen on port" not
 TAKEN
 ok $? "units/try.sh on a port that is taken" "$work/try"
 # A directory that is not there yet, and stays.
-PORT=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])') DIR="$work/kept" sh "$source/units/try.sh" </dev/null >"$work/try" 2>&1 &&
+PORT=$(free_port) DIR="$work/kept" sh "$source/units/try.sh" </dev/null >"$work/try" 2>&1 &&
     ls "$work"/kept/mail/example.org/jane/new/* >>"$work/try" 2>&1; ok $? "units/try.sh with DIR" "$work/try"

@@ -11,13 +11,6 @@ FILE_LF = os.path.join(TMP, "message.lf")
 open(FILE_LF, "wb").write(EXPECTED)
 
 
-def free_port():
-    s = socket.create_server(("127.0.0.1", 0))
-    port = s.getsockname()[1]
-    s.close()
-    return port
-
-
 if not have("systemd-socket-activate"):
     skip("real clients", "no systemd-socket-activate")
     done()

@@ -144,7 +144,7 @@ if have("curl"):
 
 # msmtp, to another smtpin.
 directory, deliver = taker()
-server_socket = socket.create_server(("127.0.0.1", 0)); PORT = server_socket.getsockname()[1]; server_socket.close()
+PORT = free_port()
 if have("msmtp") and have("systemd-socket-activate"):
     server = subprocess.Popen(["systemd-socket-activate", "--accept", "--inetd", "-l", f"127.0.0.1:{PORT}"] + arguments({"deliver": deliver, "log": "none", "trace_headers": ""}), stderr=subprocess.DEVNULL)
     for _ in range(200):
@@ -252,20 +252,21 @@ for parallel in ("1", "3"):
     c.putcmd("data"); c.getreply(); c.send(WIRE + b".\r\n")
     equal([c.getreply()[0] for _ in range(3)], [250, 552, 451], f"Python's LMTP, deliver_parallel = {parallel}: three fates")
     c.close()
+took = {}
 for parallel in ("1", "4"):
     many = b"LHLO x\r\nMAIL FROM:<s@x>\r\n" + b"".join(b"RCPT TO:<u%d@example.org>\r\n" % i for i in range(12)) + b"DATA\r\nx\r\n.\r\nQUIT\r\n"
     start = time.monotonic()
     out, _, _ = pipe(many, {"protocol": "lmtp", "deliver_per": "recipient", "deliver_parallel": parallel, "deliver": write("odd", '#!/bin/sh\nsleep 0.2\ncase $LOCAL in *[13579]) exit 67;; esac\n')})
     equal(codes(out)[-13:-1], ["250", "550"] * 6, f"deliver_parallel = {parallel}: each its own, in order")
-    took = time.monotonic() - start
-ok(took < 2.0 + SANITIZED, "four at once take a third of the time or so", took)
+    took[parallel] = time.monotonic() - start
+ok(took["4"] < took["1"] * 0.8, "four at once take a third of the time or so", took)
 out, _, _ = pipe(b"LHLO x\r\n", {"protocol": "lmtp"}, env={**os.environ, "TCPLOCALPORT": "25"})
 ok(out.startswith(b"421"), "LMTP is not spoken on port 25 (RFC 2033 5)", out)
 
 start = time.monotonic()
-out, _, _ = pipe(many, {"protocol": "lmtp", "deliver_per": "recipient", "deliver_timeout": "1s", "deliver": '/bin/sh -c "sleep 0.3"'})
+out, _, _ = pipe(many, {"protocol": "lmtp", "deliver_per": "recipient", "deliver_timeout": "3s", "deliver": '/bin/sh -c "sleep 0.7"'})
 got = codes(out)[-13:-1]
-ok(got[:3] == ["250"] * 3 and got[-6:] == ["451"] * 6 and time.monotonic() - start < 8, "deliver_timeout bounds the runs of a message together: the rest are told to come again", got)
+ok(got[:2] == ["250"] * 2 and got[-6:] == ["451"] * 6 and time.monotonic() - start < 20, "deliver_timeout bounds the runs of a message together: the rest are told to come again", got)
 
 # Each run has a file of its own, some rewind it.
 rewinds = write("rewinds", f'#!{sys.executable}\nimport os\nat = os.lseek(0, 0, 1)\nhalf = os.read(0, 20); os.lseek(0, 0, 0); all = b""\nwhile True:\n    b = os.read(0, 65536)\n    if not b: break\n    all += b\nopen("{TMP}/copy." + os.environ["LOCAL"], "wb").write(all + (b"" if at == 0 else b"BAD"))\n')

@@ -66,7 +66,9 @@ def calls(path):
 
 ceilings = {tuple(l.split()[:2]): [int(v) for v in l.split()[2:]] for l in open(CEILINGS) if l.strip() and l[0] != "#"}
 trace = os.path.join(TMP, "trace")
-RUNS = 8  # a slow moment costs a poll or a page fault more: the least of so many runs counts
+# A slow moment costs a poll or a page fault more, and a command that takes more than 5 ms is waited for in another way (io/child.c):
+# the least of so many runs counts. On a machine that has nothing else to do, the first one is it; on a busy one, it takes many.
+RUNS = 80
 
 
 def least_of(run, most):

@@ -27,6 +27,18 @@ def have(program):
     return shutil.which(program) is not None
 
 
+_ports = []
+
+
+def free_port():
+    """A port of 127.0.0.1 for a server (one that sets SO_REUSEADDR), which no other test gets meanwhile: it is held, but not listened on."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    _ports.append(s)
+    return s.getsockname()[1]
+
+
 def taker(name="taken"):
     """A directory, and a `deliver =` that stores each message, environment and argv in it."""
     directory = os.path.join(TMP, name)
@@ -147,7 +159,7 @@ def without_trace(message, eol=b"\n"):
     return eol.join(lines)
 
 
-def gone(pid, seconds=5):
+def gone(pid, seconds=20):
     """Has the process ended (or is nobody's any more)?"""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

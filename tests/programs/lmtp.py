@@ -155,7 +155,7 @@ stops = (
         ("a 421 of two lines", OK + b"421-4.3.2 stop\r\n421 4.3.2 ping\r\n", b"", "250"), ("a 421 without a text", OK + b"421\r\n", b"", "250"), ("two times 421", OK + b"421 a\r\n421 b\r\n", b"", "250"),
         ("the beginning of a 421, and the end", [OK + b"42", None], b"", "250"), ("half a line of a 421, and the end", [OK + b"421 stopp", None], b"", "250"),
         ("the first line of a 421, and the end", [OK + b"421-stop\r\n", None], b"", "250"), ("a 421 up to its CR, and the end", [OK + b"421 x\r", None], b"", "250"),
-        ("the beginning of a 421, and silence", [OK + b"4", 5], b"", "250"), ("a 421 in two pieces", [OK + b"42", 0.3, b"1 stopping\r\n"], b"", "250"),
+        ("the beginning of a 421, and silence", [OK + b"4", 30], b"", "250"), ("a 421 in two pieces", [OK + b"42", 0.3, b"1 stopping\r\n"], b"", "250"),
         ("the beginning of a 421 that becomes 422", [OK + b"42", 0.3, b"2 odd\r\n"], b"", "451 4.4.2"),
         ("the end", [OK, None], b"", "250"), ("the beginning of a 250, and the end", [OK + b"25", None], b"", "451 4.4.2"), ("a blank line", OK + b"\r\n", b"", "451 4.4.2"), ("4219", OK + b"4219 x\r\n", b"", "451 4.4.2"),
         ("42 as a line", OK + b"42\r\n", b"", "451 4.4.2"), ("a 421 with a bare LF", OK + b"421 x\n", b"", "451 4.4.2"), ("a 421 with a bare CR", OK + b"421 x\ry\r\n", b"", "451 4.4.2"),
@@ -163,15 +163,16 @@ stops = (
         ("a 421 without an end", OK + b"421 " + b"x" * 20000, b"", "451 4.4.2"), ("thousands of 421", OK + b"421 x\r\n" * 5000, b"", "4"),
         ("554 and 421", b"554 5.6.0 no\r\n421 stopping\r\n", b"", "554 5.6.0 no"), ("554 and 250", b"554 5.6.0 no\r\n250 yes\r\n", b"", "451 4.4.2"), ("421 alone", [b"421 4.3.2 stopping\r\n", None], b"", "451 4.4.2"),
         ("250 to QUIT", OK, b"250 bye\r\n", "250"), ("500 to QUIT", OK, b"500 what\r\n", "250"), ("421 to QUIT", OK, b"421 gone\r\n", "250"), ("nonsense to QUIT", OK, b"\0\n\r\xff", "250"),
-        ("silence to QUIT", OK, [5], "250"), ("a reply to QUIT that never ends", OK, [b"221-x\r\n" * 9, 0.2] * 30, "250"))
+        ("silence to QUIT", OK, [30], "250"), ("a reply to QUIT that never ends", OK, [b"221-x\r\n" * 9, 0.2] * 150, "250"))
+# A next server's silence of 30 seconds, the same time that -t gives: nobody waits for its end.
 with concurrent.futures.ThreadPoolExecutor(8) as pool:
     for (what, final, quit, reply), (status, lines, took) in zip(stops, pool.map(lambda s: run(Server(final=s[1], quit=s[2]).path), stops)):
-        ok(status == 0 and len(lines) == 1 and lines[0].startswith(reply) and took < 4 + SANITIZED, f"the result and {what}: {reply}", (status, lines, took))
-server = Server(quit=[4])
+        ok(status == 0 and len(lines) == 1 and lines[0].startswith(reply) and took < 25, f"the result and {what}: {reply}", (status, lines, took))
+server = Server(quit=[30])
 with open(MESSAGE_FILE, "rb") as f:
     p = subprocess.Popen([LMTP, "-t", "20s", server.path, "--", "s@example.com", "jane@example.org"], stdin=f, stdout=subprocess.PIPE)
 start = time.monotonic(); line = p.stdout.readline(); first = time.monotonic() - start; p.wait(20)
-ok(line.startswith(b"250") and first < 1 + SANITIZED, "the result is printed before QUIT is answered", (line, first)); p.stdout.close()
+ok(line.startswith(b"250") and first < 15, "the result is printed before QUIT is answered", (line, first)); p.stdout.close()
 three = ("a@example.org", "b@example.org", "c@example.org")
 for what, final, want, options, rcpt in (
         ("250, 421", OK + b"421 stop\r\n", "250 451 451", (), three), ("421", b"421 stop\r\n", "451 451 451", (), three), ("250, 550, the end", [OK + b"550 5.2.2 full\r\n"], "250 550 451", (), three),
@@ -296,7 +297,7 @@ def end(process):
 
 def load(port, restart, times=5, clients=20, each=5):
     """100 messages, `restart` five times in between: how many times a client was sent away."""
-    finished, again, limit = [], [], time.monotonic() + 40
+    finished, again, limit = [], [], time.monotonic() + 150
 
     def client(i):
         for k in range(each):
@@ -315,7 +316,7 @@ def load(port, restart, times=5, clients=20, each=5):
     for r in range(times):
         while len(finished) < 10 + r * 17 and time.monotonic() < limit: time.sleep(0.002)
         restart()
-    for t in threads: t.join(60)
+    for t in threads: t.join(180)
     return again
 
 
@@ -383,7 +384,7 @@ protocol lmtp {{
         for n in ("lmtp", "auth-userdb"):
             if os.path.exists(f"{dv}/run/{n}"): os.unlink(f"{dv}/run/{n}")
         p = subprocess.Popen(["dovecot", "-F", "-c", dv + "/conf"], stderr=subprocess.DEVNULL)
-        for _ in range(500):
+        for _ in range(2000):
             if os.path.exists(dv + "/run/lmtp") and os.path.exists(dv + "/run/auth-userdb"): break
             time.sleep(0.02)
         return p
@@ -410,8 +411,8 @@ protocol lmtp {{
     end(dovecot)
 else: skip("Dovecot restarted under load", "no dovecot-lmtpd")
 # A server that is silent to QUIT holds nobody up: what was said is said, and the time is not over.
-server = Server(quit=[b"", 1.5, b"221 late\r\n"])
+server = Server(quit=[b"", 30, b"221 late\r\n"])
 start = time.monotonic()
-out, err, _ = pipe(mail(envelope=ENVELOPE), {"deliver": f"{LMTP} {server.path} -- ${{sender}} ${{recipient}}", "deliver_replies": "each", "deliver_timeout": "1s"})
-ok(final_reply(out).startswith("250") and time.monotonic() - start < 1.4, "silence to QUIT: 250 at once", (out, err))
+out, err, _ = pipe(mail(envelope=ENVELOPE), {"deliver": f"{LMTP} {server.path} -- ${{sender}} ${{recipient}}", "deliver_replies": "each", "deliver_timeout": "20s"})
+ok(final_reply(out).startswith("250") and time.monotonic() - start < 15, "silence to QUIT: 250 at once", (out, err))
 done()

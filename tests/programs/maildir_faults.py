@@ -8,28 +8,14 @@ HOST = socket.gethostname()
 hour = 3600
 
 
-def children(pid):
-    return [int(c) for c in subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()]
-
-
 def interrupted(number, when, *args, env={}, ignore=None):
     """A run that gets the signal in its fsync number `when`: its exit status (below zero: killed), what it said."""
-    with open(os.path.join(TMP, "message"), "wb") as f: f.write(TEXT)
-    mark = os.path.join(TMP, "slow")
-    open(mark, "w").close()
-    with open(os.path.join(TMP, "message"), "rb") as message:
-        p = subprocess.Popen(["strace", "-f", "-o", mark, "-e", "trace=fsync", "-e", f"inject=fsync:delay_enter=1200000:when={when}", MAILDIR, *args], stdin=message, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                             env={**os.environ, **env}, preexec_fn=(lambda: signal.signal(ignore, signal.SIG_IGN)) if ignore else None)
-        end = time.monotonic() + 30
-        while time.monotonic() < end and p.poll() is None:
-            if open(mark).read().count("fsync(") >= when: break
-            time.sleep(0.02)
-        for child in children(p.pid): os.kill(child, number)
-        said = p.communicate(timeout=30)[0].decode().strip()
-    return p.returncode, said
+    p = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", "trace=fsync", "-e", f"inject=fsync:signal={number.name}:when={when}", MAILDIR, *args], input=TEXT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60,
+                       env={**os.environ, **env}, preexec_fn=(lambda: signal.signal(ignore, signal.SIG_IGN)) if ignore else None)
+    return p.returncode, p.stdout.decode().strip()
 
 
-if can_trace() and have("pgrep"):
+if can_trace():
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         fresh(BOX)
         got = interrupted(number, 1, ROOT, *WHO)

@@ -6,7 +6,16 @@ LMTP = os.path.join(BUILD, "smtpin-lmtp")
 PLACE = os.environ.get("SMTPIN_COLLECTIONS") or os.path.join(TMP, "collections")  # kept by tests/run.sh from build to build
 
 
-def run(*command, **more): return subprocess.run(command, capture_output=True, text=True, timeout=300, **more)
+failures = []
+
+
+def run(*command, **more):
+    p = subprocess.run(command, capture_output=True, text=True, timeout=300, **more)
+    if p.returncode != 0:
+        said = [l for l in p.stderr.splitlines() if l.startswith("E: ")] or p.stderr.splitlines() or [f"exit status {p.returncode}"]
+        failures.append(f"{' '.join(w for w in command if w[:1] != '-' and '::' not in w)}: {said[-1]}")
+        print(f"# could not: {failures[-1]}")
+    return p
 
 
 def unpack(archive, place):
@@ -67,7 +76,7 @@ fetch()
 found = list(messages())
 print(f"# {len(found)} messages, {sum(len(d) for _, d in found)} octets")
 if len(found) < 200:
-    skip("200 real messages", f"the packages could not be had: {len(found)}")
+    skip("200 real messages", f"{len(found)} could be had: {'; '.join(failures)[:300] or 'no apt-get, no npm'}")
     done()
 store = os.path.join(TMP, "store"); os.mkdir(store)
 replies, err = send_all(found, {"deliver": f"{MAILDIR} -r -- {store} ${{recipient}}", "deliver_replies": "each"})

@@ -5,10 +5,7 @@ from harness import *
 if not have("haproxy") or not have("systemd-socket-activate"):
     skip("HAProxy", "not installed")
     done()
-ports = []
-for _ in range(3):
-    s = socket.create_server(("127.0.0.1", 0)); ports.append(s.getsockname()[1]); s.close()
-front, *backs = ports
+front, *backs = [free_port() for _ in range(3)]
 machines = []
 for i, port in enumerate(backs):
     directory, deliver = taker(f"machine{i}")

@@ -30,10 +30,6 @@ def libraries(package):
     return os.pathsep.join({os.path.dirname(p) for p in glob.glob(f"{PEERS}/{package}/**/lib*.so*", recursive=True)})
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s: return s.getsockname()[1]
-
-
 class Running:
     def __init__(self, command, package=None, environment=None):
         def prepare():
@@ -76,7 +72,7 @@ def connect(where):
 
 def check(name, where, server, peer):
     """Peer: what stands behind the name in Received:."""
-    for _ in range(100):
+    for _ in range(600):
         try: connect(where).close(); break
         except OSError: time.sleep(0.05)
     clear(directory)
@@ -177,7 +173,7 @@ for name, package, what in (("s6-ipcserver", "s6", "s6-ipcserver"), ("unixserver
     command = adapt(name, 0, where)
     command[0] = path
     s = Running(command, package, {"PATH": os.path.dirname(path) + ":" + os.environ["PATH"]})
-    for _ in range(100):
+    for _ in range(600):
         if os.path.exists(where): break
         time.sleep(0.05)
     check(name, where, s, ""); s.end()
