@@ -54,22 +54,24 @@ awk 'FNR == 1 && f {if (n > 500) print f, n} FNR == 1 {f = FILENAME; n = 0} {n++
 
 if command -v clang-format >/dev/null; then
     find src tests -name '*.[ch]' | xargs clang-format --dry-run -Werror >"$out/format" 2>&1; say $? "clang-format" "$out/format"
-else skip clang-format "not installed"; fi
+else skip clang-format "no clang-format (Debian: clang-format)"; fi
 if command -v clang-tidy >/dev/null && command -v clang >/dev/null; then
     echo $files | tr ' ' '\n' | xargs -P 2 -n 6 clang-tidy --quiet -p "$build" >"$out/tidy" 2>/dev/null
     grep -E 'warning:|error:' "$out/tidy" >"$out/tidy.found"
     [ ! -s "$out/tidy.found" ]; say $? "clang-tidy" "$out/tidy.found"
-else skip clang-tidy "not installed"; fi
-for f in $files; do
-    gcc -std=c17 -D_GNU_SOURCE -DSMTPIN_VERSION='"x"' -DSMTPIN_BINDIR='"/x"' -DSMTPIN_SBINDIR='"/x"' -DSMTPIN_SYSCONFDIR='"/x"' -DSMTPIN_UNITDIR='"/x"' -Isrc \
-        -O2 -Wall -Wextra -fanalyzer -c -o "$out/o" "$f"
-done >"$out/analyzer" 2>&1
-grep -E 'warning:|error:' "$out/analyzer" >"$out/analyzer.found"
-[ ! -s "$out/analyzer.found" ]; say $? "gcc -fanalyzer" "$out/analyzer.found"
+else skip clang-tidy "no clang-tidy or clang (Debian: clang-tidy clang)"; fi
+if command -v gcc >/dev/null; then
+    for f in $files; do
+        gcc -std=c17 -D_GNU_SOURCE -DSMTPIN_VERSION='"x"' -DSMTPIN_BINDIR='"/x"' -DSMTPIN_SBINDIR='"/x"' -DSMTPIN_SYSCONFDIR='"/x"' -DSMTPIN_UNITDIR='"/x"' -Isrc \
+            -O2 -Wall -Wextra -fanalyzer -c -o "$out/o" "$f"
+    done >"$out/analyzer" 2>&1
+    grep -E 'warning:|error:' "$out/analyzer" >"$out/analyzer.found"
+    [ ! -s "$out/analyzer.found" ]; say $? "gcc -fanalyzer" "$out/analyzer.found"
+else skip "gcc -fanalyzer" "no gcc (Debian: gcc)"; fi
 if command -v cppcheck >/dev/null; then
     cppcheck --enable=warning,performance,portability --inline-suppr --std=c17 --quiet -D__x86_64__ -I src src >"$out/cppcheck" 2>&1
     [ ! -s "$out/cppcheck" ]; say $? "cppcheck" "$out/cppcheck"
-else skip cppcheck "not installed"; fi
+else skip cppcheck "no cppcheck (Debian: cppcheck)"; fi
 
 # The programs as they are built by default: position independent, read-only relocations bound at the
 # start, no executable stack, CET, stack protector, checked string functions.

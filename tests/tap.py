@@ -1,7 +1,14 @@
 """TAP, for every test that is a Python program."""
-import sys
+import re, shutil, sys
 
 _count = _failed = 0
+# The Debian package of each program that a test may miss, where it has another name.
+PACKAGES = {"apt-get": "apt", "cc": "gcc libc6-dev", "criterion": "libcriterion-dev", "dovecot": "dovecot-core dovecot-lmtpd", "dpkg-deb": "dpkg",
+            "exim4": "exim4-daemon-light", "inetd": "openbsd-inetd", "libidn2": "libidn2-0", "mdeliver": "mblaze", "nullmailer-queue": "nullmailer", "pgrep": "procps", "prlimit": "util-linux", "ps": "procps",
+            "redis-cli": "redis-tools", "s6-ipcserver": "s6", "smtp-source": "postfix", "systemctl": "systemd", "systemd-socket-activate": "systemd", "tcpserver": "ucspi-tcp", "tcpsvd": "ipsvd",
+            "unixserver": "ucspi-unix", "unshare": "util-linux",
+            **{p: p for p in ("curl", "fail2ban", "fdm", "haproxy", "inetutils-inetd", "jq", "mailfront", "maildrop", "meson", "msmtp", "npm", "nullmailer", "postfix", "procmail", "redis-server", "socat", "strace", "swaks", "valgrind", "xinetd")}}
+ALSO = {"compiler": "cc", "dovecot-lmtpd": "dovecot"}
 
 
 def ok(condition, name, detail=""):
@@ -19,9 +26,12 @@ def equal(got, expected, name):
 
 
 def skip(name, why):
+    """`why` says which program is missing (or, with "not installed", `name` does): its Debian package is said too."""
     global _count
     _count += 1
-    print(f"ok {_count} - {name} # SKIP {why}", flush=True)
+    words = [ALSO.get(w, w) for w in re.findall(r"[\w.-]*\w", f"{name} {why}".lower() if why.startswith("not ") else why.lower())]
+    packages = " ".join(dict.fromkeys(PACKAGES[w] for w in words if w in PACKAGES and shutil.which(w) is None))
+    print(f"ok {_count} - {name} # SKIP {why}{f' (Debian: {packages})' if packages else ''}", flush=True)
 
 
 def finish():

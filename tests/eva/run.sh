@@ -2,7 +2,7 @@
 # run.sh: Frama-C's Eva over base and smtp, as TAP: for each entry of the files here, no alarm.
 # Bounded: inputs are as short as these files say, and what SSE2 does instead is not looked at (the fuzzers do that).
 source=$(cd "$(dirname "$0")/../.." && pwd)
-command -v frama-c >/dev/null || { echo "ok - Frama-C's Eva # SKIP no frama-c"; exit 0; }
+command -v frama-c >/dev/null || { echo "ok - Frama-C's Eva # SKIP no frama-c (Debian: frama-c-base)"; exit 0; }
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 cp -r "$source/src" "$source/tests/eva" "$tmp"
