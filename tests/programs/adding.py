@@ -53,6 +53,7 @@ EXAMPLES = {
         ("src/config/config.h", "after", "struct config {\n", "    uint64_t dummy; /* nothing */\n"),
         ("src/config/setting.c", "before", '    {KEY("exit_map"', '    {KEY("dummy", VALUE_NUMBER, dummy), .most = 9},\n'),
         ("src/config/load.c", "before", "    .command_timeout = ", "    .dummy = 3,\n"),
+        ("docs/smtpin.conf.5", "before", ".It max_received Ta", ".It dummy Ta 3 Ta nothing\n"),
         ("docs/smtpin.conf.5", "before", ".It Cm max_received\n", ".It Cm dummy\nNothing.\nDefault: 3.\n"),
         ("tests/unit/config.c", "before", '        {"log = everywhere', '        {"dummy = 10\\n", "dummy", 1},\n'),
     ],

@@ -61,6 +61,14 @@ for options in ([], ["-o", "socket=lmtp"], ["-o", "deliver_through=/bin/a \"b c\
     ok(again[0] == 0 and settings(again[1]) == settings(out) and settings(out), f"--print {options}: read again, it says the same", (again, out))
 status, out, err = run("-f", conf, "--print-defaults")
 told = settings(out)
+# smtpin.conf(5) begins with a table of them: a row "key Ta default Ta ...", and one without a key where the default goes on.
+table = []
+for row in re.findall(r"^\.It (?:(\w+) )?Ta ([^\n]*?) ?Ta\b", open(os.path.join(SOURCE, "docs/smtpin.conf.5")).read().split(".Ss All settings\n")[1].split("\n.Ss ")[0], re.M):
+    if row[0]: table.append([row[0], row[1]])
+    else: table[-1][1] = f"{table[-1][1]} {row[1]}".strip()
+defaults = {**dict(re.findall(r"^(?:# )?(\w+) =(?: (.*))?$", out, re.M)), "hostname": "host's name"}
+defaults["deliver"] = defaults["deliver"].split()[0].split("/")[-1]
+equal(sorted(map(tuple, table)), sorted((k, v or "-") for k, v in defaults.items()), "smtpin.conf(5): the table has each key once, with the default that --print-defaults prints")
 ok(status == 0 and told["max_errors"] == "20" and told["domains"] == "" and out.startswith("# default:\n") and "# deliver = " in out, "--print-defaults: not the file's", out)
 status, out, err = run("-f", write("wrong.conf", "nonsense = 1\n", 0o644), "--print")
 ok(status == 78 and out == "" and "wrong.conf:1: nonsense: no such key\n" in err, "--print: a mistake is said, and nothing printed", (status, out, err))
