@@ -115,22 +115,24 @@ struct known_clash known_clash(const struct config *c)
         return clash;
     if (c->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE) {
         clash.key = SPAN("deliver_format");
-        clash.what =
-            command->qmail_queue ? NULL : "this command knows nothing of qmail-queue's way";
+        clash.what = command->qmail_queue
+                         ? NULL
+                         : "this command does not read the envelope as qmail-queue does";
     } else if (command->qmail_queue) {
         clash.key = SPAN("deliver_format");
-        clash.what = "qmail-queue wants deliver_format = qmail-queue";
+        clash.what = "qmail-queue needs deliver_format = qmail-queue";
     } else if (c->deliver_replies == 1 && !command->lines) {
         clash.key = SPAN("deliver_replies");
-        clash.what = "this command prints no line for each recipient: all would be told to come "
-                     "again, though the mail is stored";
+        clash.what = "this command prints no line for each recipient: clients would hear 451 and "
+                     "send again, though the mail is stored";
     } else if (together && command->one && names_recipients(c)) {
         clash.key = SPAN("deliver_per");
-        clash.what = "this command takes one recipient: deliver_per = recipient";
+        clash.what = "this command takes one recipient: set deliver_per = recipient";
     } else if (together && command->lines && c->deliver_replies == 0 && names_recipients(c)) {
         clash.key = SPAN("deliver_replies");
-        clash.what = "note: one refused recipient of several makes it 451 for all; with each, each "
-                     "has a reply of its own";
+        clash.what =
+            "note: if one of several recipients is refused, the reply for all is 451; with "
+            "each, every recipient has a reply of its own";
         clash.harmless = true;
     }
     return clash;

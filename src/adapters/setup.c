@@ -21,18 +21,18 @@
 #include <unistd.h>
 
 static const char stays_root[] =
-    "note: started as root; without this key it stays root, and so do the commands";
+    "note: is not set: smtpin, started as root, and the delivery commands run as root";
 
 static const char normalizes[] =
     "note: on this socket a bare CR or LF in a message becomes a line end; only your own machines "
     "should reach it";
 
-static const char receives_nothing[] = "note: without domains or relay_clients each recipient but "
-                                       "postmaster is told to come later (451)";
+static const char receives_nothing[] = "note: neither domains nor relay_clients is set: every "
+                                       "recipient but postmaster is deferred (451)";
 
 static const char no_idn[] =
-    "note: libidn2 can't be loaded: mail to a domain's form outside ASCII is told to come later "
-    "(451); with smtputf8 = no its senders use the ASCII form";
+    "note: libidn2 can't be loaded: mail to a domain that is written outside ASCII is deferred "
+    "(451); with smtputf8 = no, clients write it in ASCII";
 
 /* Is there an internationalized domain name in the list? */
 static bool has_idn(struct span domains)
@@ -189,9 +189,9 @@ static void take_passed(struct setup *s, const struct manager_sockets *passed)
             continue;
         }
         if (s->wrong == NULL)
-            s->wrong = fits ? "sockets were passed of which the last is one too many" : unfit(fd);
+            s->wrong = fits ? "too many sockets were passed: the last is not used" : unfit(fd);
         if (s->wrong == NULL)
-            s->wrong = "a socket was passed among others that does not listen";
+            s->wrong = "several sockets were passed, and one of them does not listen";
         close(fd);
     }
 }
@@ -298,7 +298,7 @@ bool setup_user(const struct config *c, const struct config_report *report)
         return true;
     }
     if (!find_user(user, &uid, &gid)) {
-        complain(report, "user", "no such user, or it is root");
+        complain(report, "user", "there is no such user, or it is root");
         return false;
     }
     if ((span_find(c->user, ':') < c->user.n ? setgroups(1, &gid) : initgroups(user, gid)) < 0 ||
@@ -329,7 +329,7 @@ static void complain_of_program(struct span name, const struct config_report *re
     char room[512];
     struct text what = TEXT(room);
 
-    text_adds(&what, "its program is not there, or can't be executed: ");
+    text_adds(&what, "its program is missing, or can't be executed: ");
     text_add_escaped(&what, span_first(name, 256), "");
     complain(report, "deliver", text_string(&what));
 }
@@ -350,7 +350,7 @@ bool setup_check(const struct config *c, const struct config_report *report)
     gid_t gid;
 
     if (c->user.n > 0 && !find_user(c->user.p, &uid, &gid)) {
-        complain(report, "user", "no such user, or it is root");
+        complain(report, "user", "there is no such user, or it is root");
         good = false;
     }
     if (c->user.n == 0 && geteuid() == 0 && !has_unit())

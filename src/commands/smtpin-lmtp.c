@@ -18,8 +18,13 @@
 
 static const char usage_text[] =
     "usage: smtpin-lmtp [-s] [-t TIME] [-h NAME] SERVER... -- SENDER RECIPIENT...\n"
-    "  SERVER: /path or unix:/path, HOST:PORT or [ADDRESS]:PORT; tried in order\n"
-    "  -s: SMTP instead of LMTP;  -t: for each answer of the server (4m)\n";
+    "Hands the message on standard input to the first SERVER that takes it.\n"
+    "  SERVER   /path or unix:/path, HOST:PORT or [ADDRESS]:PORT\n"
+    "  SENDER   the reverse-path; an empty word for the null one\n"
+    "  -s       speak SMTP instead of LMTP\n"
+    "  -t TIME  how long to wait for each answer of the server (4m)\n"
+    "  -h NAME  the name to send with LHLO or EHLO (this host's)\n"
+    "Manual: smtpin-lmtp(1)\n";
 
 static int usage(void)
 {

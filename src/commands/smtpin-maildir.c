@@ -36,7 +36,14 @@ struct run {
 
 static const char usage_text[] =
     "usage: smtpin-maildir [-nr] [-l domain/user | -l user] [-d DELIMITER] [-q SIZE] "
-    "DIRECTORY RECIPIENT...\n";
+    "DIRECTORY RECIPIENT...\n"
+    "Stores the message on standard input in the Maildir of each recipient, below DIRECTORY.\n"
+    "  -n            make no Maildir; a recipient without one is an unknown user\n"
+    "  -r            deliver to each recipient separately, instead of to all or none\n"
+    "  -l            where a Maildir is: domain/user (the default) or user\n"
+    "  -d DELIMITER  characters that begin an address extension (+)\n"
+    "  -q SIZE       a quota for each Maildir, such as 500M\n"
+    "Manual: smtpin-maildir(1)\n";
 
 static int usage(void)
 {

@@ -70,7 +70,7 @@ static bool is_twice(struct source *s, const struct setting *k)
     if (s->overriding)
         return false;
     if (*seen & bit) {
-        text_adds(&what, "is there twice: in line ");
+        text_adds(&what, "is set twice: in line ");
         text_addn(&what, s->seen_at[s->number][number], 1);
         text_adds(&what, " too");
         mistake(s, k->name, text_string(&what));
@@ -102,20 +102,20 @@ static void set(struct source *s, struct text *setting)
     const char *wrong;
 
     if (equals == setting->n) {
-        mistake(s, name, "no '=' behind the key");
+        mistake(s, name, "has no '=' after the key");
     } else if (k == NULL) {
         mistake(s, name, "no such key");
     } else if (k->only_override && !s->overriding) {
-        mistake(s, name, "belongs on the command line (-o)");
+        mistake(s, name, "can be set only on the command line (-o)");
     } else if (k->only_section &&
                (s->overriding || s->section.n == 0 || span_eq(s->section, SPAN("smtp")))) {
-        mistake(s, name, "belongs in the section of a socket of its own, never that of port 25");
+        mistake(s, name, "can be set only in the section of a socket, and not in [smtp]");
     } else if (is_twice(s, k)) {
         return;
     } else if (span_has_control_but_tab(value)) {
         mistake(s, name, "has a control character");
     } else if (has_comment(value)) {
-        mistake(s, name, "has a '#' behind its value: a comment has a line of its own");
+        mistake(s, name, "has a '#' after its value: write a comment on a line of its own");
     } else {
         wrong = value_set(k, s->config, value, s->arena);
         if (wrong != NULL)
@@ -143,7 +143,7 @@ static void begin_section(struct source *s, struct span line)
     if (s->own->sections < CONFIG_SECTIONS_MAX)
         s->own->section[s->own->sections++] = arena_copy(s->arena, name);
     else
-        mistake(s, name, "one section too many");
+        mistake(s, name, "is a section, and there are too many");
     if (s->number > CONFIG_SECTIONS_MAX)
         s->number = CONFIG_SECTIONS_MAX;
     if (s->config == s->own)
@@ -198,7 +198,7 @@ static void read_settings(struct source *s, struct text *file)
         } else if (setting.n == 0) {
             s->line = line_number;
             mistake(s, span_trim(line),
-                    "begins with a blank, and there is no setting to go on with");
+                    "begins with a blank, but there is no setting before it to continue");
             continue;
         }
         if (goes_on)
@@ -406,10 +406,10 @@ static void conclude(struct source *s, struct config *c)
     c->smtp.prdr = c->deliver_per == CONFIG_PER_RECIPIENT || c->deliver_replies == 1;
     if (c->deliver_per == CONFIG_PER_RECIPIENT && c->deliver_replies == 1)
         clash(s, SPAN("deliver_replies"), SPAN("deliver_per"),
-              "each goes with deliver_per = message");
+              "each works only with deliver_per = message");
     if (c->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE && c->deliver_replies == 1)
         clash(s, SPAN("deliver_replies"), SPAN("deliver_format"),
-              "qmail-queue knows one reply alone");
+              "each does not work with qmail-queue, which has one reply for all");
 }
 
 bool config_load(struct config *c, struct arena *a, const struct config_source *from,

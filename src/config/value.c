@@ -64,7 +64,7 @@ static const char *set_number(const struct setting *k, uint64_t *field, struct s
     uint64_t number;
 
     if (number_parse(value, k->most, &number) != NUMBER_OK || number < k->least)
-        return out_of_range(k, "wants a number", ones, a);
+        return out_of_range(k, "must be a number", ones, a);
     *field = number;
     return NULL;
 }
@@ -75,7 +75,7 @@ static const char *set_size(const struct setting *k, uint64_t *field, struct spa
     uint64_t number;
 
     if (number_parse_size(value, k->most, &number) != NUMBER_OK || number < k->least)
-        return out_of_range(k, "wants a size (octets, or with K, M or G)", octets, a);
+        return out_of_range(k, "must be a size (octets, or with K, M or G)", octets, a);
     *field = number;
     return NULL;
 }
@@ -86,7 +86,7 @@ static const char *set_time(const struct setting *k, uint64_t *field, struct spa
     uint64_t number;
 
     if (number_parse_time(value, k->most, &number) != NUMBER_OK || number < k->least)
-        return out_of_range(k, "wants a time (seconds, or with ms, s, m, h or d)", times, a);
+        return out_of_range(k, "must be a time (seconds, or with ms, s, m, h or d)", times, a);
     *field = number;
     return NULL;
 }
@@ -98,14 +98,14 @@ static const char *set_bool(bool *field, struct span value)
     else if (span_eq_nocase(value, SPAN("no")))
         *field = false;
     else
-        return "neither yes nor no";
+        return "must be yes or no";
     return NULL;
 }
 
 static const char *set_normalize(bool *field, struct span value)
 {
     if (!span_eq_nocase(value, SPAN("normalize")) && !span_eq_nocase(value, SPAN("refuse")))
-        return "neither refuse nor normalize";
+        return "must be refuse or normalize";
     *field = span_eq_nocase(value, SPAN("normalize"));
     return NULL;
 }
@@ -140,7 +140,7 @@ static const char *set_choice(const struct setting *k, uint64_t *field, struct s
     const int i = name_index(k->names, value);
 
     if (i < 0)
-        return no_choice(k, "wants one of: ", a);
+        return no_choice(k, "must be one of: ", a);
     *field = (uint64_t)i;
     return NULL;
 }
@@ -173,8 +173,10 @@ static const char *set_flags(const struct setting *k, uint64_t *field, struct sp
 
 static const char *set_text(const struct setting *k, struct span *field, struct span value)
 {
-    if (value.n < k->least || value.n > k->most)
-        return "too short or too long";
+    if (value.n < k->least)
+        return value.n == 0 ? "is empty" : "is too short";
+    if (value.n > k->most)
+        return "is too long";
     *field = value;
     return NULL;
 }
@@ -209,7 +211,7 @@ static const char *set_idn_domains(struct span *field, struct span value, struct
         case IDN_OK:
             break;
         case IDN_NONE:
-            return "has a word that is no internationalized domain name";
+            return "has a word that is not a valid domain name";
         case IDN_MISSING:
             *field = value;
             return NULL;
@@ -231,7 +233,7 @@ static const char *set_domains(const struct setting *k, struct span *field, stru
             return "has a '*': .example.org stands for every domain below example.org";
         if (!smtp_is_literal(word) &&
             !smtp_is_domain(word.p[0] == '.' ? span_from(word, 1) : word, true))
-            return wrong_word("has a word that is no domain: ", word, a);
+            return wrong_word("has a word that is not a domain: ", word, a);
     }
     return span_is_ascii(value) ? set_text(k, field, value) : set_idn_domains(field, value, a);
 }
@@ -244,7 +246,7 @@ static const char *set_networks(const struct setting *k, struct span *field, str
 
     while (span_word(&left, " \t,", &word))
         if (!network_parse(word, &n))
-            return wrong_word("has a word that is no address or network: ", word, a);
+            return wrong_word("has a word that is not an address or a network: ", word, a);
     return set_text(k, field, value);
 }
 
@@ -265,7 +267,7 @@ static const char *set_command(struct words *field, struct span value, struct ar
     /* The program is the administrator's to choose, not the client's. */
     if (wrong == NULL &&
         (words.n == 0 || words.word[0].n == 0 || (words.macros && macro_has_any(words.word[0]))))
-        wrong = "wants a program first, without macros";
+        wrong = "must begin with a program, without macros";
     for (size_t i = 0; wrong == NULL && words.macros && i < words.n; i++)
         wrong = macro_check(words.word[i]);
     if (wrong == NULL)
@@ -278,7 +280,7 @@ static const char *set_exit_map(struct smtp_exit_map *field, struct span value)
     struct smtp_exit_map map = {{0}};
 
     if (!smtp_exit_map_add(&map, value))
-        return "has a word that is no row (status:code) and no preset (qmail, sysexits)";
+        return "has a word that is neither status:code nor a preset (qmail, sysexits)";
     *field = map;
     return NULL;
 }

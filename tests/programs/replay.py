@@ -64,13 +64,13 @@ for mode in ([], ["--chunk", "1"], ["--whole"], ["--in-process"]):
         equal(status, 0, f"a file with a mistake never takes mail {' '.join(mode)} {top.strip()}")
 
 # Settings at the top of a transcript that are wrong, alone or with the configuration's.
-for text, extra, said in (("# x\ndomain = x.example\n", (), ("2: domain: no such key",)), ("max_errors = none\n", (), ("1: max_errors: wants a number, at least 1",)),
+for text, extra, said in (("# x\ndomain = x.example\n", (), ("2: domain: no such key",)), ("max_errors = none\n", (), ("1: max_errors: must be a number, at least 1",)),
                           ("client_address = 192.0.2.1\nmax_error = 1\nmax_errors = x\n", (), ("2: max_error: ", "3: max_errors: ")), ("= x\n", (), ("1: no such key",)),
                           ("max_errors = 3 # few\n", (), ("1: max_errors: has a '#'",)), ("socket = a b\n", (), ("1: socket: ",)), ("bare_line_ends = normalize\n", (), ("1: bare_line_ends: ",)),
                           ("max_errors = x\n", ("-o", "max_errors=3"), ("1: max_errors: ",)), ("max_errors = x\n", ("-o", "nonsense=1"), ("1: max_errors: ",)),
-                          ("deliver_per = recipient\nmax_errors = 3\n", ("-o", "deliver_replies=each"), ("1: deliver_replies: each goes with",)),
-                          ("deliver_replies = each\nmax_errors = 3\n", ("-o", "deliver_per=recipient"), ("1: deliver_replies: each goes with",)),
-                          ("deliver_per = recipient\ndeliver_replies = each\nmax_errors = 3\n", (), ("2: deliver_replies: each goes with",))):
+                          ("deliver_per = recipient\nmax_errors = 3\n", ("-o", "deliver_replies=each"), ("1: deliver_replies: each works only with",)),
+                          ("deliver_replies = each\nmax_errors = 3\n", ("-o", "deliver_per=recipient"), ("1: deliver_replies: each works only with",)),
+                          ("deliver_per = recipient\ndeliver_replies = each\nmax_errors = 3\n", (), ("2: deliver_replies: each works only with",))):
     for mode in ([], ["--in-process"]):
         status, out = replay("-f", CONF, *extra, *mode, write("top.smtp", text + "S: 421\n", 0o644))
         ok(status == 64 and [l.split("top.smtp:", 1)[1].startswith(s) for l, s in zip(out.split("\n"), said)] == [True] * len(said) and out.count("\n") == len(said) + 2,

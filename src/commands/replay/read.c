@@ -66,13 +66,13 @@ static void setting(struct reader *r, struct span line)
     if (span_find(line, '=') == line.n)
         r->wrong = "is neither a line of the session nor a setting";
     else if (r->t->first != NULL || r->t->checks_deliveries)
-        r->wrong = "is a setting, and those stand at the top";
+        r->wrong = "is a setting: settings stand only at the top";
     else if (known != NULL && known->reaches_out && !r->trust)
-        r->wrong = "names a program, a user or a file: a transcript may do so only with --trust";
+        r->wrong = "names a program, a user or a file: allowed only with --trust";
     else if (span_find(line, '\0') < line.n)
         r->wrong = "is a setting with a NUL";
     else if (kept.p == NULL || r->t->settings == TRANSCRIPT_SETTINGS_MAX)
-        r->wrong = "is a setting too many";
+        r->wrong = "is a setting, and there are too many";
     if (r->wrong != NULL)
         return;
     r->t->setting_line[r->t->settings] = r->line;

@@ -79,7 +79,7 @@ static bool delivery_end(struct reader *r, struct delivery *d, struct span name,
     if (span_eq(name, SPAN("exit"))) {
         d->end = DELIVERY_EXITS;
         if (number_parse(value, 255, &d->status) != NUMBER_OK)
-            r->wrong = "has an exit status that is none";
+            r->wrong = "has an exit status that is not a number from 0 to 255";
     } else if (span_eq(name, SPAN("signal"))) {
         d->end = DELIVERY_SIGNALLED;
         if (number_parse(value, SIGNAL_MAX, &d->status) != NUMBER_OK || !is_deadly(d->status))
@@ -92,7 +92,7 @@ static bool delivery_end(struct reader *r, struct delivery *d, struct span name,
         return false;
     }
     if (d->has_end && r->wrong == NULL)
-        r->wrong = "says again how this run ends (C! alone parts two runs)";
+        r->wrong = "says again how this run ends (a line C! alone separates two runs)";
     d->has_end = true;
     return true;
 }

@@ -18,17 +18,19 @@ static const char usage[] =
     "usage: smtpin-replay [OPTION]... FILE...\n"
     "Runs session transcripts (smtpin-transcript(5)) against a configuration of smtpin.\n"
     "  -f FILE            the configuration\n"
-    "  -o KEY=VALUE       a setting over those of the configuration and of the transcripts\n"
-    "  --smtpin PROGRAM   the program, instead of " SMTPIN_SBINDIR "/smtpin\n"
-    "  --in-process       the protocol alone, without a program\n"
-    "  --deliver          run the delivery command; else it is only recorded\n"
-    "  --trust            transcripts may name programs, users and files in their settings\n"
-    "  --tap              results as TAP\n"
-    "  --chunk OCTETS     send no more than this at once\n"
+    "  -o KEY=VALUE       a setting; it takes precedence over transcripts and the configuration\n"
+    "  --smtpin PROGRAM   run this program, not " SMTPIN_SBINDIR "/smtpin\n"
+    "  --in-process       test the protocol alone, without a program\n"
+    "  --deliver          run the delivery command too; without this, a stand-in records it\n"
+    "  --trust            the settings of a transcript may name programs, users and files\n"
+    "  --tap              print TAP\n"
+    "  --chunk OCTETS     send at most this many octets at once\n"
     "  --whole            send everything before reading anything\n"
-    "  --timeout TIME     wait this long for a word of the server (10s)\n"
-    "  --verbose          show the program's log on stderr\n"
-    "Exit status: 0 all as expected, 1 not, 64 wrong usage or a transcript that can't be played.\n";
+    "  --timeout TIME     wait this long for the server to say something (10s)\n"
+    "  --verbose          show the server's log on standard error\n"
+    "Exit status: 0 all was as expected, 1 something was not, 64 wrong usage or a transcript that\n"
+    "can't be played.\n"
+    "Manuals: smtpin-replay(1), smtpin-transcript(5)\n";
 
 /* The options with a value; false when this is none of them, or the value is wrong. */
 static bool option_with_value(struct replay_options *o, const char *name, const char *value)
