@@ -257,9 +257,11 @@ elif FILE == "conf":
     for block in document.blocks(SOURCE):
         if block.language != "conf": continue
         write("/etc/smtpin/check.conf", ("" if "domains = " in block.text else "domains = example.org\n") + block.text)
-        out = run("smtpin", "-f", "/etc/smtpin/check.conf", "--check")
         program = re.search(r"^deliver = (/\S+)", block.text, re.M)
-        if program and not os.path.exists(program[1]): skip(f"{block.where}: --check of {program[1]}", "it is not installed"); continue
+        if program and not os.path.exists(program[1]): # the box forgets it; --check runs nothing
+            with open(program[1], "w") as f: f.write("#!/bin/sh\nexit 75\n")
+            os.chmod(program[1], 0o755)
+        out = run("smtpin", "-f", "/etc/smtpin/check.conf", "--check")
         equal(mistakes(out), [], f"{block.where}: --check, as it stands")
 else:
     out = run("meson", "install", "--no-rebuild", "-C", BUILD)
