@@ -21,7 +21,7 @@ for line in lines:
     if "jq" in command and not shutil.which("jq"): skip(command, "no jq"); continue
     out = run(command + " 2>&1")
     ok(len(out.splitlines()) > 0 and "No entries" not in out and "rror" not in out.split("\n")[0], f"{command.replace(session, 'ID')}", out)
-ok(run("journalctl -q -x SMTP_RESULT=deferred -n 1").count("look at SMTP_COMMAND_END=") == 1, "journalctl -x says what to look at")
+ok(run("journalctl -q -x SMTP_RESULT=deferred -n 1").count("Look at SMTP_COMMAND_END=") == 1, "journalctl -x says what to look at")
 
 # fail2ban
 PEERS = sys.argv[3] if len(sys.argv) > 3 else ""
