@@ -89,7 +89,7 @@ cat <<NEXT
     man $source/docs/smtpin.conf.5
   to install it for good, with systemd units:
     meson setup build --prefix=/usr && meson install -C build
-    systemd-sysusers && systemd-tmpfiles --create && systemctl enable --now smtpin.socket
+    systemd-sysusers && systemd-tmpfiles --create && journalctl --update-catalog && systemctl enable --now smtpin.socket
 NEXT
 [ -t 0 ] || exit 0
 [ -n "${DIR-}" ] && what=leaves || what=removes
