@@ -42,5 +42,5 @@ uint64_t manager_watchdog(void)
 
 bool manager_hears(void)
 {
-    return environment_get("NOTIFY_SOCKET") != NULL;
+    return span_of(environment_get("NOTIFY_SOCKET")).n > 0;
 }

@@ -42,19 +42,22 @@ static void release(void *held)
         dlclose(held);
 }
 
+static void *find(void *library, const char *function)
+{
+    return library == NULL ? NULL : dlsym(library, function);
+}
+
 /* It refuses them all where one of them is not open, or names are missing. The others are served
  * all the same. */
 static void sockets(struct manager_sockets *out)
 {
     void *const library = environment_get("LISTEN_FDS") != NULL ? hold() : NULL;
-    __typeof__(sd_listen_fds_with_names) *find = NULL;
+    __typeof__(sd_listen_fds_with_names) *listen_fds;
     char **names = NULL;
-    int n = -1;
+    int n;
 
-    if (library != NULL)
-        *(void **)&find = dlsym(library, "sd_listen_fds_with_names");
-    if (find != NULL)
-        n = find(0, &names);
+    *(void **)&listen_fds = find(library, "sd_listen_fds_with_names");
+    n = listen_fds == NULL ? -1 : listen_fds(0, &names);
     if (n < 0) {
         manager_by_hand.sockets(out);
     } else {
@@ -71,11 +74,10 @@ static void sockets(struct manager_sockets *out)
 static bool listens(int fd)
 {
     void *const library = hold();
-    __typeof__(sd_is_socket) *is_socket = NULL;
+    __typeof__(sd_is_socket) *is_socket;
     bool answer;
 
-    if (library != NULL)
-        *(void **)&is_socket = dlsym(library, "sd_is_socket");
+    *(void **)&is_socket = find(library, "sd_is_socket");
     answer = is_socket == NULL ? manager_by_hand.listens(fd) : is_socket(fd, AF_UNSPEC, 0, 1) > 0;
     release(library);
     return answer;
@@ -84,11 +86,10 @@ static bool listens(int fd)
 static void notify(const char *lines)
 {
     void *const library = hold();
-    __typeof__(sd_notify) *send = NULL;
+    __typeof__(sd_notify) *send;
     struct alarm alarm;
 
-    if (library != NULL)
-        *(void **)&send = dlsym(library, "sd_notify");
+    *(void **)&send = find(library, "sd_notify");
     if (send == NULL) {
         manager_by_hand.notify(lines);
     } else {
@@ -118,18 +119,17 @@ static enum log_output_result journal(struct log_output *o, struct span lines)
 {
     void *const library =
         access(MANAGER_JOURNAL, W_OK) < 0 ? NULL : dlopen(LIBRARY, RTLD_NOW | RTLD_NODELETE);
-    __typeof__(sd_journal_sendv) *send = NULL;
+    __typeof__(sd_journal_sendv) *send;
     struct iovec field[FIELDS_MAX];
-    const int n = split(lines, field);
     struct alarm alarm;
-    int error;
+    int n, error;
 
-    if (library != NULL)
-        *(void **)&send = dlsym(library, "sd_journal_sendv");
+    *(void **)&send = find(library, "sd_journal_sendv");
     if (send == NULL) {
         release(library);
         return manager_by_hand.journal(o, lines);
     }
+    n = split(lines, field);
     alarm_begin(&alarm, o->stuck ? NO_PATIENCE : PATIENCE);
     error = send(field, n);
     alarm_end(&alarm);

@@ -128,21 +128,25 @@ static void add_sender(const struct smtp_transaction *t, struct log_record *l)
 }
 
 /* How the command ended, where that is not the reply's own plain meaning. */
-static void add_delivery(const struct record *r, struct log_record *l)
+static void add_end(const struct child_result *c, struct log_record *l)
 {
     static const char *const ends[] = {
         [CHILD_EXITED] = "exit",       [CHILD_SIGNALLED] = "signal",
         [CHILD_TIMED_OUT] = "timeout", [CHILD_NOT_STARTED] = "not_started",
         [CHILD_LOST] = "lost",
     };
-    const struct child_result *c = &r->delivery.child;
 
-    if (r->delivery.runs > 0) /* somebody was left whom it could be run for */
-        log_add(l, "command_end", span_of(ends[c->end]));
+    log_add(l, "command_end", span_of(ends[c->end]));
     if (c->end == CHILD_NOT_STARTED)
         log_add(l, "command_error", span_of(strerror(c->status)));
-    else if (r->delivery.runs > 0 && (c->end == CHILD_EXITED || c->end == CHILD_SIGNALLED))
+    else if (c->end == CHILD_EXITED || c->end == CHILD_SIGNALLED)
         log_add_number(l, "command_status", (uint64_t)c->status);
+}
+
+static void add_delivery(const struct record *r, struct log_record *l)
+{
+    if (r->delivery.runs > 0) /* somebody was left whom it could be run for */
+        add_end(&r->delivery.child, l);
     log_add(l, "command_stderr", r->delivery.complained);
     log_add(l, "note", span_of(r->delivery.note));
 }

@@ -58,35 +58,15 @@ static const char *out_of_range(const struct setting *k, const char *wants,
     return keep_mistake(&out, a);
 }
 
-static const char *set_number(const struct setting *k, uint64_t *field, struct span value,
-                              struct arena *a)
+/* A number, a size or a time: `parse` knows which, `wants` and `units` say it. */
+static const char *set_in_units(const struct setting *k, uint64_t *field, struct span value,
+                                struct arena *a, __typeof__(number_parse) *parse, const char *wants,
+                                const struct unit *units)
 {
     uint64_t number;
 
-    if (number_parse(value, k->most, &number) != NUMBER_OK || number < k->least)
-        return out_of_range(k, "must be a number", ones, a);
-    *field = number;
-    return NULL;
-}
-
-static const char *set_size(const struct setting *k, uint64_t *field, struct span value,
-                            struct arena *a)
-{
-    uint64_t number;
-
-    if (number_parse_size(value, k->most, &number) != NUMBER_OK || number < k->least)
-        return out_of_range(k, "must be a size (octets, or with K, M or G)", octets, a);
-    *field = number;
-    return NULL;
-}
-
-static const char *set_time(const struct setting *k, uint64_t *field, struct span value,
-                            struct arena *a)
-{
-    uint64_t number;
-
-    if (number_parse_time(value, k->most, &number) != NUMBER_OK || number < k->least)
-        return out_of_range(k, "must be a time (seconds, or with ms, s, m, h or d)", times, a);
+    if (parse(value, k->most, &number) != NUMBER_OK || number < k->least)
+        return out_of_range(k, wants, units, a);
     *field = number;
     return NULL;
 }
@@ -299,11 +279,13 @@ const char *value_set(const struct setting *k, struct config *c, struct span val
         return "has quotes around its value: leave them out";
     switch (k->kind) {
     case VALUE_NUMBER:
-        return set_number(k, field, value, a);
+        return set_in_units(k, field, value, a, number_parse, "must be a number", ones);
     case VALUE_SIZE:
-        return set_size(k, field, value, a);
+        return set_in_units(k, field, value, a, number_parse_size,
+                            "must be a size (octets, or with K, M or G)", octets);
     case VALUE_TIME:
-        return set_time(k, field, value, a);
+        return set_in_units(k, field, value, a, number_parse_time,
+                            "must be a time (seconds, or with ms, s, m, h or d)", times);
     case VALUE_BOOL:
         return set_bool(field, value);
     case VALUE_NORMALIZE:
