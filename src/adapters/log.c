@@ -205,8 +205,9 @@ static bool to_stderr(struct log *l, const struct log_record *r, struct text out
     return log_output_line(&l->output, text_span(&out));
 }
 
-/* At the end of a text that was cut: half an escape (\\xNN), or half a character. */
-static void drop_half(struct text *t)
+/* At the end of a text that was cut: an escape (\\xNN) of which a part is missing, or the last
+ * character where it has several octets, since it may be incomplete. */
+static void drop_incomplete(struct text *t)
 {
     size_t octets = 0;
 
@@ -235,7 +236,7 @@ static void add_value(struct text *all, size_t most, struct span value)
     if (t.cut && most + all->n == all->cap)
         all->cut = true;
     if (t.cut)
-        drop_half(&t);
+        drop_incomplete(&t);
     all->n += t.n;
 }
 

@@ -1,6 +1,8 @@
 #include "commands/replay/stand_in.h"
 
 #include "commands/replay/runs.h"
+#include "syntax/macro.h"
+#include "syntax/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -94,29 +96,25 @@ bool stand_in_open(const struct transcript *t, const struct replay_options *o,
            symlink(o->self, name_command(&path, directory)) == 0;
 }
 
-static void add_quoted(struct text *out, const char *word)
-{
-    text_adds(out, " \"");
-    for (; *word != '\0'; word++) {
-        if (*word == '"')
-            text_addc(out, '\\');
-        text_addc(out, *word);
-    }
-    text_addc(out, '"');
-}
-
 const char *stand_in_setting(const struct transcript *t, const struct replay_options *o,
                              const char *directory, struct arena *a)
 {
-    struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
     char room[PATH_ROOM];
     struct text path = TEXT(room);
+    const char *program = needs_link(t, o) ? name_command(&path, directory) : o->self;
+    const struct span words[] = {
+        macro_literal(span_of(program), a),
+        SPAN("--as-command"),
+        macro_literal(span_of(directory), a),
+        span_of(o->deliver ? "1" : "0"),
+    };
+    struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
 
     text_adds(&out, "deliver_through=");
-    add_quoted(&out, needs_link(t, o) ? name_command(&path, directory) : o->self);
-    add_quoted(&out, "--as-command");
-    add_quoted(&out, directory);
-    add_quoted(&out, o->deliver ? "1" : "0");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        text_adds(&out, i > 0 ? " " : "");
+        words_add(&out, words[i]);
+    }
     text_addc(&out, '\0');
     return out.cut ? NULL : arena_get(a, out.n);
 }
