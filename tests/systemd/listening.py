@@ -58,6 +58,16 @@ os.kill(int(show("smtpin.service", "MainPID")), signal.SIGKILL)
 equal(until(lambda: send("five") == "sent", 20), True, "the listening process killed: it is back by itself")
 equal(show("smtpin.socket", "ActiveState"), "active", "and the port was never closed")
 
+# The watchdog: signs of life keep it, and one that hangs is started anew. Where memory is short a session goes first.
+drop_in("smtpin.service", "[Service]\nWatchdogSec=2s\n", "watchdog.conf"); run("systemctl daemon-reload; systemctl restart smtpin.service")
+main = show("smtpin.service", "MainPID"); c = Session(); time.sleep(5)
+equal((show("smtpin.service", "MainPID"), show("smtpin.service", "NRestarts")), (main, "0"), "WatchdogSec=2s: it lives on")
+score = lambda pid: int(open(f"/proc/{pid}/oom_score_adj").read())
+equal([score(child) for child in run(f"pgrep -P {main}").split()], [min(1000, score(main) + 100)], "oom_score_adj of a session: 100 more than the listening process's")
+c.close(); os.kill(int(main), signal.SIGSTOP)
+ok(until(lambda: show("smtpin.service", "MainPID") not in (main, "0") and send("awake") == "sent", 30), "one that hangs is ended by the watchdog, and is back")
+run("rm -f /etc/systemd/system/smtpin.service.d/watchdog.conf; systemctl daemon-reload; systemctl restart smtpin.service"); until(lambda: send("after") == "sent")
+
 # It can't start: the port stays, and it is tried again.
 drop_in("smtpin.service", "[Service]\nUser=nobody-of-that-name\nRestartSec=200ms\n"); run("systemctl", "daemon-reload"); run("systemctl", "stop", "smtpin.service")
 waiting = socket.create_connection(("127.0.0.1", 25), timeout=30)
