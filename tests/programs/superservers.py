@@ -150,6 +150,7 @@ for name in ("xinetd", "xinetd, wait"):
     if not ROOT: skip(name, "needs root"); continue
     port = free_port()
     text = recipe(name).replace("service smtp", f"service smtpin-{port}").replace("= 25", f"= {port}").replace("= smtpin", f"= {USER}").replace("= /usr/sbin/smtpin", f"= {SMTPIN}")
+    if "server_args" not in text: text = text.replace("}", "    server_args =\n}")
     text = re.sub(r"server_args =(.*)", rf"server_args =\1 {ARGUMENTS}", text)
     conf = write(f"xinetd{port}.conf", text + "\n", 0o644)
     s = Running([path, "-dontfork", "-f", conf, "-pidfile", f"{TMP}/xinetd{port}.pid", "-filelog", f"{TMP}/xinetd{port}.log"], "xinetd")
