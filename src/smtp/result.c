@@ -329,3 +329,35 @@ bool smtp_result_of_line(struct smtp_reply *r, struct span line, struct text *ro
         r->text = said.text;
     return true;
 }
+
+bool smtp_result_of_words(struct smtp_reply *r, struct span words, struct text *room)
+{
+    const struct span clean = clean_line(words, room);
+    const struct said said = take_apart(clean);
+    const bool permanent = said.code >= 500;
+
+    if (said.code < 400 || said.contradicts || (clean.n > 3 && clean.p[3] == '-'))
+        return false;
+    *r = *smtp_reply(permanent ? SMTP_REPLY_REFUSED : SMTP_REPLY_DEFERRED);
+    /* RFC 5321 4.2: the second digit is 0 to 5 (571 is not). */
+    r->code = said.code / 10 % 10 > 5 ? generic_of(said.code)->code : (unsigned)said.code;
+    r->close = said.code == 421 || said.code == 521;
+    if (said.enhanced.n > 0)
+        r->enhanced = said.enhanced;
+    if (said.text.n > 0)
+        r->text = said.text;
+    return true;
+}
+
+void smtp_result_add_words(struct smtp_reply *r, struct span words, struct text *room)
+{
+    struct span rest = clean_line(words, room);
+    bool good;
+    const size_t n = enhanced_length(rest, &good);
+
+    if (n > 0 && good && (unsigned)(rest.p[0] - '0') == r->code / 100)
+        r->enhanced = span_first(rest, n);
+    rest = span_trim(span_from(rest, n));
+    if (rest.n > 0)
+        r->text = rest;
+}

@@ -96,6 +96,11 @@ static void try_result(struct span in)
     text = TEXT(room);
     if (smtp_result_of_line(&r, in, &text))
         promise(r.code == 250 || r.code >= 400);
+    text = TEXT(room);
+    if (smtp_result_of_words(&r, in, &text)) {
+        promise(r.code >= 400 && r.code < 600);
+        smtp_result_add_words(&r, in, &text);
+    }
     smtp_exit_map_add(&map, in);
 }
 

@@ -90,6 +90,76 @@ Test(result, reply_lines)
     }
 }
 
+Test(result, an_opinion_in_words_is_a_reply)
+{
+    static const struct {
+        const char *words;
+        unsigned code;
+        const char *enhanced, *text;
+        bool close;
+    } cases[] = {
+        {"450 4.2.1 Try again", 450, "4.2.1", "Try again", false},
+        {"550 User is gone", 550, "5.7.1", "User is gone", false},
+        {"550\t5.1.1   gone ", 550, "5.1.1", "gone", false},
+        {"450", 450, "4.7.1", "Try again later", false},
+        {"553", 553, "5.7.1", "Access denied", false},
+        {"421 4.3.2 come back", 421, "4.3.2", "come back", true},
+        {"521 5.7.1 never", 521, "5.7.1", "never", true},
+        {"571 5.7.1 blocked", 554, "5.7.1", "blocked", false},
+        {"550 5.01.1 gone", 550, "5.7.1", "gone", false},
+        {"550 a\rb\377", 550, "5.7.1", "a b?", false},
+        {"550 4.2.1 two minds", 0, NULL, NULL, false},
+        {"550-5.1.1 gone", 0, NULL, NULL, false},
+        {"250 2.0.0 fine", 0, NULL, NULL, false},
+        {"354 go", 0, NULL, NULL, false},
+        {"650 x", 0, NULL, NULL, false},
+        {"5500", 0, NULL, NULL, false},
+        {"5.1.1 gone", 0, NULL, NULL, false},
+        {"OK", 0, NULL, NULL, false},
+        {"", 0, NULL, NULL, false},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char bytes[SMTP_RESULT_TEXT_MAX];
+        struct text room = TEXT(bytes);
+        struct smtp_reply r;
+
+        if (!smtp_result_of_words(&r, guarded(cases[i].words, strlen(cases[i].words)), &room)) {
+            cr_expect_eq(cases[i].code, 0, "%s", cases[i].words);
+            continue;
+        }
+        cr_expect_eq(r.code, cases[i].code, "%s", cases[i].words);
+        cr_expect_eq(r.close, cases[i].close, "%s", cases[i].words);
+        cr_expect_span(r.enhanced, cases[i].enhanced, cases[i].words);
+        cr_expect_span(r.text, cases[i].text, cases[i].words);
+    }
+}
+
+Test(result, words_for_a_code_that_is_decided)
+{
+    static const struct {
+        const char *words, *enhanced, *text;
+    } cases[] = {
+        {"4.2.0 Greylisted", "4.2.0", "Greylisted"},
+        {"Greylisted", "4.7.1", "Greylisted"},
+        {"5.1.1 what", "4.7.1", "what"},
+        {"450 4.2.0 x", "4.7.1", "450 4.2.0 x"},
+        {"4.2.0", "4.2.0", "Try again later"},
+        {"", "4.7.1", "Try again later"},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char bytes[SMTP_RESULT_TEXT_MAX];
+        struct text room = TEXT(bytes);
+        struct smtp_reply r = *smtp_reply(SMTP_REPLY_DEFERRED);
+
+        smtp_result_add_words(&r, guarded(cases[i].words, strlen(cases[i].words)), &room);
+        cr_expect_eq(r.code, 450, "%s", cases[i].words);
+        cr_expect_span(r.enhanced, cases[i].enhanced, cases[i].words);
+        cr_expect_span(r.text, cases[i].text, cases[i].words);
+    }
+}
+
 Test(result, qmail_queue_statuses)
 {
     for (unsigned status = 0; status < 256; status++)
