@@ -56,9 +56,8 @@ def replies(source=SOURCE):
     found = {}
     for name, code, enhanced, literals, _, rest in re.findall(rf'\[SMTP_REPLY_(\w+)\]\s*=\s*\{{ROW\((\d+), "([0-9.]*)",\s*((?:{STRING}\s*)+)\)(.*?)\}},\n', read("src/smtp/reply.c", source), re.S):
         found[name] = reply(code, enhanced, text_of(literals), (re.findall(r'\.rule = "(\w+)"', rest) or [""])[0])
-    for initializer in re.findall(r"\{\.ask = .*?\}\},?\n|\{\.ask = .*?\}\}\};", read("src/adapters/rules.c", source), re.S):
-        r = row(initializer)
-        if r: found["rule " + r["rule"]] = r
+    for name, code, enhanced, words in re.findall(rf'REPLY\("(\w+)",\s*(\d+),\s*"([0-9.]*)",\s*{STRING}\)', read("src/adapters/rules.c", source)):
+        found["rule " + name] = reply(code, enhanced, words, name)
     result = read("src/smtp/result.c", source)
     for status, initializer in re.findall(r"\{\.status = (\d+),\s*\.reply =\s*(\{.*?\})\}", result, re.S):
         found["exit " + status] = row(initializer)
@@ -75,7 +74,8 @@ def settings(source=SOURCE):
 
 
 def rules(source=SOURCE):
-    names = [n for f in ("src/smtp/reply.c", "src/adapters/rules.c", "src/smtp/result.c") for n in re.findall(r'\.rule = "(\w+)"', read(f, source))]
+    names = [n for f in ("src/smtp/reply.c", "src/adapters/rules.c", "src/adapters/rules_asked.c", "src/smtp/result.c")
+             for n in re.findall(r'(?:\.rule = |REPLY\(|decide_by\(.*?, )"(\w+)"', read(f, source))]
     return set(names)
 
 

@@ -5,13 +5,18 @@
 #include "adapters/peer.h"
 #include "adapters/rules.h"
 #include "adapters/run.h"
+#include "io/clock.h"
+#include "syntax/table_source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ARENA_MAX = 4 * 1024 * 1024 };
+enum {
+    ARENA_MAX = 4 * 1024 * 1024,
+    EXPLAIN_TARGETS_MAX = 1000, /* with those of aliases */
+};
 
 /* Output in one of two forms: lines for people, or one JSON object. */
 struct explain {
@@ -22,7 +27,9 @@ struct explain {
     struct arena arena;
     char out_room[SMTP_REPLY_MAX];
     struct text out;
-    bool json, comma, refused;
+    struct rules rules;
+    struct rules_sources sources;
+    bool json, comma, first, refused;
 };
 
 /* Whole characters, or an octet that belongs to none: about `most` octets. */
@@ -128,6 +135,63 @@ static void print_replies(struct explain *e)
     e->out.n = 0;
 }
 
+static void print_member(const char *name, struct span s)
+{
+    if (s.n == 0)
+        return;
+    printf(",\"%s\":", name);
+    print_json(s);
+}
+
+/* What a rule says; and what its source said, if one was asked: which, by what key, how long it
+ * took. */
+static void print_rule(struct explain *e, const struct rules_question *q, const char *name,
+                       const char *opinion, uint64_t micros)
+{
+    const bool asked = q->source.n + q->key.n + q->said.n > 0;
+
+    if (e->json) {
+        printf("%s{\"rule\":\"%s\",\"opinion\":\"%s\"", e->first ? "" : ",", name, opinion);
+        print_member("source", q->source);
+        print_member("key", q->key);
+        print_member("said", q->said);
+        if (asked)
+            printf(",\"microseconds\":%llu", (unsigned long long)micros);
+        putchar('}');
+        e->first = false;
+        return;
+    }
+    printf("  rule      %s: %s", name, opinion);
+    if (asked) {
+        const bool nothing = q->key.n + q->said.n == 0 && table_is_source(q->source) == NULL;
+
+        fputs(" (", stdout);
+        print_text(q->source);
+        fputs(q->key.n > 0 ? ", " : "", stdout);
+        print_text(q->key);
+        fputs(nothing || q->said.n > 0 ? ": " : "", stdout);
+        print_text(nothing ? SPAN("not there") : q->said);
+        printf("; %llu.%03llu ms)", (unsigned long long)micros / 1000,
+               (unsigned long long)micros % 1000);
+    }
+    putchar('\n');
+}
+
+/* A policy server's action or failure, a command's complaint. */
+static void print_note(void *context, const struct rules_note *note)
+{
+    struct explain *e = context;
+
+    if (e->json)
+        return; /* the rule has what was decided */
+    fputs("  note      ", stdout);
+    print_text(note->source);
+    printf(": %s", note->what);
+    fputs(note->text.n > 0 ? ": " : "", stdout);
+    print_text(note->text);
+    putchar('\n');
+}
+
 static struct smtp_verdict ask_rules(struct explain *e)
 {
     static const char *const opinions[] = {
@@ -136,22 +200,33 @@ static struct smtp_verdict ask_rules(struct explain *e)
         [SMTP_REFUSE] = "refuse",
         [SMTP_DEFER] = "defer",
     };
+    struct smtp_recipient *recipient = e->session.candidate;
     struct rules_question q;
     struct smtp_verdict verdict = {.opinion = SMTP_NO_OPINION};
+    bool against = false;
     const char *name;
 
-    rules_open(&q, e->config, &e->peer, &e->session.candidate->mailbox);
+    rules_ask_about(&q, &e->rules, &recipient->mailbox);
     mark(e, "\"rules\":[");
-    for (size_t i = 0;
-         verdict.opinion == SMTP_NO_OPINION && (name = rules_ask(i, &q, &verdict)) != NULL; i++) {
-        if (e->json)
-            printf("%s{\"rule\":\"%s\",\"opinion\":\"%s\"}", i > 0 ? "," : "", name,
-                   opinions[verdict.opinion]);
-        else
-            printf("  rule      %s: %s\n", name, opinions[verdict.opinion]);
+    e->first = true;
+    for (size_t i = 0; !against; i++) {
+        const bool applies = rules_applies(i, &q);
+        const uint64_t before = clock_micros();
+
+        name = rules_ask(i, &q, &verdict);
+        if (name == NULL)
+            break;
+        against = verdict.opinion == SMTP_REFUSE || verdict.opinion == SMTP_DEFER;
+        if (applies || against)
+            print_rule(e, &q, name, opinions[verdict.opinion], clock_micros() - before);
     }
     mark(e, "],");
-    return verdict;
+    if (against)
+        return verdict;
+    recipient->aliased = q.aliased;
+    for (struct smtp_recipient *r = q.aliased; r != NULL; r = r->next)
+        r->of = recipient;
+    return (struct smtp_verdict){.opinion = SMTP_ACCEPT, .reply = {.rule = q.gate}};
 }
 
 /* One command, its rules and its reply. */
@@ -175,14 +250,14 @@ static enum smtp_want command(struct explain *e, const char *verb, const char *a
     }
     want = smtp_session_line(&e->session, text_span(&line));
     if (want == SMTP_NEXT_DECISION) {
+        const bool is_recipient = e->session.about == SMTP_ABOUT_RECIPIENT;
         struct smtp_recipient *r = e->session.candidate;
-        const struct smtp_verdict verdict = ask_rules(e);
+        const struct smtp_verdict verdict =
+            is_recipient ? ask_rules(e) : rules_decide_for(&e->rules, e->session.about, NULL);
 
         want = smtp_session_decided(&e->session, &verdict);
-        if (verdict.opinion == SMTP_ACCEPT) {
-            head_complete(e->config, &e->arena, &r->mailbox);
-            head_find_ascii(&e->arena, &r->mailbox);
-        }
+        if (is_recipient && verdict.opinion == SMTP_ACCEPT)
+            head_complete_recipient(e->config, &e->arena, r);
     }
     print_replies(e);
     mark(e, "}");
@@ -195,7 +270,8 @@ static void print_head(struct explain *e)
                                  .session = &e->session,
                                  .peer = &e->peer,
                                  .id = SPAN("ID"),
-                                 .time = e->config->fixed_time};
+                                 .time = e->config->fixed_time,
+                                 .prepended = rules_prepended(&e->rules)};
     char room[HEAD_MAX];
     struct text head = TEXT(room);
     struct span left;
@@ -216,7 +292,8 @@ static size_t list_recipients(const struct explain *e, const struct smtp_recipie
 {
     size_t n = 0;
 
-    for (const struct smtp_recipient *r = e->session.transaction.first; r != NULL; r = r->next)
+    for (const struct smtp_recipient *r = smtp_first_target(&e->session.transaction);
+         r != NULL && n < EXPLAIN_TARGETS_MAX; r = smtp_next_target(r))
         if (n == 0 || e->config->deliver_per == CONFIG_PER_MESSAGE)
             out[n++] = r;
     return n;
@@ -224,7 +301,7 @@ static size_t list_recipients(const struct explain *e, const struct smtp_recipie
 
 static void print_delivery(struct explain *e)
 {
-    const struct smtp_recipient *recipient[EXPLAIN_RECIPIENTS_MAX];
+    const struct smtp_recipient *recipient[EXPLAIN_TARGETS_MAX];
     const size_t n = list_recipients(e, recipient);
     const struct command_run run = {
         .session = &e->session,
@@ -232,6 +309,7 @@ static void print_delivery(struct explain *e)
         .id = SPAN("ID"),
         .delimiter = e->config->recipient_delimiter,
         .size = e->question->size,
+        .hold = rules_hold(&e->rules),
         .replies = command_replies(e->config, &e->session),
         .recipient = recipient,
         .recipients = n,
@@ -260,6 +338,33 @@ static void print_delivery(struct explain *e)
     mark(e, "}");
 }
 
+/* A policy server wants the message to be dropped: no command would run. */
+static void print_discard(const struct explain *e)
+{
+    fputs(e->json ? ",\"discard\":true" : "discard: no command would run\n", stdout);
+}
+
+/* The greeting. False: a policy server has refused it. */
+static bool greet(struct explain *e)
+{
+    enum smtp_want want =
+        smtp_session_open(&e->session, &e->config->smtp, &e->out, &e->arena, true);
+
+    if (want == SMTP_NEXT_DECISION) {
+        const struct smtp_verdict verdict = rules_decide_for(&e->rules, e->session.about, NULL);
+
+        want = smtp_session_decided(&e->session, &verdict);
+    }
+    if (want != SMTP_NEXT_CLOSE) {
+        e->out.n = 0;
+        return true;
+    }
+    mark(e, "{\"command\":\"\",");
+    print_replies(e);
+    mark(e, "}");
+    return false;
+}
+
 static void play(struct explain *e)
 {
     const struct explain_question *q = e->question;
@@ -270,6 +375,10 @@ static void play(struct explain *e)
     text_adds(&size, "> SIZE=");
     text_addn(&size, q->size, 1);
     mark(e, "\"commands\":[");
+    if (!greet(e)) {
+        mark(e, "]");
+        return;
+    }
     if (q->helo != NULL)
         command(e, e->config->smtp.lmtp ? "LHLO " : "EHLO ", q->helo, "");
     command(e, "MAIL FROM:<", q->sender, q->size > 0 ? text_string(&size) : ">");
@@ -277,7 +386,9 @@ static void play(struct explain *e)
         command(e, "RCPT TO:<", q->recipient[i], ">");
     accepted = command(e, "DATA", "", "") == SMTP_NEXT_DATA;
     mark(e, "]");
-    if (accepted)
+    if (accepted && rules_discard(&e->rules))
+        print_discard(e);
+    else if (accepted)
         print_delivery(e);
 }
 
@@ -295,8 +406,13 @@ int explain(const struct config *c, const struct explain_question *q)
         e->out = TEXT(e->out_room);
         e->arena = (struct arena){.base = memory, .cap = ARENA_MAX};
         peer_find(&e->peer, NULL, true, c);
-        smtp_session_open(&e->session, &c->smtp, &e->out, &e->arena, true);
-        e->out.n = 0;
+        e->rules = (struct rules){.config = c,
+                                  .peer = &e->peer,
+                                  .session = &e->session,
+                                  .id = SPAN("ID"),
+                                  .sources = &e->sources,
+                                  .note = print_note,
+                                  .context = e};
         if (e->json) {
             fputs("{\"client\":{\"address\":", stdout);
             print_json(e->peer.address);
@@ -313,6 +429,7 @@ int explain(const struct config *c, const struct explain_question *q)
         play(e);
         mark(e, "}\n");
         status = e->refused;
+        rules_close(&e->rules);
     }
     free(e);
     if (memory != MAP_FAILED)

@@ -1,4 +1,5 @@
-/* smtpin --explain: what would happen to a given message, and by which rule. No command is run. */
+/* smtpin --explain: what would happen to a given message, and by which rule. Tables,
+ * check commands and policy servers are asked as for a client; no delivery command is run. */
 #ifndef SMTPIN_EXPLAIN_H
 #define SMTPIN_EXPLAIN_H
 

@@ -13,6 +13,7 @@
 #include "print.h"
 #include "sandbox/sandbox.h"
 #include "serve.h"
+#include "show_lookup.h"
 #include "syntax/network.h"
 
 #include <stdio.h>
@@ -46,8 +47,9 @@ struct arguments {
     size_t overrides;
     bool check, explain, listen;
     enum print print;
-    const char *client; /* --client */
-    const char *wrong;  /* an argument that is none */
+    const char *client;        /* --client */
+    const char *table, *entry; /* --lookup */
+    const char *wrong;         /* an argument that is none */
     struct explain_question question;
 };
 
@@ -56,6 +58,7 @@ static const char usage[] =
     "              [--check | --print | --print-set | --print-defaults | --version | --help]\n"
     "       smtpin [-f FILE] [-o KEY=VALUE]... --explain [--client ADDRESS] [--helo NAME]\n"
     "              [--size OCTETS] [--json] [--sender ADDRESS] --recipient ADDRESS...\n"
+    "       smtpin [-f FILE] [-o KEY=VALUE]... --lookup TABLE ADDRESS\n"
     "Speaks SMTP on descriptors 0 and 1; a super-server starts it for each connection.\n"
     "If listening sockets are passed to it, it accepts connections itself, a process for each.\n"
     "  -f FILE           read this configuration, not " SMTPIN_SYSCONFDIR "/smtpin/smtpin.conf\n"
@@ -68,6 +71,9 @@ static const char usage[] =
     "  --print-defaults  print the default of each setting\n"
     "  --explain         say what would happen to a message, and by which rule; exit with 0 if\n"
     "                    every command would be accepted, else with 1\n"
+    "  --lookup TABLE ADDRESS\n"
+    "                    print what a table (recipients, aliases, senders, sender_login, domains)\n"
+    "                    has for an address: key, value, source; exit with 1 if it has nothing\n"
     "Manuals: smtpin(8), smtpin.conf(5), smtpin-delivery(7), smtpin-maildir(1)\n";
 
 /* The options of --explain; false when this is none of them. */
@@ -119,6 +125,9 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
             continue;
         } else if (strcmp(argv[i], "--explain") == 0) {
             a->explain = true;
+        } else if (strcmp(argv[i], "--lookup") == 0 && i + 2 < argc) {
+            a->table = argv[++i];
+            a->entry = argv[++i];
         } else if (strcmp(argv[i], "--listen") == 0) {
             a->listen = true;
         } else if (strcmp(argv[i], "--json") == 0) {
@@ -231,6 +240,18 @@ static int print(const struct arguments *a, struct serve_memory *m)
     return print_settings(&c, origin, a->print == PRINT_MADE);
 }
 
+static int look_up(const struct arguments *a, struct serve_memory *m)
+{
+    struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
+    const struct config_report report = {.say = complain_mistake};
+    const struct config_source from = source(a);
+    struct config c;
+
+    if (!config_load(&c, &arena, &from, &report))
+        return EXIT_CONFIG;
+    return show_lookup(&c, a->table, a->entry);
+}
+
 static int explain_message(struct arguments *a, struct serve_memory *m)
 {
     struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
@@ -259,7 +280,7 @@ static int explain_message(struct arguments *a, struct serve_memory *m)
 
 /* A session, from the moment that its connection and its configuration are there. */
 static _Noreturn void serve_one(const struct config *c, struct serve_connection *connection,
-                                const struct peer *peer, struct log *log, struct serve_memory *m,
+                                struct peer *peer, struct log *log, struct serve_memory *m,
                                 const struct arena *taken)
 {
     if (c->smtp.lmtp && peer_own_port(connection->in) == 25) {
@@ -271,6 +292,8 @@ static _Noreturn void serve_one(const struct config *c, struct serve_connection 
         record_mistake(log, "setup", 0, SPAN("bare_line_ends"), "never normalized on port 25");
         connection->available = false;
     }
+    if (c->policy.n > 0)
+        peer_find_server(peer, connection->in);
     connection->peer = peer;
     /* In the sandbox it can no longer be had. */
     if (connection->stop == SERVE_STOP_LATER && c->sandbox != CONFIG_SANDBOX_NO)
@@ -380,6 +403,7 @@ int main(int argc, char **argv)
     /* Descriptor 2 may be the client's, who has no use for our usage: 421, and the log has it. */
     if (status == EXIT_USAGE && is_connection(0)) {
         a.check = a.explain = false;
+        a.table = NULL;
         a.print = PRINT_NOTHING;
     } else if (status >= 0) {
         if (status == EXIT_USAGE)
@@ -388,6 +412,8 @@ int main(int argc, char **argv)
     }
     if (a.print != PRINT_NOTHING)
         return print(&a, &m->serve);
+    if (a.table != NULL)
+        return look_up(&a, &m->serve);
     if (a.explain)
         return explain_message(&a, &m->serve);
     return a.check ? check(&a, &m->serve) : run(&a, &m->serve, argv);

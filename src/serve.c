@@ -26,6 +26,7 @@ struct serve {
     size_t spoken;   /* octets of wire.send that were there before this step */
     uint64_t session_deadline;
     uint64_t late;        /* once that is over: until when replies may still go out */
+    uint64_t decided;     /* milliseconds that decisions took since the clock was looked at */
     bool stopping;        /* this process is asked to end */
     unsigned brief_fills; /* since the clock and the stop were looked at */
 };
@@ -85,6 +86,7 @@ static void watch_stop(struct serve *s)
     int stop;
 
     s->brief_fills = 0;
+    s->decided = 0;
     if (s->wire.stop != SERVE_STOP_LATER)
         return;
     stop = setup_stop();
@@ -152,20 +154,35 @@ static enum wire_result fill_line(struct serve *s, uint64_t *deadline)
     return filled;
 }
 
+/* Commands that wait in the buffer, each with a message or a decision perhaps, are no way round the
+ * stop or the session's end. Nor need the client wait for all of their replies where a decision
+ * takes long. False: the session can't go on. */
+static bool look_at_clock(struct serve *s, enum smtp_want *want)
+{
+    const enum wire_result pushed = s->decided >= WIRE_MOMENT ? flush(s) : WIRE_OK;
+
+    if (pushed != WIRE_OK) {
+        *want = give_up(s, pushed, SMTP_REPLY_TIMEOUT);
+        return false;
+    }
+    watch_stop(s);
+    if (wire_stopped(&s->wire))
+        begin_to_stop(s);
+    if (clock_left(s->session_deadline) > 0)
+        return true;
+    *want = give_up(s, WIRE_TIMEOUT, SMTP_REPLY_TIMEOUT);
+    return false;
+}
+
 static enum smtp_want next_line(struct serve *s)
 {
     /* One deadline for the whole line: a byte now and then buys no time. */
     uint64_t deadline = 0;
+    enum smtp_want over;
 
-    /* Commands that wait in the buffer, each with a message perhaps, are no way round the stop or
-     * the session's end. */
-    if (s->brief_fills >= WIRE_BRIEF_FILLS && wire_unread(&s->wire).n > 0) {
-        watch_stop(s);
-        if (s->session.phase < SMTP_MAIL && wire_stopped(&s->wire))
-            begin_to_stop(s);
-        if (clock_left(s->session_deadline) == 0)
-            return give_up(s, WIRE_TIMEOUT, SMTP_REPLY_TIMEOUT);
-    }
+    if (s->brief_fills >= WIRE_BRIEF_FILLS && wire_unread(&s->wire).n > 0 &&
+        !look_at_clock(s, &over))
+        return over;
     if (s->stopping && s->session.phase < SMTP_MAIL)
         return give_up(s, WIRE_STOP, SMTP_REPLY_TIMEOUT);
     for (;;) {
@@ -198,11 +215,18 @@ static enum smtp_want next_line(struct serve *s)
 static enum smtp_want decide(struct serve *s)
 {
     struct smtp_recipient *candidate = s->session.candidate;
-    const struct smtp_verdict verdict = services_decide(&s->services, &candidate->mailbox);
+    const enum smtp_subject about = s->session.about;
+    const bool takes_more = services_take_more(&s->services, about, candidate);
+    const uint64_t before = takes_more ? clock_now() : 0;
+    const struct smtp_verdict verdict = services_decide(&s->services, about, candidate);
     const enum smtp_want want = smtp_session_decided(&s->session, &verdict);
 
-    if (verdict.opinion == SMTP_ACCEPT)
-        services_add_recipient(&s->services, &candidate->mailbox, &s->arena);
+    if (about == SMTP_ABOUT_RECIPIENT && verdict.opinion == SMTP_ACCEPT)
+        services_add_recipient(&s->services, candidate, &s->arena);
+    if (takes_more)
+        s->decided += clock_now() - before;
+    if (s->decided >= WIRE_MOMENT)
+        s->brief_fills = WIRE_BRIEF_FILLS;
     return want;
 }
 
@@ -344,6 +368,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
             {.backend = {.config = c,
                          .peer = connection->peer,
                          .session = &s->session,
+                         .rules = {.sources = &memory->sources},
                          .recorder = {.out = TEXT(memory->trace)},
                          .spool = {.fd = -1, .buffer = memory->spool, .cap = sizeof memory->spool}},
              .worker = {.fd = -1}},

@@ -5,6 +5,7 @@
 
 #include "adapters/log.h"
 #include "adapters/peer.h"
+#include "adapters/rules_state.h"
 #include "config/config.h"
 #include "io/title.h"
 #include "sandbox/request.h"
@@ -36,6 +37,7 @@ struct serve_memory {
     char packet[PACKET_MAX];
     char spool[SERVE_SPOOL_MAX];
     char trace[4096];
+    struct rules_sources sources; /* zeroed */
     /* The configuration's to begin with; then the transaction's; what lies behind that is the
      * delivery's, while there is one. */
     alignas(SERVE_PAGE) char arena[CONFIG_ARENA_MAX + SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];

@@ -27,26 +27,43 @@ void services_after_step(struct services *s, enum smtp_want want);
 void services_end(struct services *s, const char *why);
 void services_close(struct services *s);
 
-/* May there be this recipient? rules_take_more says who decides. (A message may have thousands of
- * them: this and the next one are no calls of their own.) */
-static inline struct smtp_verdict services_decide(struct services *s,
-                                                  const struct smtp_mailbox *recipient)
+/* Does the decision take more than the configuration and the address? It may take its time. */
+static inline bool services_take_more(const struct services *s, enum smtp_subject about,
+                                      const struct smtp_recipient *recipient)
 {
-    if (services_in_sandbox(s) && rules_take_more(recipient))
-        return worker_decide(&s->worker, s->backend.session, recipient->address);
-    return backend_decide(&s->backend, recipient);
+    return about != SMTP_ABOUT_RECIPIENT || rules_take_more(&s->backend.rules, &recipient->mailbox);
+}
+
+/* Does the monitor decide? A recipient that it accepts, it has added. */
+static inline bool services_asks(const struct services *s, enum smtp_subject about,
+                                 const struct smtp_recipient *recipient)
+{
+    return services_in_sandbox(s) && services_take_more(s, about, recipient);
+}
+
+/* May there be this recipient, this user, or may the session go on (recipient NULL)? (A message may
+ * have thousands of them: this and the next one are no calls of their own.) */
+static inline struct smtp_verdict services_decide(struct services *s, enum smtp_subject about,
+                                                  struct smtp_recipient *recipient)
+{
+    if (services_asks(s, about, recipient))
+        return worker_decide(&s->worker, s->backend.session, about,
+                             recipient == NULL ? SPAN("") : recipient->mailbox.address,
+                             &s->backend.recorder);
+    return backend_decide(&s->backend, about, recipient);
 }
 
 /* The session has taken the recipient. */
-static inline void services_add_recipient(struct services *s, struct smtp_mailbox *recipient,
+static inline void services_add_recipient(struct services *s, struct smtp_recipient *recipient,
                                           struct arena *a)
 {
-    if (services_in_sandbox(s)) {
-        worker_add_recipient(&s->worker, s->backend.session, recipient->address);
-        head_complete(s->backend.config, a, recipient);
-    } else {
+    if (!services_in_sandbox(s)) {
         backend_add_recipient(&s->backend, recipient, a);
+        return;
     }
+    if (!services_asks(s, SMTP_ABOUT_RECIPIENT, recipient))
+        worker_add_recipient(&s->worker, s->backend.session, recipient->mailbox.address);
+    head_complete(s->backend.config, a, &recipient->mailbox);
 }
 
 /* A message begins. False: it can't be stored; in the sandbox that is known at its end. */

@@ -12,7 +12,7 @@ for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-replay usr/lib/sy
     usr/lib/systemd/system/smtpin.service usr/lib/systemd/system/smtpin.slice usr/lib/sysusers.d/smtpin.conf \
     usr/lib/tmpfiles.d/smtpin.conf usr/lib/systemd/catalog/smtpin.catalog usr/share/doc/smtpin/smtpin.conf \
     usr/share/doc/smtpin/inetd.conf usr/share/man/man8/smtpin.8 usr/share/man/man5/smtpin.conf.5 \
-    usr/share/man/man7/smtpin-delivery.7 usr/share/man/man1/smtpin-maildir.1; do
+    usr/share/man/man7/smtpin-delivery.7 usr/share/man/man7/smtpin-rules.7 usr/share/man/man1/smtpin-maildir.1; do
     [ -s "$f" ]; ok $? "installed: $f"
 done
 # Each picture is where its document looks for it.
@@ -27,7 +27,7 @@ if command -v mandoc >/dev/null; then
 else skip manuals "no mandoc (Debian: mandoc)"; fi
 # Every key of the configuration has its paragraph, and the manual names no key that is none.
 sed -n 's/.*{KEY("\([a-z0-9_]*\)".*/\1/p' "$source/src/config/setting.c" | sort >"$work/keys"
-sed -n 's/^\.It Cm \([a-z0-9_]*\)\( , \([a-z0-9_]*\)\)*$/\1 \3/p' "$source/docs/smtpin.conf.5" | tr ' ' '\n' | grep . | sort >"$work/documented"
+sed -n 's/^\.It Cm \([a-z0-9_]\{1,\}\( , [a-z0-9_]\{1,\}\)*\)$/\1/p' "$source/docs/smtpin.conf.5" | tr -s ' ,' '\n\n' | grep . | sort >"$work/documented"
 diff "$work/keys" "$work/documented" >"$work/diff"; ok $? "manual: every key, and no other" "$work/diff"
 sed -n 's/.*{FACT("\([a-z_]*\)".*/\1/p' "$source/src/syntax/macro.c" | while read -r m; do
     grep -q "{$m}" "$source/docs/smtpin-delivery.7" || echo "$m"
@@ -55,7 +55,7 @@ if command -v systemd-analyze >/dev/null; then
     awk -v s="$score" 'BEGIN {exit !(s != "" && s <= 0.3)}'; ok $? "systemd-analyze security: $score" "$work/security.err"
     journalctl --update-catalog --root="$work/root" >"$work/catalog" 2>&1 && SYSTEMD_CATALOG="$work/root/var/lib/systemd/catalog/database" journalctl --list-catalog 2>/dev/null | grep -c '^5f8a3c0d' >"$work/count" || :
     if [ -s "$work/root/var/lib/systemd/catalog/database" ]; then
-        [ "$(strings "$work/root/var/lib/systemd/catalog/database" 2>/dev/null | grep -c 'Defined-By: smtpin')" = 6 ]; ok $? "the catalog has six entries"
+        [ "$(strings "$work/root/var/lib/systemd/catalog/database" 2>/dev/null | grep -c 'Defined-By: smtpin')" = 7 ]; ok $? "the catalog has seven entries"
     else skip "the catalog" "journalctl made no database"; fi
 else skip "units" "no systemd-analyze (Debian: systemd)"; fi
 # A port that nobody has, and that the kernel gives nobody who asks for any.

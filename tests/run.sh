@@ -31,6 +31,8 @@ maildir_faults   | gcc sanitized static |       |
 maildir_replies  | gcc sanitized        | quick | what is said for several recipients: our own code alone
 manager          | gcc sanitized        | quick | the static build loads no library
 pictures         | gcc                  | quick | the documents
+policy           | gcc sanitized static | quick | servers of the test's own, which fail in every way
+policy_servers   | gcc           static |       | real servers
 real_messages    | gcc                  |       | mail of every day, much of it
 replay           | gcc sanitized        | quick | each build's smtpin-replay plays all transcripts
 sameness         | gcc sanitized static |       |
@@ -38,6 +40,7 @@ sandbox          | gcc sanitized static |       |
 scale            | gcc                  |       | HAProxy, clients that behave
 stopping         | gcc sanitized        |       | signals and waits; listening has them for the static build
 superservers     | gcc           static |       | real super-servers, clients that behave
+tables           | gcc sanitized        | quick | files that others have made: our own code reads them
 END
 }
 has() { # BUILD TEST: does it run?
@@ -108,6 +111,7 @@ trap 'exit 129' HUP
 packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev libsystemd-dev clang clang-tidy clang-format
  libclang-rt-14-dev musl-tools libseccomp-dev cppcheck afl++ frama-c-base systemd procps swaks curl msmtp dovecot-core
  dovecot-lmtpd dovecot-imapd mutt maildrop procmail mblaze fdm redis-server redis-tools haproxy python3 strace mandoc util-linux
+ postgrey postfwd postfix-policyd-spf-python tinycdb libcdb-dev
  socat s6 iproute2 valgrind libevent-2.1-7 libtirpc3 libwrap0 libbsd0 jq libidn2-0"
 not_installed() {
     for p in $packages; do
@@ -256,8 +260,8 @@ box() { # TEST
 peers() {
     all= since=$(date +%s)
     [ $quick = yes ] || all="exim4-daemon-light nullmailer mailfront libbg2:mailfront libcvm1:mailfront openbsd-inetd inetutils-inetd xinetd
-        ucspi-tcp ipsvd ucspi-unix fail2ban python3-systemd:fail2ban"
-    [ -z "${SMTP_SOURCE-}" ] || all="$all postfix"
+        ucspi-tcp ipsvd ucspi-unix fail2ban python3-systemd:fail2ban postfix postfix-cdb:postfix"
+    [ -z "${SMTP_SOURCE-}" ] || [ $quick = no ] || all="$all postfix"
     if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
         mkdir "$work/debs" && cd "$work/debs" || exit 1
         # shellcheck disable=SC2046
@@ -287,7 +291,7 @@ programs() { # BUILD [TEST...]: these alone, or all but those that have been add
     [ $# -gt 0 ] || set -- $(cd "$source/tests/programs" && for t in *.py; do echo "${t%.py}"; done)
     for t; do
         has "$b" "$t" && ! grep -q " program $b $t\$" "$work/queue" || continue
-        case $t in commands | replay | superservers) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
+        case $t in commands | replay | superservers | tables) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
     done
 }
 : >"$work/queue"

@@ -20,6 +20,13 @@ static void add_recipient(struct text *out, const struct command_run *run,
     text_add(out, r->mailbox.address);
 }
 
+static void add_original_recipient(struct text *out, const struct command_run *run,
+                                   const struct smtp_recipient *r)
+{
+    (void)run;
+    text_add(out, r->of == NULL ? r->mailbox.address : r->of->mailbox.address);
+}
+
 static void add_mailbox(struct text *out, const struct command_run *run,
                         const struct smtp_recipient *r)
 {
@@ -34,25 +41,18 @@ static void add_domain(struct text *out, const struct command_run *run,
     text_add(out, r->mailbox.ascii.n > 0 ? r->mailbox.ascii : r->mailbox.domain);
 }
 
-/* Where the extension's delimiter stands; a local-part that begins with it has none. */
-static size_t delimiter_at(const struct command_run *run, struct span local)
-{
-    for (size_t i = 1; i < local.n; i++)
-        if (span_find(run->delimiter, local.p[i]) < run->delimiter.n)
-            return i;
-    return local.n;
-}
-
 static void add_user(struct text *out, const struct command_run *run,
                      const struct smtp_recipient *r)
 {
-    text_add(out, span_first(r->mailbox.local, delimiter_at(run, r->mailbox.local)));
+    text_add(out,
+             span_first(r->mailbox.local, smtp_extension_at(r->mailbox.local, run->delimiter)));
 }
 
 static void add_extension(struct text *out, const struct command_run *run,
                           const struct smtp_recipient *r)
 {
-    text_add(out, span_from(r->mailbox.local, delimiter_at(run, r->mailbox.local) + 1));
+    text_add(out,
+             span_from(r->mailbox.local, smtp_extension_at(r->mailbox.local, run->delimiter) + 1));
 }
 
 static void add_size(struct text *out, const struct command_run *run,
@@ -80,6 +80,13 @@ static void add_replies(struct text *out, const struct command_run *run,
 {
     (void)r;
     text_add(out, run->replies);
+}
+
+static void add_hold(struct text *out, const struct command_run *run,
+                     const struct smtp_recipient *r)
+{
+    (void)r;
+    text_adds(out, run->hold ? "1" : "");
 }
 
 static void add_client_address(struct text *out, const struct command_run *run,
@@ -142,6 +149,7 @@ static void add_credentials_directory(struct text *out, const struct command_run
 static add_fact *const facts[MACROS] = {
     [MACRO_SENDER] = add_sender,
     [MACRO_RECIPIENT] = add_recipient,
+    [MACRO_ORIGINAL_RECIPIENT] = add_original_recipient,
     [MACRO_MAILBOX] = add_mailbox,
     [MACRO_USER] = add_user,
     [MACRO_EXTENSION] = add_extension,
@@ -151,6 +159,7 @@ static add_fact *const facts[MACROS] = {
     [MACRO_DIGEST] = add_digest,
     [MACRO_BODY] = add_body,
     [MACRO_REPLIES] = add_replies,
+    [MACRO_HOLD] = add_hold,
     [MACRO_CLIENT_ADDRESS] = add_client_address,
     [MACRO_CLIENT_PORT] = add_client_port,
     [MACRO_CLIENT_HOSTNAME] = add_client_hostname,
@@ -163,7 +172,10 @@ struct span command_replies(const struct config *c, const struct smtp_session *s
 {
     if (c->deliver_replies == 0)
         return SPAN("one");
-    return smtp_session_hears_each(session) ? SPAN("each") : SPAN("merged");
+    return smtp_session_hears_each(session) &&
+                   session->transaction.targets == session->transaction.recipients
+               ? SPAN("each")
+               : SPAN("merged");
 }
 
 /* Text is written straight into what is left of the arena, and kept when all of it fitted. */
@@ -178,6 +190,7 @@ static char *keep(struct arena *a, struct text *t)
     return t->cut ? NULL : arena_get(a, t->n);
 }
 
+/* r is NULL where the run has no recipient. */
 static char *expand(const struct command_run *run, struct span word, const struct smtp_recipient *r,
                     struct arena *a)
 {
@@ -187,7 +200,7 @@ static char *expand(const struct command_run *run, struct span word, const struc
 
     while (word.n > 0 && macro_next_piece(&word, &literal, &m)) {
         text_add(&out, literal);
-        if (m != MACROS)
+        if (m != MACROS && (r != NULL || !macros[m].per_recipient))
             facts[m](&out, run, r);
     }
     return keep(a, &out);
@@ -206,6 +219,17 @@ static char **plain_argv(const struct words *words, struct arena *a)
     return argv;
 }
 
+/* How often a word stands in the argv. */
+static size_t times_of(const struct command_run *run, struct span word)
+{
+    return run->recipients > 0 && macro_is_per_recipient(word) ? run->recipients : 1;
+}
+
+static const struct smtp_recipient *recipient_of(const struct command_run *run, size_t k)
+{
+    return k < run->recipients ? run->recipient[k] : NULL;
+}
+
 char **command_argv(const struct command_run *run, const struct words *words, struct arena *a)
 {
     size_t count = 0, n = 0;
@@ -214,15 +238,15 @@ char **command_argv(const struct command_run *run, const struct words *words, st
     if (!words->macros)
         return plain_argv(words, a);
     for (size_t i = 0; i < words->n; i++)
-        count += macro_is_per_recipient(words->word[i]) ? run->recipients : 1;
+        count += times_of(run, words->word[i]);
     argv = arena_get(a, (count + 1) * sizeof *argv);
     if (argv == NULL)
         return NULL;
     for (size_t i = 0; i < words->n; i++) {
-        const size_t times = macro_is_per_recipient(words->word[i]) ? run->recipients : 1;
+        const size_t times = times_of(run, words->word[i]);
 
         for (size_t k = 0; k < times; k++) {
-            argv[n] = expand(run, words->word[i], run->recipient[k], a);
+            argv[n] = expand(run, words->word[i], recipient_of(run, k), a);
             if (argv[n++] == NULL)
                 return NULL;
         }
@@ -262,7 +286,7 @@ static void add_macro(struct environment *e, enum macro_id id, const struct comm
     const size_t mark = e->text.n;
 
     begin_variable(e, m->variable);
-    facts[id](&e->text, run, run->recipient[0]);
+    facts[id](&e->text, run, recipient_of(run, 0));
     if (m->optional && e->text.n == mark + m->variable.n) {
         e->text.n = mark;
         e->n--;
@@ -274,7 +298,7 @@ static void add_macro(struct environment *e, enum macro_id id, const struct comm
 char **command_environment(const struct command_run *run, struct arena *a)
 {
     const char *zone = environment_get("TZ"), *language = environment_get("LANG");
-    struct environment e = {.variable = arena_get(a, (MACROS + 5) * sizeof *e.variable)};
+    struct environment e = {.variable = arena_get(a, (MACROS + 6) * sizeof *e.variable)};
 
     if (e.variable == NULL)
         return NULL;
@@ -286,6 +310,8 @@ char **command_environment(const struct command_run *run, struct arena *a)
     begin_variable(&e, SPAN("RECIPIENT_COUNT="));
     text_addn(&e.text, run->recipients, 1);
     end_variable(&e);
+    if (run->check.n > 0)
+        add_own(&e, SPAN("SMTPIN_CHECK="), run->check);
     for (enum macro_id i = 0; i < MACROS; i++)
         if (macros[i].variable.n > 0 && (!macros[i].per_recipient || run->recipients == 1))
             add_macro(&e, i, run);

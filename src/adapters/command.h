@@ -1,6 +1,6 @@
-/* What a delivery command is told of a message: its arguments, with their macros expanded, and its
- * environment. One table gives both their values; their names are in syntax/macro.h. No command is
- * started here. */
+/* What a command is told, of a message (a delivery command) or before there is one (a check
+ * command): its arguments, with their macros expanded, and its environment. One table gives both
+ * their values; their names are in syntax/macro.h. No command is started here. */
 #ifndef SMTPIN_ADAPTERS_COMMAND_H
 #define SMTPIN_ADAPTERS_COMMAND_H
 
@@ -16,8 +16,10 @@ struct command_run {
     uint64_t size;
     struct span digest;  /* empty: none was made */
     struct span replies; /* command_replies */
+    bool hold;           /* a policy server wants the message held */
+    struct span check;   /* what a check command is asked about; empty: it is no check */
     const struct smtp_recipient *const *recipient;
-    size_t recipients;
+    size_t recipients; /* 0, and `recipient` may be NULL: a check that is about none */
 };
 
 /* What becomes of a run's output, for the command: "one": its exit status and first line are the
@@ -26,11 +28,13 @@ struct command_run {
 struct span command_replies(const struct config *c, const struct smtp_session *session);
 
 /* The words with their macros expanded, as a NULL-terminated argv in the arena; a word that names
- * a recipient's fact is repeated for each recipient. What a macro stands for is never looked at
- * again: no shell, no splitting, no second expansion. NULL when the arena is full. */
+ * a recipient's fact is repeated for each recipient. Without a recipient it stays, once, and the
+ * fact is empty: other words keep their places, and an option its argument. What a macro stands for
+ * is never looked at again: no shell, no splitting, no second expansion. NULL when the arena is
+ * full. */
 char **command_argv(const struct command_run *run, const struct words *words, struct arena *a);
 /* The whole environment of the command, built from nothing; the recipient's variables are there
- * when the run has one recipient. */
+ * when the run has one recipient, SMTPIN_CHECK when it is a check. */
 char **command_environment(const struct command_run *run, struct arena *a);
 
 #define COMMAND_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

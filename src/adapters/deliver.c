@@ -9,11 +9,6 @@
 
 #include <errno.h>
 
-enum {
-    SAID_MAX = 4096,
-    RUN_MEMORY = 160 * 1024, /* words and environment of one of several runs */
-};
-
 /* What the run has done to its recipients, and what the log should say of it. */
 static void settle(const struct deliver *d, struct run *r, struct smtp_recipient *const *recipient,
                    struct deliver_run *kept, struct deliver_report *report)
@@ -61,9 +56,20 @@ static struct command_run facts_of(const struct deliver *d, struct smtp_recipien
         .delimiter = d->facts.config->recipient_delimiter,
         .size = d->size,
         .digest = d->digest,
+        .hold = d->hold,
         .replies = command_replies(d->facts.config, d->facts.session),
         .recipient = (const struct smtp_recipient *const *)recipient,
         .recipients = n,
+    };
+}
+
+static struct run_how how_of(const struct config *c)
+{
+    return (struct run_how){
+        .words = &c->deliver,
+        .timeout = c->deliver_timeout,
+        .qmail = c->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE,
+        .among_many = c->deliver_per == CONFIG_PER_RECIPIENT,
     };
 }
 
@@ -72,9 +78,10 @@ static void deliver_together(const struct deliver *d, struct smtp_recipient **re
                              struct deliver_run *kept, struct deliver_report *report)
 {
     const bool each = d->facts.config->deliver_replies == 1;
-    const size_t said = each ? n * SMTP_REPLY_LINE_MAX + SAID_MAX : SAID_MAX;
+    const size_t said = each ? n * SMTP_REPLY_LINE_MAX + RUN_SAID_MAX : RUN_SAID_MAX;
     struct run r = {.facts = facts_of(d, recipient, n), .message = -1, .envelope = -1};
     const size_t share = (d->arena->cap - d->arena->used) / 2, mark = d->arena->used;
+    const struct run_how how = how_of(d->facts.config);
     bool waited = false;
 
     r.arena = (struct arena){.base = arena_get(d->arena, share), .cap = share};
@@ -84,7 +91,7 @@ static void deliver_together(const struct deliver *d, struct smtp_recipient **re
         r.said.cap = 0;
         run_not_started(&r, ENOMEM);
     } else {
-        run_start(&r, d->facts.config, d->spool->fd);
+        run_start(&r, &how, d->spool->fd);
     }
     while (!r.process.ended) {
         child_attend(&r.process, 1);
@@ -103,11 +110,13 @@ static void deliver_together(const struct deliver *d, struct smtp_recipient **re
 static void start_one(const struct deliver *d, struct run *r, struct smtp_recipient **recipient)
 {
     const struct config *config = d->facts.config;
+    struct head_facts facts = d->facts;
+    const struct run_how how = how_of(config);
     char room[HEAD_MAX];
     struct text head = TEXT(room);
 
-    head_write(&head, &d->facts, config->trace_headers & ~deliver_common_fields(config),
-               recipient[0]->mailbox.address);
+    facts.prepended = SPAN(""); /* it stands with Received: */
+    head_write(&head, &facts, config->trace_headers & ~deliver_common_fields(config), recipient[0]);
     r->facts = facts_of(d, recipient, 1);
     r->said.n = r->complained.n = 0;
     r->envelope = -1;
@@ -116,7 +125,7 @@ static void start_one(const struct deliver *d, struct run *r, struct smtp_recipi
     if (r->message < 0)
         run_not_started(r, errno);
     else
-        run_start(r, config, r->message);
+        run_start(r, &how, r->message);
 }
 
 /* A run for each, `deliver_parallel` at once. The processes stand side by side for child_attend. */
@@ -137,7 +146,7 @@ static void deliver_each(const struct deliver *d, struct smtp_recipient **recipi
 
     for (size_t i = 0; run != NULL && i < most; i++) {
         run[i] = (struct run){.message = -1, .envelope = -1};
-        run[i].said = (struct text){.p = arena_get(d->arena, SAID_MAX), .cap = SAID_MAX};
+        run[i].said = (struct text){.p = arena_get(d->arena, RUN_SAID_MAX), .cap = RUN_SAID_MAX};
         run[i].complained = TEXT(run[i].complained_room);
         run[i].arena = (struct arena){.base = arena_get(d->arena, RUN_MEMORY), .cap = RUN_MEMORY};
         if (run[i].said.p == NULL || run[i].arena.base == NULL)
@@ -189,10 +198,10 @@ void deliver_all(const struct deliver *d, struct deliver_report *report)
 
     *report = (struct deliver_report){0};
     judge_header(d, report);
-    recipient = arena_get(d->arena, t->recipients * sizeof(struct smtp_recipient *));
-    kept = arena_get(d->arena, t->recipients * sizeof *kept);
-    for (struct smtp_recipient *r = t->first; r != NULL && recipient != NULL && kept != NULL;
-         r = r->next)
+    recipient = arena_get(d->arena, t->targets * sizeof(struct smtp_recipient *));
+    kept = arena_get(d->arena, t->targets * sizeof *kept);
+    for (struct smtp_recipient *r = smtp_first_target(t);
+         r != NULL && recipient != NULL && kept != NULL; r = smtp_next_target(r))
         if (r->result.code == 0)
             recipient[n++] = r;
     report->run = kept;
@@ -204,7 +213,7 @@ void deliver_all(const struct deliver *d, struct deliver_report *report)
     else if (n > 0)
         deliver_together(d, recipient, n, kept, report);
     /* What memory or time was missing for was not done. */
-    for (struct smtp_recipient *r = t->first; r != NULL; r = r->next)
+    for (struct smtp_recipient *r = smtp_first_target(t); r != NULL; r = smtp_next_target(r))
         if (r->result.code == 0) {
             r->result = smtp_result_of_failure();
             report->deferred++;

@@ -14,6 +14,7 @@ struct deliver {
     size_t head;                          /* octets of ours at the front of the message */
     uint64_t size;                        /* octets of the message as it came */
     struct span digest;
+    bool hold;                    /* a policy server has said so: SMTPIN_HOLD */
     struct arena *arena;          /* for this hand-over; results point into it */
     void (*lasts)(void *context); /* called once it is no matter of milliseconds */
     void *context;

@@ -3,12 +3,14 @@
 #include <string.h>
 
 /* May this message's recipients have different results, of which the client hears one reply? Then
- * it may send the message again to some who have it. */
+ * it may send the message again to some who have it. The addresses of an alias have one reply,
+ * whatever the client speaks. */
 static bool may_be_mixed(const struct config *c, const struct smtp_transaction *t)
 {
     const bool each = c->deliver_per == CONFIG_PER_RECIPIENT || c->deliver_replies == 1;
+    const bool one_for_all = t->recipients > 1 && !c->smtp.lmtp && !t->prdr && !c->smtp.single;
 
-    return each && t->recipients > 1 && !c->smtp.lmtp && !t->prdr && !c->smtp.single;
+    return each && (one_for_all || t->targets > t->recipients);
 }
 
 void digest_open(struct digest *d, const struct config *c, const struct smtp_transaction *t)

@@ -3,12 +3,23 @@
 #include "smtp/trace.h"
 #include "syntax/idn.h"
 
-struct span head_only_recipient(const struct smtp_session *s)
+const struct smtp_recipient *head_only_recipient(const struct smtp_session *s)
 {
-    return s->transaction.recipients == 1 ? s->transaction.first->mailbox.address : SPAN("");
+    return s->transaction.targets == 1 ? smtp_first_target(&s->transaction) : NULL;
 }
 
-void head_write(struct text *out, const struct head_facts *f, uint64_t which, struct span recipient)
+void head_write_prepended(struct text *out, const struct config *c, struct span prepended)
+{
+    struct span line;
+
+    while (span_word(&prepended, "\n", &line)) {
+        text_add(out, line);
+        text_adds(out, c->line_ending == 0 ? "\n" : "\r\n");
+    }
+}
+
+void head_write(struct text *out, const struct head_facts *f, uint64_t which,
+                const struct smtp_recipient *recipient)
 {
     const struct smtp_trace trace = {
         .hostname = f->config->smtp.hostname,
@@ -17,7 +28,9 @@ void head_write(struct text *out, const struct head_facts *f, uint64_t which, st
         .client_address = f->peer->address,
         .protocol = smtp_session_protocol(f->session, f->session->transaction.smtputf8),
         .id = f->id,
-        .recipient = recipient,
+        .recipient = recipient == NULL ? SPAN("") : recipient->mailbox.address,
+        .original =
+            recipient == NULL || recipient->of == NULL ? SPAN("") : recipient->of->mailbox.address,
         .sender = f->session->transaction.reverse_path.address,
         .time = f->time,
         .crlf = f->config->line_ending,
@@ -25,8 +38,11 @@ void head_write(struct text *out, const struct head_facts *f, uint64_t which, st
 
     if (which & CONFIG_TRACE_RETURN_PATH)
         smtp_trace_return_path(out, &trace);
+    if (which & CONFIG_TRACE_ORIGINAL_TO)
+        smtp_trace_original_to(out, &trace);
     if (which & CONFIG_TRACE_DELIVERED_TO)
         smtp_trace_delivered_to(out, &trace);
+    head_write_prepended(out, f->config, f->prepended);
     if (which & CONFIG_TRACE_RECEIVED)
         smtp_trace_received(out, &trace);
 }
@@ -58,4 +74,15 @@ void head_find_ascii(struct arena *a, struct smtp_mailbox *mailbox)
 
     if (!span_is_ascii(mailbox->domain) && idn_to_ascii(mailbox->domain, &ascii) == IDN_OK)
         mailbox->ascii = arena_copy(a, text_span(&ascii));
+}
+
+void head_complete_recipient(const struct config *c, struct arena *a,
+                             struct smtp_recipient *recipient)
+{
+    head_find_ascii(a, &recipient->mailbox);
+    head_complete(c, a, &recipient->mailbox);
+    for (struct smtp_recipient *r = recipient->aliased; r != NULL; r = r->next) {
+        head_find_ascii(a, &r->mailbox);
+        head_complete(c, a, &r->mailbox); /* a check command may say "postmaster" */
+    }
 }

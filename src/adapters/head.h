@@ -6,24 +6,33 @@
 #include "adapters/peer.h"
 #include "config/config.h"
 
-enum { HEAD_MAX = 4096 };
+enum {
+    HEAD_PREPENDED_MAX = 4096,
+    HEAD_MAX = 4096 + 2 * HEAD_PREPENDED_MAX, /* their line ends may be two octets */
+};
 
 /* The trace fields in `which` (enum config_trace), to stand before the message. `recipient` is the
- * only one who gets this copy; empty where there are several. `out` has HEAD_MAX bytes. */
+ * only one who gets this copy; NULL where there are several. `out` has HEAD_MAX bytes. */
 struct head_facts {
     const struct config *config;
     const struct smtp_session *session;
     const struct peer *peer;
     struct span id;
     uint64_t time;
+    struct span prepended; /* fields that a policy server wants above Received: (rules.h) */
 };
 void head_write(struct text *out, const struct head_facts *f, uint64_t which,
-                struct span recipient);
-/* The recipient of a transaction that has only one; else empty. */
-struct span head_only_recipient(const struct smtp_session *s);
+                const struct smtp_recipient *recipient);
+/* Such fields alone, with the line ends that the command wants. */
+void head_write_prepended(struct text *out, const struct config *c, struct span prepended);
+/* Who gets the message of a transaction, if that is only one; else NULL. */
+const struct smtp_recipient *head_only_recipient(const struct smtp_session *s);
 /* Gives <postmaster> without a domain one of ours: a command and a Maildir want a domain. Where the
  * arena is full it stays as it is. */
 void head_complete(const struct config *c, struct arena *a, struct smtp_mailbox *mailbox);
+/* All that an accepted recipient gets, and those who are in its place: this and the next one. */
+void head_complete_recipient(const struct config *c, struct arena *a,
+                             struct smtp_recipient *recipient);
 /* Gives a mailbox whose domain has octets outside ASCII its `ascii`, where that can be had. Not for
  * the worker of a sandbox: syntax/idn.h. */
 void head_find_ascii(struct arena *a, struct smtp_mailbox *mailbox);

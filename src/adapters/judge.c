@@ -19,20 +19,24 @@ static void read_header(const struct deliver *d, struct smtp_header *h)
 }
 
 /* A recipient that has had the message before: it goes in circles. Where the client hears one reply
- * for all, and others have not had it, this one's refusal would make it 451, and the others would
- * get it again and again: it has the message, and gets it no second time. */
+ * for all (or an alias has one for several), and others have not had it, this one's refusal would
+ * make it 451, and the others would get it again and again: it has the message, and gets it no
+ * second time. */
 static void judge_loops(const struct deliver *d, const struct smtp_header *h,
                         struct deliver_report *report)
 {
     const bool each = smtp_session_hears_each(d->facts.session);
     size_t had = 0;
 
-    for (const struct smtp_recipient *r = d->transaction->first; r != NULL; r = r->next)
+    for (const struct smtp_recipient *r = smtp_first_target(d->transaction); r != NULL;
+         r = smtp_next_target(r))
         had += smtp_header_has(h, r->mailbox.address);
-    for (struct smtp_recipient *r = d->transaction->first; r != NULL && had > 0; r = r->next) {
+    for (struct smtp_recipient *r = smtp_first_target(d->transaction); r != NULL && had > 0;
+         r = smtp_next_target(r)) {
         if (!smtp_header_has(h, r->mailbox.address))
             continue;
-        if (each || had == d->transaction->recipients) {
+        if ((each && (r->of == NULL || r->of->aliased->next == NULL)) ||
+            had == d->transaction->targets) {
             r->result = *smtp_reply(SMTP_REPLY_DELIVERED_BEFORE);
             report->refused++;
         } else {
@@ -52,7 +56,8 @@ void judge_header(const struct deliver *d, struct deliver_report *report)
     read_header(d, &h);
     if (h.none || h.broken)
         report->note = h.none ? "no_header" : "header_end";
-    for (struct smtp_recipient *r = d->transaction->first; r != NULL; r = r->next) {
+    for (struct smtp_recipient *r = smtp_first_target(d->transaction); r != NULL;
+         r = smtp_next_target(r)) {
         r->result = (struct smtp_reply){0};
         if (!h.broken || config->header_end == 0)
             continue;

@@ -15,7 +15,8 @@ enum log_kind {
     LOG_REFUSAL,
     LOG_CONFIGURATION,
     LOG_CRASH,
-    LOG_SERVICE
+    LOG_SERVICE,
+    LOG_OPINION,
 };
 enum log_level {
     LOG_LEVEL_ERROR = 3,

@@ -81,17 +81,34 @@ static unsigned port_of(const struct sockaddr_storage *a)
     return a->ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)a)->sin6_port) : 0;
 }
 
-static void from_socket(struct peer *p, const struct sockaddr_storage *from)
+/* Address and port, in that room. */
+static void show_socket(const struct sockaddr_storage *a, char *room, size_t size,
+                        struct span *address, struct span *number)
 {
-    unsigned char address[16];
+    unsigned char octets[16];
     struct text port;
 
-    if (from == NULL || !network_of_socket(address, from))
+    if (!network_of_socket(octets, a))
         return;
-    p->address = network_address(address, p->room, sizeof p->room);
-    port = (struct text){.p = p->room + p->address.n + 1, .cap = sizeof p->room - p->address.n - 1};
-    text_addn(&port, port_of(from), 1);
-    p->port = text_span(&port);
+    *address = network_address(octets, room, size);
+    port = (struct text){.p = room + address->n + 1, .cap = size - address->n - 1};
+    text_addn(&port, port_of(a), 1);
+    *number = text_span(&port);
+}
+
+static void from_socket(struct peer *p, const struct sockaddr_storage *from)
+{
+    if (from != NULL)
+        show_socket(from, p->room, sizeof p->room, &p->address, &p->port);
+}
+
+void peer_find_server(struct peer *p, int fd)
+{
+    struct sockaddr_storage a = {.ss_family = AF_UNSPEC};
+    socklen_t n = sizeof a;
+
+    if (getsockname(fd, (struct sockaddr *)&a, &n) == 0)
+        show_socket(&a, p->server_room, sizeof p->server_room, &p->server_address, &p->server_port);
 }
 
 unsigned peer_own_port(int fd)
@@ -115,6 +132,12 @@ void peer_find(struct peer *p, const struct sockaddr_storage *from, bool environ
     bool local = false;
 
     *p = (struct peer){.name = SPAN("")};
+    if (environment) {
+        const char *relay = environment_get("RELAYCLIENT");
+
+        p->relays = relay != NULL;
+        p->relay_suffix = span_of(relay);
+    }
     if (environment && manager_started_this())
         from_manager(p, from, &local);
     if (c->client_address.n > 0)

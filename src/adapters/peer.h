@@ -13,12 +13,17 @@ struct peer {
     struct span port;    /* empty: not known */
     struct span name;    /* as the super-server looked it up; empty: not known */
     struct span path;    /* of a client on a local socket, where systemd tells it; else empty */
-    struct span cookie;  /* SO_COOKIE, where systemd tells it; else empty */
-    char room[160];
+    bool relays;         /* RELAYCLIENT is set: tcprules lets it send anywhere */
+    struct span relay_suffix; /* its value, which goes to the end of each recipient */
+    struct span cookie;       /* SO_COOKIE, where systemd tells it; else empty */
+    struct span server_address, server_port; /* peer_find_server; empty: not known */
+    char room[160], server_room[64];
 };
 
 /* The port that the client has connected to, as far as it can be seen; else 0. */
 unsigned peer_own_port(int fd);
+/* The end of the connection that is ours: for policy servers. */
+void peer_find_server(struct peer *p, int fd);
 /* `from` is the other end of the connection (NULL or AF_UNSPEC: it has none). With `environment`, a
  * super-server that has accepted it may have said who it is: that goes before. Spans point into p,
  * c or the environment. */

@@ -124,20 +124,25 @@ bool recorder_open(struct recorder *r, const struct config *c, const struct peer
     return true;
 }
 
+static void put_hex(struct recorder *r, char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    const char escaped[4] = {'\\', 'x', hex[(unsigned char)c >> 4], hex[c & 15]};
+
+    put(r, (struct span){.p = escaped, .n = 4});
+}
+
 /* As smtpin-transcript(5) writes bytes. */
 static void put_escaped(struct recorder *r, struct span s)
 {
-    static const char hex[] = "0123456789abcdef";
-
     while (s.n > 0 && r->fd >= 0) {
         const size_t n = utf8_length(s);
         const char c = s.p[0];
-        const char escaped[4] = {'\\', 'x', hex[(unsigned char)c >> 4], hex[c & 15]};
 
         if (c == '\\')
             put(r, SPAN("\\\\"));
         else if (n == 0 || byte_is_control(c))
-            put(r, (struct span){.p = escaped, .n = 4});
+            put_hex(r, c);
         else
             put(r, span_first(s, n));
         s = span_from(s, n == 0 ? 1 : n);
@@ -268,6 +273,8 @@ void recorder_replies(struct recorder *r, struct span bytes)
     }
 }
 
+enum { STATUS_TEMPORARY = 75 }; /* sysexits(3) */
+
 /* How it ended. What has no line of its own was a temporary failure. */
 static void put_end(struct recorder *r, const struct child_result *c)
 {
@@ -276,7 +283,8 @@ static void put_end(struct recorder *r, const struct child_result *c)
     else if (c->end == CHILD_SIGNALLED && c->status <= 31)
         put_number(r, "D: signal ", (uint64_t)c->status, "\n");
     else
-        put_number(r, "D: exit ", c->end == CHILD_EXITED ? (uint64_t)c->status : 75, "\n");
+        put_number(r, "D: exit ", c->end == CHILD_EXITED ? (uint64_t)c->status : STATUS_TEMPORARY,
+                   "\n");
 }
 
 static void put_run(struct recorder *r, const struct deliver_run *run)
@@ -303,6 +311,56 @@ void recorder_delivery(struct recorder *r, const struct deliver_report *report)
         put_run(r, &report->run[i]);
         r->deliveries++;
     }
+}
+
+/* A word of the format's own, at the beginning, and blanks around it, would be lost. */
+static void put_text(struct recorder *r, struct span s, const char *words)
+{
+    struct span left = span_of(words), word;
+    const struct span first = span_first(s, span_find(s, ' '));
+    bool known = s.n > 0 && byte_is_blank(s.p[0]);
+
+    while (span_word(&left, " ", &word))
+        known = known || span_eq(first, word);
+    if (known) {
+        put_hex(r, s.p[0]);
+        s = span_from(s, 1);
+    }
+    if (s.n > 0 && byte_is_blank(s.p[s.n - 1])) {
+        put_escaped(r, span_first(s, s.n - 1));
+        put_hex(r, s.p[s.n - 1]);
+    } else {
+        put_escaped(r, s);
+    }
+    put(r, SPAN("\n"));
+}
+
+void recorder_check(struct recorder *r, const struct child_result *end, struct span said)
+{
+    const bool exited = end->end == CHILD_EXITED;
+
+    if (r->fd < 0)
+        return;
+    if (end->end == CHILD_TIMED_OUT) {
+        put(r, SPAN("check: hangs\n"));
+        return;
+    }
+    if (said.n > 0 && said.p[said.n - 1] == '\n')
+        said.n--;
+    put_number(r, "check: ", exited ? (uint64_t)end->status : STATUS_TEMPORARY, "");
+    put(r, exited && said.n > 0 ? SPAN(" ") : SPAN(""));
+    put_text(r, exited ? said : SPAN(""), "");
+}
+
+void recorder_policy(struct recorder *r, struct span action)
+{
+    if (r->fd < 0)
+        return;
+    put(r, SPAN("policy: "));
+    if (action.p == NULL)
+        put(r, SPAN("end\n"));
+    else
+        put_text(r, action.n > 0 ? action : SPAN(" "), "asks end hangs none");
 }
 
 uint64_t recorder_pause(struct recorder *r)

@@ -39,9 +39,13 @@ void recorder_text(struct recorder *r, struct span bytes);
 void recorder_message(struct recorder *r, const struct smtp_data *data);
 void recorder_replies(struct recorder *r, struct span bytes);
 void recorder_delivery(struct recorder *r, const struct deliver_report *report);
+/* How a check command has ended, and what it said; what a policy server has answered (.p NULL: no
+ * usable answer). */
+void recorder_check(struct recorder *r, const struct child_result *end, struct span said);
+void recorder_policy(struct recorder *r, struct span action);
 /* The monitor goes on with the worker's recording (sandbox/sandbox.h) for as long as that waits.
- * Returns the boundary; UINT64_MAX where the recording has ended. `ran`: a run has been recorded.
- */
+ * Returns the boundary; UINT64_MAX where the recording has ended. `ran`: a run of the delivery
+ * command has been recorded. */
 uint64_t recorder_pause(struct recorder *r);
 void recorder_resume(struct recorder *r, bool goes_on, bool ran);
 /* The monitor's part of that. recorder_leave: does the recording go on? */

@@ -100,27 +100,25 @@ static const char *program_of(const char *name, struct arena *a)
     return room.p == NULL ? NULL : run_program(span_of(name), &room);
 }
 
-void run_start(struct run *r, const struct config *config, int message)
+void run_start(struct run *r, const struct run_how *how, int input)
 {
-    const bool qmail = config->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE;
-    struct child c = {.timeout = config->deliver_timeout,
-                      .among_many = config->deliver_per == CONFIG_PER_RECIPIENT};
+    struct child c = {.timeout = how->timeout, .among_many = how->among_many};
 
-    c.argv = command_argv(&r->facts, &config->deliver, &r->arena);
+    c.argv = command_argv(&r->facts, how->words, &r->arena);
     c.envp = command_environment(&r->facts, &r->arena);
     if (c.argv == NULL || c.envp == NULL) {
         run_not_started(r, ENOMEM);
         return;
     }
     c.program = program_of(c.argv[0], &r->arena);
-    if (c.program == NULL || (qmail && (r->envelope = qmail_envelope(&r->facts)) < 0)) {
+    if (c.program == NULL || (how->qmail && (r->envelope = qmail_envelope(&r->facts)) < 0)) {
         run_not_started(r, errno);
         return;
     }
-    add_descriptor(&c, message, 0);
-    add_descriptor(&c, qmail ? r->envelope : CHILD_SAID, 1);
+    add_descriptor(&c, input, 0);
+    add_descriptor(&c, how->qmail ? r->envelope : CHILD_SAID, 1);
     add_descriptor(&c, CHILD_COMPLAINED, 2);
-    if (qmail)
+    if (how->qmail)
         add_descriptor(&c, CHILD_SAID, 6);
     child_start(&r->process, &c, &r->said, &r->complained);
 }

@@ -2,6 +2,7 @@
 
 #include "adapters/known.h"
 #include "adapters/run.h"
+#include "adapters/table_check.h"
 #include "base/number.h"
 #include "io/descriptors.h"
 #include "io/environment.h"
@@ -324,14 +325,19 @@ static bool check_command(const struct config *c, const struct config_report *re
     return clash.what == NULL || clash.harmless;
 }
 
-static void complain_of_program(struct span name, const struct config_report *report)
+/* Is the command's program there? A command that is not set has none. */
+static bool check_program(const struct words *command, const char *key,
+                          const struct config_report *report)
 {
-    char room[512];
-    struct text what = TEXT(room);
+    char path[PATH_MAX], room[512];
+    struct text found = TEXT(path), what = TEXT(room);
 
+    if (command->n == 0 || run_program(command->word[0], &found) != NULL)
+        return true;
     text_adds(&what, "its program is missing, or can't be executed: ");
-    text_add_escaped(&what, span_first(name, 256), "");
-    complain(report, "deliver", text_string(&what));
+    text_add_escaped(&what, span_first(command->word[0], 256), "");
+    complain(report, key, text_string(&what));
+    return false;
 }
 
 /* Does a unit start it here? Ours name a user. */
@@ -343,8 +349,6 @@ static bool has_unit(void)
 
 bool setup_check(const struct config *c, const struct config_report *report)
 {
-    char path[PATH_MAX];
-    struct text room = TEXT(path);
     bool good = true;
     uid_t uid;
     gid_t gid;
@@ -361,10 +365,11 @@ bool setup_check(const struct config *c, const struct config_report *report)
         complain(report, "domains", no_idn);
     if (c->smtp.normalize)
         complain(report, "bare_line_ends", normalizes);
-    if (c->deliver.n > 0 && run_program(c->deliver.word[0], &room) == NULL) {
-        complain_of_program(c->deliver.word[0], report);
-        good = false;
-    }
+    good = check_program(&c->deliver, "deliver", report) && good;
+    good = table_check_all(c, report) && good;
+    good = check_program(&c->check_client, "check_client", report) && good;
+    good = check_program(&c->check_sender, "check_sender", report) && good;
+    good = check_program(&c->check_recipient, "check_recipient", report) && good;
     good = check_command(c, report) && good;
     if (c->embedded && access(c->maildir.p, X_OK) < 0) {
         complain(report, "maildir", strerror(errno));

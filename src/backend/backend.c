@@ -2,7 +2,6 @@
 
 #include "adapters/deliver.h"
 #include "adapters/head.h"
-#include "adapters/rules.h"
 #include "smtp/header.h"
 
 #include <errno.h>
@@ -12,6 +11,14 @@ void backend_open(struct backend *b, struct log *log, struct title *title)
     b->spool.memory = b->config->spool_memory;
     b->spool.dir = b->config->spool_dir.p;
     record_open(&b->record, b->config, b->peer, b->session, log);
+    b->rules.config = b->config;
+    b->rules.peer = b->peer;
+    b->rules.session = b->session;
+    b->rules.id = record_session_id(&b->record);
+    b->rules.recorder = &b->recorder;
+    b->rules.note = record_note;
+    b->rules.context = &b->record;
+    b->record.rules = &b->rules;
     status_open(&b->status, &b->record, title);
     if (!recorder_open(&b->recorder, b->config, b->peer, record_session_id(&b->record),
                        record_time(&b->record)))
@@ -37,20 +44,18 @@ void backend_close(struct backend *b)
 {
     recorder_close(&b->recorder, b->record.end);
     record_close(&b->record);
+    rules_close(&b->rules);
 }
 
-struct smtp_verdict backend_decide(struct backend *b, const struct smtp_mailbox *recipient)
+struct smtp_verdict backend_decide(struct backend *b, enum smtp_subject about,
+                                   struct smtp_recipient *recipient)
 {
-    struct rules_question question;
-
-    rules_open(&question, b->config, b->peer, recipient);
-    return rules_decide(&question);
+    return rules_decide_for(&b->rules, about, recipient);
 }
 
-void backend_add_recipient(struct backend *b, struct smtp_mailbox *recipient, struct arena *a)
+void backend_add_recipient(struct backend *b, struct smtp_recipient *recipient, struct arena *a)
 {
-    head_find_ascii(a, recipient);
-    head_complete(b->config, a, recipient);
+    head_complete_recipient(b->config, a, recipient);
 }
 
 static struct head_facts facts(const struct backend *b)
@@ -61,6 +66,7 @@ static struct head_facts facts(const struct backend *b)
         .peer = b->peer,
         .id = record_id(&b->record),
         .time = record_time(&b->record),
+        .prepended = rules_prepended(&b->rules),
     };
 }
 
@@ -81,20 +87,24 @@ static bool write_head(struct backend *b)
     return true;
 }
 
+static struct span empty_line(const struct backend *b)
+{
+    return b->config->line_ending == 0 ? SPAN("\n") : SPAN("\r\n");
+}
+
 /* A message without a header, or whose first line goes on with another, must not become a part of
  * our trace fields: its text would be header fields, its folded first line a part of our Received:.
  * An empty line goes between. */
 static void look_at_start(struct backend *b, bool whole)
 {
     const struct span message = {.p = b->spool.buffer + b->head, .n = b->spool.filled - b->head};
-    const struct span empty_line = b->config->line_ending == 0 ? SPAN("\n") : SPAN("\r\n");
     const enum smtp_start start = smtp_header_start(message, whole);
 
     b->start_known = start != SMTP_START_MORE;
     if (start != SMTP_START_TEXT)
         return;
-    spool_insert(&b->spool, b->head, empty_line);
-    b->head += empty_line.n;
+    spool_insert(&b->spool, b->head, empty_line(b));
+    b->head += empty_line(b).n;
 }
 
 bool backend_begin_message(struct backend *b)
@@ -145,21 +155,87 @@ static void deliver_lasts(void *backend)
     backend_send_status((struct backend *)backend, "delivering");
 }
 
+/* Everybody gets this result, and no command runs. */
+static void deliver_nothing(struct backend *b, const struct smtp_reply *result, const char *note)
+{
+    struct smtp_transaction *t = &b->session->transaction;
+    struct deliver_report *report = &b->record.delivery;
+
+    *report = (struct deliver_report){.note = note, .waited = true};
+    for (struct smtp_recipient *r = smtp_first_target(t); r != NULL; r = smtp_next_target(r)) {
+        r->result = *result;
+        report->accepted += result->code < 400;
+        report->deferred += result->code >= 400 && result->code < 500;
+        report->refused += result->code >= 500;
+    }
+}
+
+/* Where nothing of ours stood before it so far, nobody has looked how the message begins
+ * (look_at_start). */
+static bool begins_with_text(const struct backend *b)
+{
+    char room[2 * SMTP_FIELD_NAME_MAX + 8];
+
+    return b->head == 0 &&
+           smtp_header_start(spool_start(&b->spool, 0, room, sizeof room), true) == SMTP_START_TEXT;
+}
+
+/* What a policy server has added once the message was there stands before all. False: no room. */
+static bool prepend_late(struct backend *b, size_t before)
+{
+    const struct span late = span_from(rules_prepended(&b->rules), before);
+    char room[HEAD_MAX];
+    struct text head = TEXT(room);
+
+    if (late.n == 0)
+        return true;
+    head_write_prepended(&head, b->config, late);
+    if (begins_with_text(b))
+        text_add(&head, empty_line(b));
+    if (!spool_prepend(&b->spool, text_span(&head)))
+        return false;
+    b->head += head.n;
+    return true;
+}
+
+/* Asked once the message is there. True: it may be delivered. */
+static bool decide_message(struct backend *b)
+{
+    const size_t prepended = rules_prepended(&b->rules).n;
+    const struct smtp_verdict verdict = rules_decide_message(&b->rules, b->record.size);
+
+    if (verdict.opinion == SMTP_REFUSE || verdict.opinion == SMTP_DEFER)
+        deliver_nothing(b, &verdict.reply, "policy");
+    else if (rules_discard(&b->rules))
+        deliver_nothing(b, smtp_reply(SMTP_REPLY_OK), "discard");
+    else if (!prepend_late(b, prepended))
+        deliver_nothing(b, smtp_reply(SMTP_REPLY_NO_SPOOL), NULL);
+    else
+        return true;
+    return false;
+}
+
 void backend_deliver(struct backend *b, struct arena *a)
 {
     struct smtp_transaction *t = &b->session->transaction;
 
     b->record.digest = digest_close(&b->digest, t, a);
-    deliver_all(&(struct deliver){.lasts = deliver_lasts,
-                                  .context = b,
-                                  .facts = facts(b),
-                                  .transaction = t,
-                                  .spool = &b->spool,
-                                  .head = b->head,
-                                  .size = b->record.size,
-                                  .digest = b->record.digest,
-                                  .arena = a},
-                &b->record.delivery);
+    if (decide_message(b))
+        deliver_all(&(struct deliver){.lasts = deliver_lasts,
+                                      .context = b,
+                                      .facts = facts(b),
+                                      .transaction = t,
+                                      .spool = &b->spool,
+                                      .head = b->head,
+                                      .size = b->record.size,
+                                      .digest = b->record.digest,
+                                      .hold = rules_hold(&b->rules),
+                                      .arena = a},
+                    &b->record.delivery);
+    /* The client hears of its own recipients. */
+    for (struct smtp_recipient *r = t->first; r != NULL; r = r->next)
+        if (r->aliased != NULL)
+            r->result = *smtp_merged_result(r->aliased);
     recorder_delivery(&b->recorder, &b->record.delivery);
     spool_close(&b->spool);
     record_delivered(&b->record);

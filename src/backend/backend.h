@@ -6,16 +6,18 @@
 
 #include "adapters/digest.h"
 #include "adapters/recorder.h"
+#include "adapters/rules.h"
 #include "backend/record.h"
 #include "backend/status.h"
 #include "io/spool.h"
 
-/* The first three, recorder.out, and the spool's buffer, are set by the caller. */
+/* The first three, rules.sources, recorder.out, and the spool's buffer, are set by the caller. */
 struct backend {
     const struct config *config;
     const struct peer *peer;
     struct smtp_session *session; /* whose envelope is meant */
     struct record record;
+    struct rules rules;
     struct recorder recorder;
     struct status status;
     struct spool spool;
@@ -34,9 +36,12 @@ bool backend_after_step(struct backend *b, enum smtp_want want);
 void backend_end(struct backend *b, const char *why);
 void backend_close(struct backend *b);
 
-struct smtp_verdict backend_decide(struct backend *b, const struct smtp_mailbox *recipient);
+/* May there be this recipient, this user (VRFY)? Where an alias stands for an accepted recipient,
+ * it has its list. At the other steps (recipient NULL): may the session go on? */
+struct smtp_verdict backend_decide(struct backend *b, enum smtp_subject about,
+                                   struct smtp_recipient *recipient);
 /* The session has taken the recipient. */
-void backend_add_recipient(struct backend *b, struct smtp_mailbox *recipient, struct arena *a);
+void backend_add_recipient(struct backend *b, struct smtp_recipient *recipient, struct arena *a);
 
 /* A message begins. False: it can't be stored. */
 bool backend_begin_message(struct backend *b);

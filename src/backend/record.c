@@ -130,13 +130,7 @@ static void add_sender(const struct smtp_transaction *t, struct log_record *l)
 /* How the command ended, where that is not the reply's own plain meaning. */
 static void add_end(const struct child_result *c, struct log_record *l)
 {
-    static const char *const ends[] = {
-        [CHILD_EXITED] = "exit",       [CHILD_SIGNALLED] = "signal",
-        [CHILD_TIMED_OUT] = "timeout", [CHILD_NOT_STARTED] = "not_started",
-        [CHILD_LOST] = "lost",
-    };
-
-    log_add(l, "command_end", span_of(ends[c->end]));
+    log_add(l, "command_end", span_of(child_end_name(c->end)));
     if (c->end == CHILD_NOT_STARTED)
         log_add(l, "command_error", span_of(strerror(c->status)));
     else if (c->end == CHILD_EXITED || c->end == CHILD_SIGNALLED)
@@ -181,8 +175,8 @@ static void add_failures(const struct record *r, struct log_record *l)
 {
     size_t named = 0;
 
-    for (const struct smtp_recipient *p = r->transaction.first;
-         p != NULL && named < FAILURES_LOGGED; p = p->next) {
+    for (const struct smtp_recipient *p = smtp_first_target(&r->transaction);
+         p != NULL && named < FAILURES_LOGGED; p = smtp_next_target(p)) {
         struct text t = {.p = l->room + l->used, .cap = sizeof l->room - l->used};
 
         if (p->result.code < 400)
@@ -200,6 +194,19 @@ static void add_failures(const struct record *r, struct log_record *l)
         l->used += t.n;
         log_add(l, "failed", text_span(&t));
     }
+}
+
+/* Whose opinion the reply is: a table's, a command's, a policy server's. */
+static void add_opinion(const struct record *r, struct log_record *l)
+{
+    const char *rule = r->session->said.reply.rule;
+    struct span source, key, words;
+
+    if (rule == NULL || !rules_last(r->rules, rule, &source, &key, &words))
+        return;
+    log_add(l, "source", source);
+    log_add(l, "key", key);
+    log_add(l, "said", words);
 }
 
 static void log_transaction(const struct record *r)
@@ -224,7 +231,7 @@ static void log_transaction(const struct record *r)
         log_add_number(&l, "size", r->size);
     if (r->delivered) {
         add_delivery(r, &l);
-        if (t->recipients > 1)
+        if (t->targets > 1)
             add_results(r, &l);
     }
     if (r->spool_error != 0)
@@ -232,11 +239,18 @@ static void log_transaction(const struct record *r)
     /* A client that heard a reply for each has no one reply. */
     if (said->reply.code != 0 && !(r->delivered && r->config->smtp.lmtp && t->recipients > 1))
         log_add_reply(&l, &said->reply, said->argument);
-    if (r->delivered && t->recipients > 1)
+    add_opinion(r, &l);
+    if (r->delivered && t->targets > 1)
         add_failures(r, &l);
     for (const struct smtp_recipient *p = t->first; p != NULL && named < RECIPIENTS_LOGGED;
          p = p->next, named++)
         log_add(&l, "forward_path", p->mailbox.address);
+    for (const struct smtp_recipient *p = smtp_first_target(t);
+         p != NULL && t->targets > 0 && named < RECIPIENTS_LOGGED; p = smtp_next_target(p))
+        if (p->of != NULL) {
+            log_add(&l, "alias", p->mailbox.address);
+            named++;
+        }
     log_end(r->log, &l);
 }
 
@@ -249,8 +263,29 @@ static void log_refusal(const struct record *r)
     add_client(r, &l);
     if (r->phase >= SMTP_MAIL)
         add_sender(&r->transaction, &l);
-    log_add(&l, "forward_path", r->session->judged);
+    log_add(&l,
+            r->phase < SMTP_MAIL && r->session->about == SMTP_ABOUT_SENDER ? "reverse_path"
+                                                                           : "forward_path",
+            r->session->judged);
     log_add_reply(&l, &said->reply, said->argument);
+    add_opinion(r, &l);
+    log_end(r->log, &l);
+}
+
+void record_note(void *record, const struct rules_note *note)
+{
+    const struct record *r = record;
+    struct log_record l;
+
+    if (log_is_silent(r->log))
+        return;
+    log_begin(&l, LOG_OPINION,
+              span_eq(span_of(note->what), SPAN("info")) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING);
+    add_client(r, &l);
+    log_add(&l, "source", note->source);
+    log_add(&l, "opinion", span_of(note->what));
+    log_add(&l, "said", note->text);
+    log_add(&l, "forward_path", note->recipient);
     log_end(r->log, &l);
 }
 

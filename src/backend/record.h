@@ -5,14 +5,16 @@
 
 #include "adapters/delivery.h"
 #include "adapters/log.h"
+#include "adapters/rules.h"
 
 struct record {
     const struct config *config;
     const struct peer *peer;
     const struct smtp_session *session;
-    struct log *log;   /* NULL: the monitor writes it (sandbox/sandbox.h) */
-    uint64_t started;  /* clock_now */
-    uint64_t messages; /* that came to DATA */
+    const struct rules *rules; /* whose last opinion a refusal may be about */
+    struct log *log;           /* NULL: the monitor writes it (sandbox/sandbox.h) */
+    uint64_t started;          /* clock_now */
+    uint64_t messages;         /* that came to DATA */
     uint64_t refusals;
     uint64_t time; /* of the message, seconds since 1970 */
     uint64_t size; /* of the message, octets */
@@ -31,6 +33,8 @@ void record_open(struct record *r, const struct config *c, const struct peer *pe
                  const struct smtp_session *session, struct log *log);
 /* A config_report's say, whose context is the log. */
 void record_mistake(void *log, const char *file, unsigned line, struct span key, const char *what);
+/* A rules_note, whose context is the record. */
+void record_note(void *record, const struct rules_note *note);
 /* Around each step of the session. */
 void record_before(struct record *r);
 /* True: there was something for the log. */

@@ -112,14 +112,6 @@ static bool add_domain(const struct maildir_options *o, struct text *path, struc
     return true;
 }
 
-static struct span without_extension(struct span local, struct span delimiter)
-{
-    for (size_t i = 1; i < local.n; i++)
-        if (span_find(delimiter, local.p[i]) < delimiter.n)
-            return span_first(local, i);
-    return local;
-}
-
 static bool is_directory(const char *path)
 {
     struct stat st;
@@ -211,7 +203,8 @@ struct maildir_answer maildir_find(const struct maildir_options *o, const char *
     if (unknown)
         return maildir_temporary_for(recipient, "its domain's ASCII form can't be had (libidn2)",
                                      cannot_tell);
-    if (!add_component(&path, without_extension(mailbox.local, o->delimiter)))
+    if (!add_component(&path,
+                       span_first(mailbox.local, smtp_extension_at(mailbox.local, o->delimiter))))
         return MAILDIR_NOBODY;
     text_string(&path);
     errno = ENAMETOOLONG;

@@ -4,11 +4,10 @@
  * recipient becomes a line for each where SMTPIN_REPLIES says that such lines are read, and
  * otherwise the one line and exit status that fit them all. */
 #include "base/number.h"
-#include "commands/connect.h"
 #include "commands/lmtp.h"
+#include "io/connect.h"
 #include "smtp/path.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,10 +37,11 @@ static int try_servers(const struct lmtp_mail *mail, char *const *servers, struc
 {
     *no_utf8 = true;
     for (; strcmp(*servers, "--") != 0; servers++) {
-        const int fd = connect_server(*servers, mail->timeout);
+        const char *wrong;
+        const int fd = connect_server(*servers, mail->timeout, &wrong);
 
         if (fd < 0) {
-            fprintf(stderr, "smtpin-lmtp: %s: %s\n", *servers, strerror(errno));
+            fprintf(stderr, "smtpin-lmtp: %s: %s\n", *servers, wrong);
             *no_utf8 = false;
             continue;
         }

@@ -1,5 +1,7 @@
 #include "config/config.h"
 
+#include "syntax/table_source.h"
+
 bool config_is_socket_name(struct span name)
 {
     for (size_t i = 0; i < name.n; i++)
@@ -14,7 +16,8 @@ struct span config_own_domain(const struct config *c)
     struct span left = c->domains, word;
 
     while (span_word(&left, " \t,", &word))
-        if (word.p[0] != '.' && word.p[0] != '[' && span_is_ascii(word))
+        if (word.p[0] != '.' && word.p[0] != '[' && span_is_ascii(word) &&
+            table_is_source(word) != NULL)
             return word;
     return c->smtp.hostname;
 }

@@ -13,7 +13,9 @@ enum {
     CONFIG_SECTIONS_MAX = 16,
     CONFIG_SOCKET_MAX = 64, /* octets of a socket's name */
     CONFIG_CONNECTIONS_MAX = 10000,
-    CONFIG_SETTINGS_MAX = 128, /* keys that there can be */
+    CONFIG_SETTINGS_MAX = 128,    /* keys that there can be */
+    CONFIG_DOMAIN_TABLES_MAX = 4, /* in `domains` */
+    CONFIG_POLICY_SERVERS_MAX = 8,
     /* What config_load takes of an arena at the most. */
     CONFIG_ARENA_MAX = 4 * CONFIG_FILE_MAX,
 };
@@ -35,13 +37,27 @@ enum config_trace {
     CONFIG_TRACE_RETURN_PATH = 1,
     CONFIG_TRACE_DELIVERED_TO = 2,
     CONFIG_TRACE_RECEIVED = 4,
+    CONFIG_TRACE_ORIGINAL_TO = 8,
 };
+/* Besides those of enum smtp_subject, from whose first on these are: */
+enum config_policy_state { CONFIG_POLICY_END_OF_MESSAGE = 32 };
 
 /* Spans are terminated, times are milliseconds, sizes octets. */
 struct config {
     struct smtp_options smtp;
-    struct span domains;
+    struct span domains; /* words, and sources of tables among them (syntax/table_source.h) */
     struct span relay_clients;
+    struct span recipients, aliases, senders, sender_login; /* sources of tables; empty: none */
+    bool local_part_case; /* in tables the case of a local-part matters */
+    uint64_t alias_depth;
+    struct words check_client, check_sender, check_recipient; /* n is 0: none */
+    uint64_t check_timeout;
+    struct span policy;     /* the servers; empty: none */
+    uint64_t policy_states; /* enum smtp_subject, enum config_policy_state */
+    uint64_t policy_timeout;
+    struct span policy_default; /* "DUNNO", or a reply: smtp_result_of_words */
+    bool check_relay_clients;
+    bool asks; /* more than the configuration and the address is needed to decide */
     struct words deliver;
     struct words through;    /* words before those of deliver */
     bool embedded;           /* deliver is the default: smtpin-maildir */

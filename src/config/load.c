@@ -3,6 +3,7 @@
 #include "config/setting.h"
 #include "config/value.h"
 #include "syntax/macro.h"
+#include "syntax/table_source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -293,11 +294,22 @@ static const struct config defaults = {
         },
     .domains = TEXT_OF(""),
     .relay_clients = TEXT_OF(""),
+    .recipients = TEXT_OF(""),
+    .aliases = TEXT_OF(""),
+    .senders = TEXT_OF(""),
+    .sender_login = TEXT_OF(""),
+    .alias_depth = 10,
+    .check_timeout = 30 * SECOND,
+    .policy = TEXT_OF(""),
+    .policy_states = SMTP_ABOUT_RECIPIENT,
+    .policy_timeout = MINUTE,
+    .policy_default = TEXT_OF("451 4.3.5 Policy can't be asked"),
     .deliver_timeout = 5 * MINUTE,
     .deliver_parallel = 1,
     .maildir = TEXT_OF("/var/mail/smtpin"),
     .recipient_delimiter = TEXT_OF("+"),
-    .trace_headers = CONFIG_TRACE_RETURN_PATH | CONFIG_TRACE_DELIVERED_TO | CONFIG_TRACE_RECEIVED,
+    .trace_headers = CONFIG_TRACE_RETURN_PATH | CONFIG_TRACE_DELIVERED_TO | CONFIG_TRACE_RECEIVED |
+                     CONFIG_TRACE_ORIGINAL_TO,
     .spool_dir = TEXT_OF("/var/tmp"),
     .spool_memory = 256 * 1024,
     .command_timeout = 5 * MINUTE,
@@ -388,6 +400,28 @@ static void clash(struct source *s, struct span key, struct span other, const ch
     config_complain_of_both(&report, key, other, what);
 }
 
+static bool has_table(struct span domains)
+{
+    struct span word;
+
+    while (span_word(&domains, " \t,", &word))
+        if (table_is_source(word) == NULL)
+            return true;
+    return false;
+}
+
+/* Who decides what (adapters/rules.h): is more needed than the configuration and the address? */
+static void conclude_asks(struct config *c)
+{
+    const bool has_policy = c->policy.n > 0;
+
+    c->asks = c->recipients.n + c->aliases.n + c->senders.n + c->sender_login.n > 0 ||
+              c->check_client.n + c->check_sender.n + c->check_recipient.n > 0 ||
+              (has_policy && c->policy_states & SMTP_ABOUT_RECIPIENT) || has_table(c->domains);
+    if (has_policy)
+        c->smtp.decide_at = (unsigned)c->policy_states & ~(unsigned)CONFIG_POLICY_END_OF_MESSAGE;
+}
+
 /* What follows from several settings together. */
 static void conclude(struct source *s, struct config *c)
 {
@@ -401,6 +435,7 @@ static void conclude(struct source *s, struct config *c)
     if (s->good && !put_before(c, s->arena))
         mistake(s, SPAN("deliver_through"), "the configuration is too large");
     c->smtp.tolerate.domain = config_own_domain(c);
+    conclude_asks(c);
     c->smtp.lmtp = c->protocol == 1;
     c->smtp.single = c->partial == 1;
     c->smtp.prdr = c->deliver_per == CONFIG_PER_RECIPIENT || c->deliver_replies == 1;

@@ -14,14 +14,17 @@ enum setting_kind {
     VALUE_NORMALIZE, /* bool */
     VALUE_CHOICE,    /* uint64_t: the place of one of `names` */
     VALUE_FLAGS,     /* uint64_t: a bit for each of `names` */
-    VALUE_TEXT,      /* struct span, as all down to VALUE_ADDRESS */
+    VALUE_TEXT,      /* struct span, as all down to VALUE_SOCKET */
     VALUE_DIRECTORY,
     VALUE_HOSTNAME,
     VALUE_DOMAINS,
     VALUE_NETWORKS,
     VALUE_ADDRESS,
+    VALUE_TABLE,    /* empty, or syntax/table_source.h */
+    VALUE_SERVERS,  /* a list: syntax/policy_server.h */
+    VALUE_OPINION,  /* "DUNNO", or smtp_result_of_words */
     VALUE_SOCKET,   /* struct span; load.c sets it before it reads the file */
-    VALUE_COMMAND,  /* struct words */
+    VALUE_COMMAND,  /* struct words; with `least` it can't be empty */
     VALUE_EXIT_MAP, /* struct smtp_exit_map */
 };
 

@@ -5,6 +5,8 @@
 #include "syntax/idn.h"
 #include "syntax/macro.h"
 #include "syntax/network.h"
+#include "syntax/policy_server.h"
+#include "syntax/table_source.h"
 
 #include <string.h>
 
@@ -186,6 +188,10 @@ static const char *set_idn_domains(struct span *field, struct span value, struct
         const bool below = word.p[0] == '.';
 
         text_adds(&out, out.n > 0 ? " " : "");
+        if (table_is_source(word) == NULL) {
+            text_add(&out, word);
+            continue;
+        }
         text_adds(&out, below ? "." : "");
         switch (idn_to_ascii(span_from(word, below), &out)) {
         case IDN_OK:
@@ -207,10 +213,18 @@ static const char *set_domains(const struct setting *k, struct span *field, stru
                                struct arena *a)
 {
     struct span left = value, word;
+    size_t tables = 0;
 
     while (span_word(&left, " \t,", &word)) {
+        if (table_is_source(word) == NULL) {
+            if (++tables > CONFIG_DOMAIN_TABLES_MAX)
+                return "has more than four tables";
+            continue;
+        }
         if (word.p[0] == '*')
             return "has a '*': .example.org stands for every domain below example.org";
+        if (table_is_meant(word))
+            return table_is_source(word);
         if (!smtp_is_literal(word) &&
             !smtp_is_domain(word.p[0] == '.' ? span_from(word, 1) : word, true))
             return wrong_word("has a word that is not a domain: ", word, a);
@@ -239,10 +253,46 @@ static const char *set_address(const struct setting *k, struct span *field, stru
     return set_text(k, field, value);
 }
 
-static const char *set_command(struct words *field, struct span value, struct arena *a)
+static const char *set_table(const struct setting *k, struct span *field, struct span value)
 {
-    struct words words;
+    const char *wrong = value.n == 0 ? NULL : table_is_source(value);
+
+    return wrong == NULL ? set_text(k, field, value) : wrong;
+}
+
+static const char *set_servers(const struct setting *k, struct span *field, struct span value)
+{
+    struct span left = value, word;
+    const char *wrong = NULL;
+    size_t n = 0;
+
+    while (wrong == NULL && span_word(&left, " \t,", &word))
+        wrong = ++n > CONFIG_POLICY_SERVERS_MAX ? "has more than eight servers"
+                                                : policy_is_server(word);
+    return wrong == NULL ? set_text(k, field, value) : wrong;
+}
+
+static const char *set_opinion(const struct setting *k, struct span *field, struct span value)
+{
+    char bytes[SMTP_RESULT_TEXT_MAX];
+    struct text room = TEXT(bytes);
+    struct smtp_reply reply;
+
+    if (!span_eq_nocase(value, SPAN("DUNNO")) && !smtp_result_of_words(&reply, value, &room))
+        return "must be DUNNO, or a reply such as 451 4.3.5 Try again later";
+    return set_text(k, field, value);
+}
+
+static const char *set_command(const struct setting *k, struct words *field, struct span value,
+                               struct arena *a)
+{
+    struct words words = {.n = 0};
     const char *wrong = words_split(value, a, &words);
+
+    if (wrong == NULL && words.n == 0 && k->least == 0) {
+        *field = words;
+        return NULL;
+    }
 
     /* The program is the administrator's to choose, not the client's. */
     if (wrong == NULL &&
@@ -306,10 +356,16 @@ const char *value_set(const struct setting *k, struct config *c, struct span val
         return set_networks(k, field, value, a);
     case VALUE_ADDRESS:
         return set_address(k, field, value);
+    case VALUE_TABLE:
+        return set_table(k, field, value);
+    case VALUE_SERVERS:
+        return set_servers(k, field, value);
+    case VALUE_OPINION:
+        return set_opinion(k, field, value);
     case VALUE_SOCKET:
         return config_is_socket_name(value) ? NULL : "not the name of a socket";
     case VALUE_COMMAND:
-        return set_command(field, value, a);
+        return set_command(k, field, value, a);
     case VALUE_EXIT_MAP:
         return set_exit_map(field, value);
     }
@@ -397,6 +453,9 @@ void value_show(const struct setting *k, const struct config *c, struct text *ou
     case VALUE_DOMAINS:
     case VALUE_NETWORKS:
     case VALUE_ADDRESS:
+    case VALUE_TABLE:
+    case VALUE_SERVERS:
+    case VALUE_OPINION:
     case VALUE_SOCKET:
         text_add(out, *(const struct span *)field);
         break;

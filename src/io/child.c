@@ -68,6 +68,17 @@ void child_set_oom_score(int score)
 /* Without the C library's own preparations, which cost calls, and pages that both sides then copy:
  * no thread, lock or handler of this process needs any. (On some other machines clone(2) has its
  * arguments in another order.) */
+const char *child_end_name(enum child_end end)
+{
+    static const char *const ends[] = {
+        [CHILD_EXITED] = "exit",       [CHILD_SIGNALLED] = "signal",
+        [CHILD_TIMED_OUT] = "timeout", [CHILD_NOT_STARTED] = "not_started",
+        [CHILD_LOST] = "lost",
+    };
+
+    return ends[end];
+}
+
 pid_t child_split(void)
 {
 #if defined(__x86_64__) || defined(__aarch64__)

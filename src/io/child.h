@@ -41,6 +41,9 @@ enum child_end {
     CHILD_LOST,        /* it has ended, and its status was taken from us */
 };
 
+/* Its name in the log: "exit", "signal" ... */
+const char *child_end_name(enum child_end end);
+
 struct child_result {
     enum child_end end;
     int status;

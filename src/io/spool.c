@@ -192,6 +192,19 @@ int spool_copy(const struct spool *s, struct span head)
     return -1;
 }
 
+bool spool_prepend(struct spool *s, struct span head)
+{
+    const int fd = spool_copy(s, head);
+
+    if (fd < 0)
+        return false;
+    close(s->fd);
+    s->fd = fd;
+    s->size += head.n;
+    s->whole = false;
+    return true;
+}
+
 void spool_close(struct spool *s)
 {
     if (s->fd >= 0)

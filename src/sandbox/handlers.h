@@ -23,15 +23,20 @@ struct monitor {
     bool unfiltered;      /* and should not be: no transaction */
     bool over;            /* it has ended */
     bool begun;           /* its message, of which there is one */
+    unsigned asked;       /* enum smtp_subject: steps of which a session, or transaction, has one */
+    unsigned passed;      /* and those that were not refused, for this name of EHLO */
     uint64_t requests[REQUEST_KIND_COUNT]; /* how many of each kind */
     const struct request_about *last;      /* request; NULL: none yet, or it was none */
     uint64_t stored, ends;                 /* of this message: octets, line ends among them */
     enum { MONITOR_IDLE, MONITOR_MESSAGE } state;
     bool refused;        /* the message could not be stored */
-    uint64_t delivering; /* milliseconds that storing and delivering took */
+    uint64_t delivering; /* milliseconds that do not count: that storing and delivering took */
+    bool overtime;       /* a decision has lasted beyond the session's end */
     uint64_t errors;     /* refusals with 5yz */
-    bool closed;         /* the session has ended as it should */
-    bool pressed;        /* an answer was not taken at once: the clock is to be looked at */
+    uint64_t refused_recipients; /* and of recipients, among those that were asked about */
+    uint64_t refused_questions;  /* and of what else was asked about */
+    bool closed;                 /* the session has ended as it should */
+    bool pressed;                /* an answer was not taken at once: the clock is to be looked at */
     char end[REQUEST_WORD_MAX + 1];
 };
 
@@ -59,6 +64,13 @@ enum smtp_path_result monitor_read_address(struct monitor *m, struct span addres
                                            struct smtp_mailbox *out);
 /* The name of EHLO, once it has been checked: trace fields and variables of the command say it. */
 const char *monitor_keep_greeting(struct monitor *m, const struct request *r);
+/* The transaction as far as MAIL has said. Its reverse-path is parsed at the first request that has
+ * it, and is the same in the others. *full: there is no memory for it. */
+const char *monitor_keep_envelope(struct monitor *m, const struct request *r, struct span sender,
+                                  bool *full);
+/* `before`: enum smtp_subject. Those of them that the configuration decides on must have been asked
+ * about, and must not have been refused: what the worker does not ask, it can't get round. */
+const char *monitor_check_steps(const struct monitor *m, unsigned before);
 /* Adds the recipients of a request to the transaction: each is decided here once more. */
 const char *monitor_add_recipients(struct monitor *m, struct span added);
 

@@ -1,6 +1,17 @@
+#include "io/clock.h"
 #include "sandbox/handlers.h"
 
 #include <string.h>
+
+enum {
+    REFUSALS_MORE = 2, /* the one that is one too many, and the next transaction's */
+    /* Milliseconds from which on the worker looks at its clock before it goes on (serve.c does so
+     * after WIRE_MOMENT). */
+    LONG_DECISION = 1000,
+    /* Steps that come before the others. */
+    BEFORE_MAIL = SMTP_ABOUT_CLIENT | SMTP_ABOUT_GREETING,
+    OF_TRANSACTION = SMTP_ABOUT_SENDER | SMTP_ABOUT_RECIPIENT | SMTP_ABOUT_DATA,
+};
 
 struct smtp_transaction *monitor_transaction_of(const struct monitor *m)
 {
@@ -40,6 +51,8 @@ const char *monitor_keep_greeting(struct monitor *m, const struct request *r)
     if (r->helo.n > sizeof s->helo_room ||
         (r->helo.n > 0 && !smtp_is_helo_name(r->helo, m->backend->config->smtp.tolerate.kinds)))
         return "has a name that is none";
+    if (!span_eq(s->helo, r->helo) || s->esmtp != r->esmtp)
+        m->passed &= ~(unsigned)SMTP_ABOUT_GREETING;
     if (r->helo.n > 0)
         memcpy(s->helo_room, r->helo.p, r->helo.n);
     s->helo = (struct span){.p = s->helo_room, .n = r->helo.n};
@@ -60,27 +73,120 @@ bool monitor_has_open_transaction(const struct monitor *m)
            m->transaction <= m->backend->config->smtp.max_transactions;
 }
 
-/* Decided here as in the worker; kept here: nobody else gets the message. */
-static const char *add_recipient(struct monitor *m, struct span address)
+const char *monitor_check_steps(const struct monitor *m, unsigned before)
+{
+    const struct smtp_options *o = &m->backend->config->smtp;
+    const bool greeted = m->backend->session->helo.n > 0;
+
+    if (!greeted && before & SMTP_ABOUT_GREETING && o->helo_required)
+        return "has not greeted";
+    if (!greeted)
+        before &= ~(unsigned)SMTP_ABOUT_GREETING;
+    before &= o->decide_at;
+    return (m->passed & before) == before ? NULL : "goes on without leave";
+}
+
+static const char *keep_sender(struct monitor *m, struct span sender, bool *full)
+{
+    struct smtp_mailbox *known = &monitor_transaction_of(m)->reverse_path;
+
+    *full = false;
+    if (known->address.p != NULL)
+        return span_eq(known->address, sender) ? NULL : "has another reverse-path";
+    switch (monitor_read_address(m, sender, false, known)) {
+    case SMTP_PATH_OK:
+        return NULL;
+    case SMTP_PATH_FULL:
+        *known = (struct smtp_mailbox){.utf8 = false};
+        *full = true;
+        return NULL;
+    default:
+        return "has a reverse-path that is none";
+    }
+}
+
+static const char needs_utf8[] = "has addresses that need SMTPUTF8";
+
+const char *monitor_keep_envelope(struct monitor *m, const struct request *r, struct span sender,
+                                  bool *full)
 {
     struct smtp_transaction *t = monitor_transaction_of(m);
+    const char *wrong = keep_sender(m, sender, full);
+
+    t->smtputf8 = r->smtputf8;
+    t->body = r->eight_bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
+    t->declared_size = r->declared_size;
+    if (wrong == NULL && t->reverse_path.utf8 && !t->smtputf8)
+        wrong = needs_utf8;
+    if (wrong == NULL && t->declared_size > m->backend->config->smtp.max_message_size)
+        wrong = "declares a message that is too large";
+    return wrong;
+}
+
+/* Is it asked in the right way? Whom the worker must ask about, it may not name; what it may decide
+ * itself needs no SMTPUTF8 before the message begins. */
+static const char *check_recipient(struct monitor *m, const struct smtp_mailbox *recipient,
+                                   bool asked)
+{
+    if (!asked && rules_take_more(&m->backend->rules, recipient))
+        return "adds a recipient without a question";
+    return asked && recipient->utf8 && !monitor_transaction_of(m)->smtputf8 ? needs_utf8 : NULL;
+}
+
+/* Decided here, as in the worker if that could; kept here: nobody else gets the message. */
+static const char *decide_recipient(struct monitor *m, struct span address, bool asked,
+                                    struct smtp_verdict *verdict)
+{
+    struct smtp_transaction *t = monitor_transaction_of(m);
+    const char *wrong = NULL;
+    const size_t mark = m->arena->used;
     struct smtp_recipient *recipient;
 
+    *verdict = (struct smtp_verdict){.opinion = SMTP_DEFER};
     if (!monitor_has_open_transaction(m))
         return "has a recipient of no transaction";
+    if (m->asked & SMTP_ABOUT_DATA)
+        return "has a recipient after DATA";
     if (t->recipients >= most_recipients(&m->backend->config->smtp))
         return "has too many recipients";
     recipient = arena_get(m->arena, sizeof *recipient);
-    if (recipient == NULL)
-        return "has more recipients than room for them";
+    if (recipient == NULL) {
+        verdict->reply = *smtp_reply(SMTP_REPLY_NO_MEMORY);
+        return NULL;
+    }
     *recipient = (struct smtp_recipient){.next = NULL};
-    if (monitor_read_address(m, address, true, &recipient->mailbox) != SMTP_PATH_OK)
+    switch (monitor_read_address(m, address, true, &recipient->mailbox)) {
+    case SMTP_PATH_OK:
+        wrong = check_recipient(m, &recipient->mailbox, asked);
+        if (wrong == NULL)
+            *verdict = backend_decide(m->backend, SMTP_ABOUT_RECIPIENT, recipient);
+        break;
+    case SMTP_PATH_FULL:
+        verdict->reply = *smtp_reply(SMTP_REPLY_NO_MEMORY);
+        break;
+    default:
         return "has a recipient that is no mailbox";
-    if (backend_decide(m->backend, &recipient->mailbox).opinion != SMTP_ACCEPT)
-        return "has a recipient that is refused";
-    backend_add_recipient(m->backend, &recipient->mailbox, m->arena);
-    smtp_add_recipient(t, recipient);
-    return NULL;
+    }
+    if (verdict->opinion == SMTP_ACCEPT) {
+        backend_add_recipient(m->backend, recipient, m->arena);
+        smtp_add_recipient(t, recipient);
+    } else {
+        m->arena->used = mark; /* the reply stays readable until the next request */
+    }
+    return wrong;
+}
+
+/* One that the worker has accepted by itself. */
+static const char *add_recipient(struct monitor *m, struct span address)
+{
+    struct smtp_verdict verdict;
+    const char *wrong = decide_recipient(m, address, false, &verdict);
+
+    if (wrong == NULL && verdict.opinion == SMTP_DEFER && verdict.reply.rule != NULL &&
+        span_eq(span_of(verdict.reply.rule), SPAN("transaction_memory")))
+        return "has more recipients than room for them";
+    return wrong == NULL && verdict.opinion != SMTP_ACCEPT ? "has a recipient that is refused"
+                                                           : wrong;
 }
 
 const char *monitor_add_recipients(struct monitor *m, struct span added)
@@ -104,27 +210,149 @@ const char *monitor_take_recipients(struct monitor *m, const struct request *r)
     return NULL;
 }
 
-/* A question that the worker can't answer itself. Nobody is added by it. */
-const char *monitor_decide(struct monitor *m, const struct request *r)
+/* The steps before what is asked about. */
+static unsigned steps_before(enum smtp_subject about)
+{
+    switch (about) {
+    case SMTP_ABOUT_CLIENT:
+        return 0;
+    case SMTP_ABOUT_GREETING:
+    case SMTP_ABOUT_USER:
+        return SMTP_ABOUT_CLIENT;
+    case SMTP_ABOUT_SENDER:
+        return BEFORE_MAIL;
+    default:
+        return BEFORE_MAIL | SMTP_ABOUT_SENDER;
+    }
+}
+
+/* Is this asked of this configuration, and at this time? What the session has said so far. */
+static const char *check_question(struct monitor *m, const struct request *r)
+{
+    const struct smtp_options *o = &m->backend->config->smtp;
+    const unsigned asked =
+        o->decide_at | SMTP_ABOUT_RECIPIENT | (o->vrfy ? (unsigned)SMTP_ABOUT_USER : 0);
+    const char *wrong = monitor_keep_greeting(m, r);
+
+    if (wrong != NULL)
+        return wrong;
+    if (m->overtime)
+        return "outlives its time";
+    if (m->state != MONITOR_IDLE)
+        return "asks within a message";
+    if (!(r->about & asked))
+        return "asks what is not asked";
+    if (r->about & m->asked)
+        return "asks twice";
+    if (r->about & OF_TRANSACTION && !monitor_has_open_transaction(m))
+        return "asks about no transaction";
+    if (r->about == SMTP_ABOUT_DATA && monitor_transaction_of(m)->recipients == 0)
+        return "asks about a message for nobody";
+    return monitor_check_steps(m, steps_before(r->about));
+}
+
+static const char *decide_user(struct monitor *m, struct span address, struct smtp_verdict *verdict)
 {
     const size_t mark = m->arena->used;
-    struct smtp_mailbox mailbox;
-    struct smtp_verdict verdict = {.opinion = SMTP_DEFER};
-    uint64_t deadline = 0;
+    struct smtp_recipient user = {.next = NULL};
+    const char *wrong = NULL;
 
-    if (!monitor_has_open_transaction(m))
-        return "asks of a recipient of no transaction";
-    switch (monitor_read_address(m, r->address, true, &mailbox)) {
+    switch (monitor_read_address(m, address, true, &user.mailbox)) {
     case SMTP_PATH_OK:
-        verdict = backend_decide(m->backend, &mailbox);
+        if (user.mailbox.utf8)
+            wrong = needs_utf8;
+        else
+            *verdict = backend_decide(m->backend, SMTP_ABOUT_USER, &user);
         break;
     case SMTP_PATH_FULL:
         break;
     default:
-        return "asks of a recipient that is no mailbox";
+        wrong = "asks of a user that is no mailbox";
     }
     m->arena->used = mark;
+    return wrong;
+}
+
+static bool is_against(const struct smtp_verdict *verdict)
+{
+    return verdict->opinion == SMTP_REFUSE || verdict->opinion == SMTP_DEFER;
+}
+
+static const char *decide(struct monitor *m, const struct request *r, struct smtp_verdict *verdict)
+{
+    const unsigned step = r->about & ~(unsigned)(SMTP_ABOUT_RECIPIENT | SMTP_ABOUT_USER);
+    const char *wrong = NULL;
+    bool full = false;
+    size_t mark;
+
+    m->backend->session->about = r->about;
+    m->asked |= step & ~(unsigned)SMTP_ABOUT_GREETING;
+    m->passed &= ~step;
+    if (r->about & OF_TRANSACTION)
+        wrong = monitor_keep_envelope(m, r, r->sender, &full);
+    if (wrong != NULL || full)
+        return wrong;
+    if (r->about == SMTP_ABOUT_RECIPIENT)
+        return decide_recipient(m, r->address, true, verdict);
+    if (r->about == SMTP_ABOUT_USER)
+        return decide_user(m, r->address, verdict);
+    mark = m->arena->used;
+    *verdict = backend_decide(m->backend, r->about, NULL);
+    if (!is_against(verdict))
+        m->passed |= step;
+    m->arena->used = mark; /* the reply stays readable until the next request */
+    return NULL;
+}
+
+/* Refusals since the last message that somebody has: an honest session then hangs up, or asks about
+ * no more recipients in this transaction. */
+static const char *count_refusal(struct monitor *m, enum smtp_subject about,
+                                 const struct smtp_verdict *verdict)
+{
+    const struct smtp_options *o = &m->backend->config->smtp;
+    const bool recipient = about == SMTP_ABOUT_RECIPIENT;
+    uint64_t *n = recipient ? &m->refused_recipients : &m->refused_questions;
+    const uint64_t most = recipient ? o->max_refused_recipients : o->max_errors;
+
+    if (verdict->opinion != SMTP_REFUSE || o->lmtp)
+        return NULL;
+    ++*n;
+    return *n > REFUSALS_MORE && *n - REFUSALS_MORE > most ? "asks on after too many refusals"
+                                                           : NULL;
+}
+
+/* The time of decisions is the session's. One that goes beyond its end leaves the worker the time
+ * for its last words; an honest one does not ask again. */
+static void count_time(struct monitor *m, uint64_t took)
+{
+    if (took < LONG_DECISION)
+        return;
+    if ((uint64_t)clock_left(m->deadline + m->delivering) <= m->slack) {
+        m->delivering += took;
+        m->overtime = true;
+    }
+    /* Before the worker goes on to what waits behind this. */
+    monitor_check_stop(m);
+}
+
+/* A question that the worker can't answer itself. */
+const char *monitor_decide(struct monitor *m, const struct request *r)
+{
+    struct smtp_verdict verdict = {.opinion = SMTP_DEFER};
+    const uint64_t before = clock_now();
+    uint64_t deadline = 0;
+    const char *wrong = check_question(m, r);
+
+    recorder_continue(&m->backend->recorder, r->boundary);
+    if (wrong == NULL)
+        wrong = decide(m, r, &verdict);
+    if (wrong == NULL)
+        wrong = count_refusal(m, r->about, &verdict);
+    if (wrong != NULL)
+        return wrong;
+    count_time(m, clock_now() - before);
     m->room.n = 0;
+    packet_put_number(&m->room, recorder_leave(&m->backend->recorder));
     packet_put_number(&m->room, verdict.opinion);
     request_write_reply(&m->room, &verdict.reply);
     return monitor_send_answer(m, &deadline);

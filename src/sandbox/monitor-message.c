@@ -27,23 +27,17 @@ static const char *begin_message(struct monitor *m, const struct request *r)
     m->begun = true;
     m->stored = m->ends = 0;
     m->state = MONITOR_MESSAGE;
-    switch (monitor_read_address(m, r->address, false, &t->reverse_path)) {
-    case SMTP_PATH_OK:
-        break;
-    case SMTP_PATH_FULL:
-        m->refused = true;
-        return NULL;
-    default:
-        return "has a reverse-path that is none";
-    }
-    if (!r->smtputf8 && needs_utf8(t))
+    wrong = monitor_check_steps(m, SMTP_ABOUT_CLIENT | SMTP_ABOUT_GREETING | SMTP_ABOUT_SENDER |
+                                       SMTP_ABOUT_DATA);
+    if (wrong == NULL)
+        wrong = monitor_keep_envelope(m, r, r->address, &m->refused);
+    if (wrong != NULL || m->refused)
+        return wrong;
+    if (!t->smtputf8 && needs_utf8(t))
         return "has addresses that need SMTPUTF8";
-    t->smtputf8 = r->smtputf8;
-    t->body = r->eight_bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
     t->prdr = r->prdr && o->prdr && !o->lmtp;
     if (o->single && !o->lmtp && !t->prdr && t->recipients > 1)
         return "has more than a single recipient";
-    t->declared_size = r->declared_size;
     m->refused = !backend_begin_message(m->backend);
     return NULL;
 }
@@ -153,7 +147,7 @@ const char *monitor_deliver_message(struct monitor *m, const struct request *r)
         backend_deliver(b, &room);
         ran = b->record.delivery.runs > 0;
         if (b->record.delivery.accepted > 0)
-            m->errors = 0;
+            m->errors = m->refused_recipients = m->refused_questions = 0;
         quick = backend_was_quick(b);
     }
     m->delivering += clock_now() - before;

@@ -17,7 +17,9 @@ static const char *turn_to_transaction(struct monitor *m, uint64_t transaction)
     if (m->unfiltered)
         return "goes on without its filter";
     smtp_forget_transaction(m->backend->session);
-    m->transaction = transaction;
+    m->transaction = m->backend->session->transactions = transaction;
+    m->asked &= SMTP_ABOUT_CLIENT;
+    m->passed &= SMTP_ABOUT_CLIENT | SMTP_ABOUT_GREETING;
     m->over = m->begun = false;
     return NULL;
 }

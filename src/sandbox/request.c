@@ -57,14 +57,15 @@ const struct request_about *request_about(enum request_kind kind)
 
 /* A field's form, and what is held against it when it is read. */
 enum form {
-    NUMBER, /* uint64_t, at most `most` */
-    FLAG,   /* bool */
-    FAULT,  /* enum smtp_data_fault */
-    PHASE,  /* enum smtp_phase: one bit, or none */
-    WHOLE,  /* struct span; longer than `most`, it is no request */
-    CUT,    /* struct span; only its first `most` octets are sent */
-    WORD,   /* the same: request_is_word */
-    REPLY,  /* struct smtp_reply, and its rule */
+    NUMBER,  /* uint64_t, at most `most` */
+    FLAG,    /* bool */
+    FAULT,   /* enum smtp_data_fault */
+    PHASE,   /* enum smtp_phase: one bit, or none */
+    SUBJECT, /* enum smtp_subject: one bit */
+    WHOLE,   /* struct span; longer than `most`, it is no request */
+    CUT,     /* struct span; only its first `most` octets are sent */
+    WORD,    /* the same: request_is_word */
+    REPLY,   /* struct smtp_reply, and its rule */
 };
 
 struct field {
@@ -82,6 +83,8 @@ struct field {
 /* In the order of the packet: read and written from this one table. */
 static const struct field fields[] = {
     FIELD(REQUEST_ADDRESS, address, WHOLE, SMTP_ADDRESS_MAX),
+    FIELD(REQUEST_SUBJECT, about, SUBJECT, SMTP_ABOUT_USER),
+    FIELD(REQUEST_SUBJECT, sender, WHOLE, SMTP_ADDRESS_MAX),
     FIELD(REQUEST_GREETING, helo, WHOLE, SMTP_DOMAIN_MAX),
     FIELD(REQUEST_GREETING, esmtp, FLAG, 1),
     FIELD(REQUEST_COMMANDS, commands, NUMBER, UINT64_MAX),
@@ -123,6 +126,9 @@ static void write_field(struct text *out, const struct field *f, const struct re
     case PHASE:
         packet_put_number(out, *(const enum smtp_phase *)at);
         break;
+    case SUBJECT:
+        packet_put_number(out, *(const enum smtp_subject *)at);
+        break;
     case WHOLE:
         packet_put(out, *(const struct span *)at);
         break;
@@ -154,12 +160,13 @@ void request_write(struct text *out, const struct request *r)
             write_field(out, f, r);
 }
 
-static enum smtp_phase read_phase(struct packet *p, uint64_t most)
+/* One bit, or none. */
+static uint64_t read_bit(struct packet *p, uint64_t most)
 {
-    const uint64_t phase = packet_number_up_to(p, most);
+    const uint64_t bit = packet_number_up_to(p, most);
 
-    p->wrong = p->wrong || (phase & (phase - 1)) != 0;
-    return (enum smtp_phase)phase;
+    p->wrong = p->wrong || (bit & (bit - 1)) != 0;
+    return bit;
 }
 
 static void read_field(struct packet *p, const struct field *f, struct request *out)
@@ -177,7 +184,11 @@ static void read_field(struct packet *p, const struct field *f, struct request *
         *(enum smtp_data_fault *)at = (enum smtp_data_fault)packet_number_up_to(p, f->most);
         break;
     case PHASE:
-        *(enum smtp_phase *)at = read_phase(p, f->most);
+        *(enum smtp_phase *)at = (enum smtp_phase)read_bit(p, f->most);
+        break;
+    case SUBJECT:
+        *(enum smtp_subject *)at = (enum smtp_subject)read_bit(p, f->most);
+        p->wrong = p->wrong || *(enum smtp_subject *)at == 0;
         break;
     case WHOLE:
     case CUT:

@@ -22,6 +22,7 @@ enum request_field {
     REQUEST_STEP = 512,         /* before, close, reply, rule, argument, judged */
     REQUEST_WORD = 1024,        /* word */
     REQUEST_COMMANDS = 2048,    /* commands */
+    REQUEST_SUBJECT = 4096,     /* about, sender */
     /* What each request about a message has. */
     REQUEST_OF_MESSAGE =
         REQUEST_ADDRESS | REQUEST_GREETING | REQUEST_COMMANDS | REQUEST_ENVELOPE | REQUEST_SMTPUTF8,
@@ -42,8 +43,11 @@ enum request_pace {
  * of the rows does not matter. tests/sandbox has what a compromised worker does with
  * it: a kind that nobody attacks fails a test. */
 #define REQUEST_KINDS(KIND)                                                                        \
-    /* May `address` be a recipient? The answer is the verdict. */                                 \
-    KIND(DECIDE, decide, EACH_COMMAND, REQUEST_ADDRESS)                                            \
+    /* May `address` be a recipient, or is there such a user; or may the session go on? The answer \
+     * is the verdict. A recipient that is accepted is added. */                                   \
+    KIND(DECIDE, decide, EACH_COMMAND,                                                             \
+         REQUEST_ADDRESS | REQUEST_SUBJECT | REQUEST_GREETING | REQUEST_COMMANDS |                 \
+             REQUEST_ENVELOPE | REQUEST_SMTPUTF8 | REQUEST_BOUNDARY)                               \
     /* More recipients than fit into the next request. */                                          \
     KIND(RECIPIENTS, take_recipients, EACH_COMMAND, 0)                                             \
     KIND(OCTETS, take_octets, EACH_TRANSACTION, REQUEST_OF_MESSAGE | REQUEST_MESSAGE_OCTETS)       \
@@ -96,6 +100,8 @@ struct request {
     uint64_t transaction; /* the how-manieth MAIL of the session */
     struct span added;    /* its recipients since the last request: packet_text of each */
     struct span address;  /* the reverse-path; REQUEST_DECIDE: the forward-path */
+    enum smtp_subject about;
+    struct span sender; /* the reverse-path, where `address` is none */
     struct span helo;
     bool begins; /* a message: with its envelope, at the first of its requests */
     bool esmtp, smtputf8, eight_bit, prdr;

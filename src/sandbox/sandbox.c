@@ -217,8 +217,6 @@ static bool become_monitor(struct backend *b, const struct sandbox_session *s, p
     wrong = answer_requests(&m);
     if (reap_worker(worker, wrong == NULL && m.closed, &status) != NULL)
         wrong = "does not end";
-    if (!m.closed)
-        b->session->transactions = m.transaction;
     fine = wrong == NULL && m.closed && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!fine)
         log_crash(&m, wrong, status);

@@ -81,17 +81,37 @@ static void keep_reply(struct packet *answer, struct smtp_reply *reply,
     reply->rule = rule.n > 0 ? arena_copy(arena, rule).p : NULL;
 }
 
-struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, struct span address)
+struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, enum smtp_subject about,
+                                  struct span address, struct recorder *recorder)
 {
+    const struct smtp_transaction *t = &s->transaction;
     struct smtp_verdict verdict = {.opinion = SMTP_DEFER};
     struct packet answer;
+    bool answered;
 
-    if (!ask(w,
-             (struct request){
-                 .kind = REQUEST_DECIDE, .transaction = s->transactions, .address = address},
-             &answer))
+    answered = ask(w,
+                   (struct request){
+                       .kind = REQUEST_DECIDE,
+                       .transaction = s->transactions,
+                       .about = about,
+                       .address = address,
+                       .sender = t->reverse_path.address,
+                       .helo = s->helo,
+                       .esmtp = s->esmtp,
+                       .smtputf8 = t->smtputf8,
+                       .eight_bit = t->body == SMTP_BODY_8BITMIME,
+                       .declared_size = t->declared_size,
+                       .commands = s->commands,
+                       .boundary = recorder_pause(recorder),
+                   },
+                   &answer);
+    recorder_resume(recorder, answered && packet_number_up_to(&answer, 1) == 1, false);
+    if (!answered)
         return verdict;
     verdict.opinion = (enum smtp_opinion)packet_number_up_to(&answer, SMTP_DEFER);
+    /* A yes takes no memory: whom the monitor has added, this one must add too. */
+    if (!answer.wrong && verdict.opinion != SMTP_REFUSE && verdict.opinion != SMTP_DEFER)
+        return verdict;
     keep_reply(&answer, &verdict.reply, NULL, s->transaction.arena);
     if (!packet_is_good(&answer) || verdict.reply.text.p == NULL ||
         verdict.reply.enhanced.p == NULL)

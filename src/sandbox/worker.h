@@ -20,8 +20,11 @@ struct worker {
     bool quick;           /* they were there after milliseconds */
 };
 
-/* What the monitor's rules say of an address. The reply is kept in the transaction's arena. */
-struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, struct span address);
+/* What the monitor's rules say: of a recipient, which it has added where it accepts it; of a user;
+ * of a step of the session (address empty). The reply is kept in the transaction's arena. What was
+ * asked for it is recorded. */
+struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, enum smtp_subject about,
+                                  struct span address, struct recorder *recorder);
 /* The transaction has another recipient. */
 void worker_add_recipient(struct worker *w, const struct smtp_session *s, struct span address);
 void worker_begin_message(struct worker *w);

@@ -1,7 +1,6 @@
 #include "smtp/path.h"
 
 #include "base/number.h"
-#include "base/text.h"
 
 /* What an ASCII character may be part of: atext of RFC 5322 3.2.3, Ldh-str of RFC 5321 4.1.2. */
 enum { ATEXT = 1, LDH = 2 };
@@ -259,27 +258,41 @@ static bool source_route(struct span *in)
     return false;
 }
 
+void smtp_add_local(struct text *out, struct span local)
+{
+    if (smtp_is_dot_string(local)) {
+        text_add(out, local);
+        return;
+    }
+    text_addc(out, '"');
+    for (size_t i = 0; i < local.n; i++) {
+        if (local.p[i] == '"' || local.p[i] == '\\')
+            text_addc(out, '\\');
+        text_addc(out, local.p[i]);
+    }
+    text_addc(out, '"');
+}
+
+size_t smtp_extension_at(struct span local, struct span delimiter)
+{
+    for (size_t i = 1; i < local.n; i++)
+        if (span_find(delimiter, local.p[i]) < delimiter.n)
+            return i;
+    return local.n;
+}
+
 /* The canonical address: the same mailbox always gets the same text (RFC 5321 4.1.2: quoting that
  * is not needed means nothing). */
 static bool store(struct arena *a, struct span local, struct span domain, struct smtp_mailbox *out)
 {
-    const bool plain = smtp_is_dot_string(local);
     struct text address = {.cap = 2 * local.n + 2 + 1 + domain.n + 1};
+    bool plain;
 
     address.p = arena_get(a, address.cap);
     if (address.p == NULL)
         return false;
-    if (plain) {
-        text_add(&address, local);
-    } else {
-        text_addc(&address, '"');
-        for (size_t i = 0; i < local.n; i++) {
-            if (local.p[i] == '"' || local.p[i] == '\\')
-                text_addc(&address, '\\');
-            text_addc(&address, local.p[i]);
-        }
-        text_addc(&address, '"');
-    }
+    smtp_add_local(&address, local);
+    plain = address.n == local.n;
     if (domain.n > 0)
         text_addc(&address, '@');
     text_add(&address, domain);
@@ -292,6 +305,23 @@ static bool store(struct arena *a, struct span local, struct span domain, struct
         .utf8 = !span_is_ascii(text_span(&address)),
     };
     return out->local.p != NULL;
+}
+
+enum smtp_path_result smtp_mailbox_of(struct span local, struct span domain, struct arena *a,
+                                      struct smtp_mailbox *out)
+{
+    const size_t mark = a->used;
+
+    if (local.n > SMTP_LOCAL_MAX || domain.n > SMTP_DOMAIN_MAX)
+        return SMTP_PATH_TOO_LONG;
+    if (span_has_control(local) || !utf8_valid(local) ||
+        (!smtp_is_domain(domain, true) && !smtp_is_literal(domain)))
+        return SMTP_PATH_SYNTAX;
+    if (!store(a, local, domain, out)) {
+        a->used = mark;
+        return SMTP_PATH_FULL;
+    }
+    return SMTP_PATH_OK;
 }
 
 /* Path    = "<" [ A-d-l ] Mailbox ">"

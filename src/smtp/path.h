@@ -5,7 +5,7 @@
 #define SMTPIN_SMTP_PATH_H
 
 #include "base/arena.h"
-#include "base/span.h"
+#include "base/text.h"
 
 #include <stdint.h>
 
@@ -60,6 +60,17 @@ enum smtp_path_result smtp_reverse_path(struct span *in, struct arena *a, struct
                                         const struct smtp_tolerance *t);
 enum smtp_path_result smtp_forward_path(struct span *in, struct arena *a, struct smtp_mailbox *out,
                                         const struct smtp_tolerance *t);
+
+/* The mailbox of a local-part without quoting and of a domain or an address-literal, as a path with
+ * both would give it. Their octets are copied. */
+enum smtp_path_result smtp_mailbox_of(struct span local, struct span domain, struct arena *a,
+                                      struct smtp_mailbox *out);
+/* Appends a local-part without quoting as an address has it: quoted where the grammar asks for it.
+ */
+void smtp_add_local(struct text *out, struct span local);
+/* Where an address extension's delimiter (any octet of `delimiter`) is in a local-part without
+ * quoting; local.n: there is no extension. The first octet is always the user's. */
+size_t smtp_extension_at(struct span local, struct span delimiter);
 
 /* The whole span is a Domain (RFC 5321 4.1.2; with `utf8`, RFC 6531 3.3). */
 bool smtp_is_domain(struct span s, bool utf8);

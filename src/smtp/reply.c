@@ -21,6 +21,7 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_VRFY] = {ROW(252, "2.0.0",
                              "Cannot VRFY user, but will accept message and attempt "
                              "delivery")},
+    [SMTP_REPLY_USER] = {ROW(250, "2.1.5", "<%>")},
     [SMTP_REPLY_HELP] = {ROW(214, "2.0.0", "%")},
     [SMTP_REPLY_NO_EXPN] = {ROW(502, "5.5.1", "EXPN is not implemented")},
     [SMTP_REPLY_UNKNOWN_COMMAND] = {ROW(500, "5.5.1", "Command not recognized"),
@@ -84,6 +85,8 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_NO_SPOOL] = {ROW(452, "4.3.1", "Insufficient system storage"), .rule = "spool"},
     [SMTP_REPLY_REFUSED] = {ROW(550, "5.7.1", "Access denied"), .rule = "refused"},
     [SMTP_REPLY_DEFERRED] = {ROW(450, "4.7.1", "Try again later"), .rule = "deferred"},
+    /* A table that can't be read, a value in it that is none. */
+    [SMTP_REPLY_NO_LOOKUP] = {ROW(451, "4.3.0", "Address can't be looked up"), .rule = "lookup"},
     [SMTP_REPLY_DELIVERY_FAILED] = {ROW(451, "4.3.0", "Delivery failed, try again later"),
                                     .rule = "delivery"},
     [SMTP_REPLY_DELIVERED_BEFORE] = {ROW(554, "5.4.6", "Delivered here before: a loop"),

@@ -8,6 +8,12 @@ static void begin(struct smtp_session *s)
     s->judged = (struct span){0};
 }
 
+static enum smtp_want say_greeting(struct smtp_session *s)
+{
+    return smtp_say(s, s->options->lmtp ? SMTP_REPLY_GREETING_LMTP : SMTP_REPLY_GREETING,
+                    s->options->hostname);
+}
+
 enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_options *options,
                                  struct text *out, struct arena *arena, bool available)
 {
@@ -18,11 +24,10 @@ enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_optio
         .phase = SMTP_CONNECTED,
     };
     arena_reset(arena);
-    return smtp_say(s,
-                    !available      ? SMTP_REPLY_UNAVAILABLE
-                    : options->lmtp ? SMTP_REPLY_GREETING_LMTP
-                                    : SMTP_REPLY_GREETING,
-                    options->hostname);
+    if (!available)
+        return smtp_say(s, SMTP_REPLY_UNAVAILABLE, options->hostname);
+    return options->decide_at & SMTP_ABOUT_CLIENT ? smtp_ask(s, SMTP_ABOUT_CLIENT)
+                                                  : say_greeting(s);
 }
 
 enum smtp_want smtp_session_line(struct smtp_session *s, struct span line)
@@ -50,14 +55,40 @@ enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_resu
                     SPAN(""));
 }
 
-enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_verdict *verdict)
+/* A rule's text is foreign: it goes in as the argument, where no '%' is looked for. */
+static enum smtp_want say_foreign(struct smtp_session *s, struct smtp_reply reply)
+{
+    const struct span text = reply.text;
+
+    reply.text = SPAN("%");
+    return smtp_say_reply(s, &reply, text);
+}
+
+/* The reply of an opinion; its usual one where it has none, or of what it does not say. */
+static struct smtp_reply reply_of(const struct smtp_verdict *verdict)
+{
+    struct smtp_reply reply =
+        *smtp_reply(verdict->opinion == SMTP_DEFER ? SMTP_REPLY_DEFERRED : SMTP_REPLY_REFUSED);
+
+    if (verdict->reply.rule != NULL)
+        reply.rule = verdict->reply.rule;
+    if (verdict->reply.code == 0)
+        return reply;
+    if (verdict->reply.text.n > 0)
+        reply.text = verdict->reply.text;
+    reply.code = verdict->reply.code;
+    reply.enhanced = verdict->reply.enhanced;
+    reply.close = verdict->reply.close;
+    return reply;
+}
+
+static enum smtp_want recipient_decided(struct smtp_session *s, const struct smtp_verdict *verdict)
 {
     struct smtp_recipient *r = s->candidate;
-    const struct span text = verdict->reply.text;
     const uint64_t errors = s->errors;
-    struct smtp_reply reply = verdict->reply;
+    struct smtp_reply reply;
+    enum smtp_want want;
 
-    begin(s);
     s->judged = r->mailbox.address;
     s->candidate = NULL;
     if (verdict->opinion == SMTP_ACCEPT) {
@@ -65,6 +96,7 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
         s->phase = SMTP_RCPT;
         return smtp_say(s, SMTP_REPLY_RECIPIENT_OK, r->mailbox.address);
     }
+    reply = reply_of(verdict);
     if (verdict->opinion == SMTP_REFUSE && !s->options->lmtp &&
         ++s->refused_recipients > s->options->max_refused_recipients) {
         /* Those who were accepted get their message first; the others may come with the next. */
@@ -72,21 +104,65 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
             return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_REFUSED);
         reply = *smtp_reply(SMTP_REPLY_REFUSED_LATER);
     }
-    if (reply.code == 0) {
-        const char *rule = reply.rule;
-
-        reply =
-            *smtp_reply(verdict->opinion == SMTP_DEFER ? SMTP_REPLY_DEFERRED : SMTP_REPLY_REFUSED);
-        if (rule != NULL)
-            reply.rule = rule;
-    }
-    /* A rule's text is foreign: it goes in as the argument, where no '%' is looked for. */
-    const struct span said = text.n > 0 && reply.code == verdict->reply.code ? text : reply.text;
-    reply.text = SPAN("%");
-    smtp_say_reply(s, &reply, said);
+    want = say_foreign(s, reply);
     s->errors = errors; /* a refused recipient is counted as such */
     s->transaction.arena->used = s->mark;
-    return reply.close ? SMTP_NEXT_CLOSE : SMTP_NEXT_LINE;
+    return want;
+}
+
+/* RFC 5321 3.5.1: 250, 252 where nothing is known, 550. Nobody is added. */
+static enum smtp_want user_decided(struct smtp_session *s, const struct smtp_verdict *verdict)
+{
+    const struct span address = s->candidate->mailbox.address;
+
+    s->candidate = NULL;
+    s->judged = address;
+    s->transaction.arena->used = s->mark; /* the address stays readable for this reply */
+    switch (verdict->opinion) {
+    case SMTP_ACCEPT:
+        return smtp_say(s, SMTP_REPLY_USER, address);
+    case SMTP_NO_OPINION:
+        return smtp_say(s, SMTP_REPLY_VRFY, SPAN(""));
+    default:
+        return say_foreign(s, reply_of(verdict));
+    }
+}
+
+/* No greeting, no name, no transaction: as if the command had not been. */
+static enum smtp_want refuse_step(struct smtp_session *s, const struct smtp_verdict *verdict)
+{
+    struct smtp_reply reply = reply_of(verdict);
+
+    switch (s->about) {
+    case SMTP_ABOUT_CLIENT:
+        /* RFC 5321 3.1, 4.3.2: 554 or 421 in the place of 220. */
+        reply.code = verdict->opinion == SMTP_DEFER ? 421 : 554;
+        reply.close = true;
+        break;
+    case SMTP_ABOUT_GREETING:
+        s->helo = SPAN("");
+        s->esmtp = false;
+        smtp_forget_transaction(s);
+        break;
+    default:
+        if (s->about == SMTP_ABOUT_SENDER)
+            s->judged = s->transaction.reverse_path.address;
+        smtp_forget_transaction(s);
+        break;
+    }
+    return say_foreign(s, reply);
+}
+
+enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_verdict *verdict)
+{
+    begin(s);
+    if (s->about == SMTP_ABOUT_RECIPIENT)
+        return recipient_decided(s, verdict);
+    if (s->about == SMTP_ABOUT_USER)
+        return user_decided(s, verdict);
+    if (verdict->opinion == SMTP_REFUSE || verdict->opinion == SMTP_DEFER)
+        return refuse_step(s, verdict);
+    return s->about == SMTP_ABOUT_CLIENT ? say_greeting(s) : smtp_go_on(s);
 }
 
 void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data)
@@ -139,33 +215,13 @@ enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_
     return want;
 }
 
-/* One reply for all recipients (RFC 5321 4.2.5 knows no other). All succeeded: the first one's
- * reply; all failed: the gravest, but nothing permanent while one may still succeed; some succeeded
- * and some failed: try again, and those who have it get it again (smtpin.conf(5), partial). */
-static const struct smtp_reply *merged_result(const struct smtp_transaction *t)
-{
-    const struct smtp_reply *worst = &t->first->result;
-    bool good = false, bad = false, later = false;
-
-    for (const struct smtp_recipient *r = t->first; r != NULL; r = r->next) {
-        good = good || r->result.code < 400;
-        later = later || (r->result.code >= 400 && r->result.code < 500);
-        bad = bad || r->result.code >= 500;
-        if (r->result.code > worst->code)
-            worst = &r->result;
-    }
-    if (bad && (good || later))
-        return smtp_reply(SMTP_REPLY_DELIVERY_FAILED);
-    return worst;
-}
-
 /* The last reply of PRDR, for the message: it has been taken when one recipient has it. */
 static const struct smtp_reply *overall_result(const struct smtp_transaction *t)
 {
     for (const struct smtp_recipient *r = t->first; r != NULL; r = r->next)
         if (r->result.code < 400)
             return smtp_reply(SMTP_REPLY_OK);
-    return merged_result(t);
+    return smtp_merged_result(t->first);
 }
 
 static enum smtp_want say_result(struct smtp_session *s, const struct smtp_reply *result)
@@ -232,7 +288,8 @@ enum smtp_want smtp_session_delivered(struct smtp_session *s)
         smtp_say(s, SMTP_REPLY_START_REPORT, SPAN(""));
         return SMTP_NEXT_MORE;
     }
-    return say_last_result(s, merged_result(t));
+    /* One reply for all recipients: RFC 5321 4.2.5 knows no other. */
+    return say_last_result(s, smtp_merged_result(t->first));
 }
 
 enum smtp_want smtp_session_gone(struct smtp_session *s)

@@ -36,4 +36,47 @@ void smtp_add_recipient(struct smtp_transaction *t, struct smtp_recipient *r)
         t->last->next = r;
     t->last = r;
     t->recipients++;
+    t->targets += r->aliased == NULL;
+    for (const struct smtp_recipient *p = r->aliased; p != NULL; p = p->next)
+        t->targets++;
+}
+
+enum smtp_want smtp_ask(struct smtp_session *s, enum smtp_subject about)
+{
+    s->about = about;
+    return SMTP_NEXT_DECISION;
+}
+
+static struct smtp_recipient *target_of(struct smtp_recipient *r)
+{
+    return r != NULL && r->aliased != NULL ? r->aliased : r;
+}
+
+struct smtp_recipient *smtp_first_target(const struct smtp_transaction *t)
+{
+    return target_of(t->first);
+}
+
+struct smtp_recipient *smtp_next_target(const struct smtp_recipient *r)
+{
+    if (r->of == NULL)
+        return target_of(r->next);
+    return r->next != NULL ? r->next : target_of(r->of->next);
+}
+
+const struct smtp_reply *smtp_merged_result(const struct smtp_recipient *first)
+{
+    const struct smtp_reply *worst = &first->result;
+    bool good = false, bad = false, later = false;
+
+    for (const struct smtp_recipient *r = first; r != NULL; r = r->next) {
+        good = good || r->result.code < 400;
+        later = later || (r->result.code >= 400 && r->result.code < 500);
+        bad = bad || r->result.code >= 500;
+        if (r->result.code > worst->code)
+            worst = &r->result;
+    }
+    if (bad && (good || later))
+        return smtp_reply(SMTP_REPLY_DELIVERY_FAILED);
+    return worst;
 }

@@ -11,7 +11,7 @@
 
 enum smtp_want {
     SMTP_NEXT_LINE,     /* read a line:     smtp_session_line or smtp_session_bad_line */
-    SMTP_NEXT_DECISION, /* judge a recipient:             smtp_session_decided */
+    SMTP_NEXT_DECISION, /* judge what `about` says:       smtp_session_decided */
     SMTP_NEXT_DATA,     /* collect the message to its end: smtp_session_collected */
     SMTP_NEXT_DELIVERY, /* deliver it, give each recipient its result: smtp_session_delivered */
     SMTP_NEXT_MORE,     /* empty `out`, there are more replies: smtp_session_more */
@@ -26,10 +26,23 @@ enum smtp_phase {
     SMTP_RCPT = 8,
 };
 
+/* What SMTP_NEXT_DECISION is about. Bits of smtp_options.decide_at; a recipient is always decided.
+ */
+enum smtp_subject {
+    SMTP_ABOUT_CLIENT = 1,    /* before the greeting */
+    SMTP_ABOUT_GREETING = 2,  /* EHLO, HELO, LHLO */
+    SMTP_ABOUT_SENDER = 4,    /* MAIL */
+    SMTP_ABOUT_RECIPIENT = 8, /* RCPT: the candidate */
+    SMTP_ABOUT_DATA = 16,     /* DATA, before 354 */
+    SMTP_ABOUT_USER = 32,     /* VRFY: the candidate, of whom nothing is kept */
+};
+
 /* What the administrator decides; constant while the session lives. */
 struct smtp_options {
-    bool lmtp; /* RFC 2033: LHLO, and a reply for each recipient after the message */
-    bool prdr; /* announce it: each recipient's result is known */
+    unsigned decide_at; /* enum smtp_subject */
+    bool vrfy;          /* SMTP_ABOUT_USER: else each VRFY gets 252 */
+    bool lmtp;          /* RFC 2033: LHLO, and a reply for each recipient after the message */
+    bool prdr;          /* announce it: each recipient's result is known */
     /* One recipient a transaction, so that each has its own reply (but for LMTP and PRDR). */
     bool single;
     struct span hostname; /* at most SMTP_DOMAIN_MAX */
@@ -47,10 +60,14 @@ struct smtp_options {
     struct smtp_tolerance tolerate;
 };
 
+/* A recipient of RCPT, or one of those that an alias puts in its place: these have a list of their
+ * own, which the core does not look at. The client hears of its own recipients alone. */
 struct smtp_recipient {
     struct smtp_mailbox mailbox;
     struct smtp_reply result; /* set by the shell before smtp_session_delivered */
     struct smtp_recipient *next;
+    struct smtp_recipient *aliased; /* who gets the message in its place; NULL: itself */
+    struct smtp_recipient *of;      /* the one in whose place this one is; NULL: the client's own */
 };
 
 enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
@@ -59,6 +76,7 @@ struct smtp_transaction {
     struct smtp_mailbox reverse_path;
     struct smtp_recipient *first, *last;
     size_t recipients;
+    size_t targets;  /* smtp_first_target */
     size_t attempts; /* RCPT commands, the refused ones too */
     uint64_t declared_size;
     enum smtp_body body;
@@ -69,7 +87,8 @@ struct smtp_transaction {
 
 enum smtp_opinion { SMTP_NO_OPINION, SMTP_ACCEPT, SMTP_REFUSE, SMTP_DEFER };
 
-/* What a rule says of a recipient. A reply code of 0 stands for the opinion's usual reply. */
+/* What a rule says of a recipient, or of what else is decided. A reply code of 0 stands for the
+ * opinion's usual reply. */
 struct smtp_verdict {
     enum smtp_opinion opinion;
     struct smtp_reply reply;
@@ -86,9 +105,12 @@ struct smtp_session {
     const struct smtp_options *options;
     struct text *out;
     struct smtp_transaction transaction;
-    struct smtp_recipient *candidate; /* the recipient that SMTP_NEXT_DECISION is about */
+    enum smtp_subject about;          /* of SMTP_NEXT_DECISION */
+    struct smtp_recipient *candidate; /* the recipient, or user, that it is about */
     size_t mark;                      /* the arena before the candidate */
-    struct span judged; /* the address that the last smtp_session_decided was about, for the log */
+    /* The address that the last smtp_session_decided was about, for the log: the reverse-path with
+     * SMTP_ABOUT_SENDER, else a forward-path. */
+    struct span judged;
     struct smtp_recipient *reporting; /* the next one to hear its result */
     enum smtp_phase phase;
     bool esmtp; /* greeted with EHLO: enhanced status codes */
@@ -108,5 +130,15 @@ enum smtp_want smtp_say_reply(struct smtp_session *s, const struct smtp_reply *r
 void smtp_forget_transaction(struct smtp_session *s);
 /* The recipient, which lives in the transaction's arena, is its last one. */
 void smtp_add_recipient(struct smtp_transaction *t, struct smtp_recipient *r);
+/* SMTP_NEXT_DECISION about that. */
+enum smtp_want smtp_ask(struct smtp_session *s, enum smtp_subject about);
+
+/* Who gets the message: each recipient, or those that are in its place. NULL: there are no more. */
+struct smtp_recipient *smtp_first_target(const struct smtp_transaction *t);
+struct smtp_recipient *smtp_next_target(const struct smtp_recipient *r);
+/* One reply for the results of `first` and those behind it. All succeeded: the first one's reply;
+ * all failed: the gravest, but nothing permanent while one may still succeed; some succeeded and
+ * some failed: try again (smtpin.conf(5), partial). */
+const struct smtp_reply *smtp_merged_result(const struct smtp_recipient *first);
 
 #endif

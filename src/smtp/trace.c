@@ -24,6 +24,15 @@ void smtp_trace_delivered_to(struct text *out, const struct smtp_trace *t)
     end_line(out, t);
 }
 
+void smtp_trace_original_to(struct text *out, const struct smtp_trace *t)
+{
+    if (t->original.n == 0)
+        return;
+    text_adds(out, "X-Original-To: ");
+    text_add(out, t->original);
+    end_line(out, t);
+}
+
 static void add_literal(struct text *out, struct span address)
 {
     text_addc(out, '[');
@@ -93,7 +102,7 @@ void smtp_trace_received(struct text *out, const struct smtp_trace *t)
     if (t->recipient.n > 0) {
         end_line(out, t);
         text_adds(out, "\tfor <");
-        text_add(out, t->recipient);
+        text_add(out, t->original.n > 0 ? t->original : t->recipient);
         text_addc(out, '>');
     }
     text_addc(out, ';');

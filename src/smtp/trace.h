@@ -12,6 +12,7 @@ struct smtp_trace {
     struct span client_address; /* IPv4 or IPv6 as text; empty: none, as on a pipe */
     struct span protocol;       /* smtp_session_protocol */
     struct span id;
+    struct span original;  /* the recipient of RCPT, where an alias stands for it; else empty */
     struct span recipient; /* for the "for" clause and Delivered-To: empty where naming one would
                               tell it of the others (RFC 5321 7.2) */
     struct span sender;    /* the reverse-path, empty for the null one */
@@ -25,6 +26,8 @@ void smtp_add_helo_name(struct text *out, struct span name);
 void smtp_trace_return_path(struct text *out, const struct smtp_trace *t);
 /* Nothing when t->recipient is empty. */
 void smtp_trace_delivered_to(struct text *out, const struct smtp_trace *t);
+/* X-Original-To:, as Postfix has it. Nothing when t->original is empty. */
+void smtp_trace_original_to(struct text *out, const struct smtp_trace *t);
 void smtp_trace_received(struct text *out, const struct smtp_trace *t);
 /* "Mon, 23 Nov 2026 19:10:00 +0000": RFC 5322 3.3, always in UTC, which costs no zone file. */
 void smtp_trace_date(struct text *out, uint64_t time);

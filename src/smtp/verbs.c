@@ -38,27 +38,18 @@ static bool greet(struct smtp_session *s, struct span name, bool esmtp)
     return true;
 }
 
-static enum smtp_want do_helo(struct smtp_session *s, struct span argument)
-{
-    if (!greet(s, argument, false))
-        return smtp_say(s, SMTP_REPLY_BAD_NAME, SPAN("HELO"));
-    return smtp_say(s, SMTP_REPLY_HELLO, s->options->hostname);
-}
-
 /* partial = single: the others are asked to come one by one, each to hear its own result. */
 static bool one_at_a_time(const struct smtp_session *s)
 {
     return s->options->single && !s->options->lmtp && !s->transaction.prdr;
 }
 
-static enum smtp_want do_ehlo(struct smtp_session *s, struct span argument)
+static enum smtp_want say_ehlo(struct smtp_session *s)
 {
     const struct smtp_options *o = s->options;
     char room[SMTP_REPLY_LINE_MAX];
     struct text hello = TEXT(room);
 
-    if (!greet(s, argument, true))
-        return smtp_say(s, SMTP_REPLY_BAD_NAME, o->lmtp ? SPAN("LHLO") : SPAN("EHLO"));
     /* ehlo-ok-rsp: the domain, then a greeting (RFC 5321 4.1.1.1) */
     text_add(&hello, o->hostname);
     text_add(&hello, SPAN(" Hello "));
@@ -83,10 +74,41 @@ static enum smtp_want do_ehlo(struct smtp_session *s, struct span argument)
     return SMTP_NEXT_LINE;
 }
 
+static enum smtp_want say_hello(struct smtp_session *s)
+{
+    return s->esmtp ? say_ehlo(s) : smtp_say(s, SMTP_REPLY_HELLO, s->options->hostname);
+}
+
+static enum smtp_want ask_or_say_hello(struct smtp_session *s)
+{
+    return s->options->decide_at & SMTP_ABOUT_GREETING ? smtp_ask(s, SMTP_ABOUT_GREETING)
+                                                       : say_hello(s);
+}
+
+static enum smtp_want do_helo(struct smtp_session *s, struct span argument)
+{
+    if (!greet(s, argument, false))
+        return smtp_say(s, SMTP_REPLY_BAD_NAME, SPAN("HELO"));
+    return ask_or_say_hello(s);
+}
+
+static enum smtp_want do_ehlo(struct smtp_session *s, struct span argument)
+{
+    if (!greet(s, argument, true))
+        return smtp_say(s, SMTP_REPLY_BAD_NAME, s->options->lmtp ? SPAN("LHLO") : SPAN("EHLO"));
+    return ask_or_say_hello(s);
+}
+
 static enum smtp_want refuse_mail(struct smtp_session *s, enum smtp_reply_id why)
 {
     smtp_forget_transaction(s);
     return smtp_say(s, why, SPAN(""));
+}
+
+static enum smtp_want begin_transaction(struct smtp_session *s)
+{
+    s->phase = SMTP_MAIL;
+    return smtp_say(s, SMTP_REPLY_SENDER_OK, s->transaction.reverse_path.address);
 }
 
 static enum smtp_want do_mail(struct smtp_session *s, struct span argument)
@@ -115,8 +137,8 @@ static enum smtp_want do_mail(struct smtp_session *s, struct span argument)
         return refuse_mail(s, SMTP_REPLY_SENDER_NEEDS_UTF8);
     if (++s->transactions > s->options->max_transactions)
         return smtp_say(s, SMTP_REPLY_TOO_MANY_TRANSACTIONS, s->options->hostname);
-    s->phase = SMTP_MAIL;
-    return smtp_say(s, SMTP_REPLY_SENDER_OK, t->reverse_path.address);
+    return s->options->decide_at & SMTP_ABOUT_SENDER ? smtp_ask(s, SMTP_ABOUT_SENDER)
+                                                     : begin_transaction(s);
 }
 
 static enum smtp_want refuse_rcpt(struct smtp_session *s, enum smtp_reply_id why)
@@ -139,6 +161,9 @@ static enum smtp_want do_rcpt(struct smtp_session *s, struct span argument)
         return smtp_say(s, SMTP_REPLY_TOO_MANY_RECIPIENTS, SPAN(""));
     if (t->recipients > 0 && one_at_a_time(s))
         return smtp_say(s, SMTP_REPLY_ONE_RECIPIENT, SPAN(""));
+    /* Nobody is looked up for a client that guesses. */
+    if (t->recipients > 0 && s->refused_recipients > s->options->max_refused_recipients)
+        return smtp_say(s, SMTP_REPLY_REFUSED_LATER, SPAN(""));
     r = arena_get(t->arena, sizeof *r);
     if (r == NULL)
         return refuse_rcpt(s, SMTP_REPLY_NO_MEMORY);
@@ -161,14 +186,31 @@ static enum smtp_want do_rcpt(struct smtp_session *s, struct span argument)
     if (r->mailbox.utf8 && !t->smtputf8)
         return refuse_rcpt(s, SMTP_REPLY_RECIPIENT_NEEDS_UTF8);
     s->candidate = r;
-    return SMTP_NEXT_DECISION;
+    return smtp_ask(s, SMTP_ABOUT_RECIPIENT);
+}
+
+static enum smtp_want start_data(struct smtp_session *s)
+{
+    smtp_say(s, SMTP_REPLY_START_DATA, SPAN(""));
+    return SMTP_NEXT_DATA;
 }
 
 static enum smtp_want do_data(struct smtp_session *s, struct span argument)
 {
     (void)argument;
-    smtp_say(s, SMTP_REPLY_START_DATA, SPAN(""));
-    return SMTP_NEXT_DATA;
+    return s->options->decide_at & SMTP_ABOUT_DATA ? smtp_ask(s, SMTP_ABOUT_DATA) : start_data(s);
+}
+
+enum smtp_want smtp_go_on(struct smtp_session *s)
+{
+    switch (s->about) {
+    case SMTP_ABOUT_GREETING:
+        return say_hello(s);
+    case SMTP_ABOUT_SENDER:
+        return begin_transaction(s);
+    default:
+        return start_data(s);
+    }
 }
 
 static enum smtp_want do_rset(struct smtp_session *s, struct span argument)
@@ -184,9 +226,34 @@ static enum smtp_want do_noop(struct smtp_session *s, struct span argument)
     return smtp_say(s, SMTP_REPLY_OK, SPAN(""));
 }
 
+/* String (RFC 5321 4.1.1.6), taken as a mailbox, in angle brackets or not; a user name alone is one
+ * of our own domain's. */
+static struct smtp_recipient *read_user(struct smtp_session *s, struct span argument)
+{
+    const struct smtp_tolerance tolerance = {.kinds = SMTP_TOLERATE_UNQUALIFIED,
+                                             .domain = s->options->tolerate.domain};
+    struct arena *a = s->transaction.arena;
+    struct smtp_recipient *r = arena_get(a, sizeof *r);
+
+    if (r == NULL)
+        return NULL;
+    *r = (struct smtp_recipient){0};
+    argument = span_trim(argument);
+    if (smtp_forward_path(&argument, a, &r->mailbox, &tolerance) != SMTP_PATH_OK || argument.n > 0)
+        return NULL;
+    /* RFC 6531 3.7.4.2: a reply in UTF-8 needs a parameter, which VRFY does not take here. */
+    return r->mailbox.utf8 ? NULL : r;
+}
+
 static enum smtp_want do_vrfy(struct smtp_session *s, struct span argument)
 {
-    (void)argument; /* RFC 5321 3.5.3, 7.3: 252 tells nobody who exists */
+    s->mark = s->transaction.arena->used;
+    if (s->options->vrfy)
+        s->candidate = read_user(s, argument);
+    /* RFC 5321 3.5.3, 7.3: 252 tells nobody who exists */
+    if (s->candidate != NULL)
+        return smtp_ask(s, SMTP_ABOUT_USER);
+    s->transaction.arena->used = s->mark;
     return smtp_say(s, SMTP_REPLY_VRFY, SPAN(""));
 }
 

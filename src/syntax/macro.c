@@ -12,6 +12,8 @@
 const struct macro macros[MACROS] = {
     [MACRO_SENDER] = {FACT("sender", "SENDER=")},
     [MACRO_RECIPIENT] = {FACT("recipient", "RECIPIENT="), .per_recipient = true},
+    [MACRO_ORIGINAL_RECIPIENT] = {FACT("original_recipient", "ORIGINAL_RECIPIENT="),
+                                  .per_recipient = true},
     [MACRO_MAILBOX] = {FACT("mailbox", "LOCAL="), .per_recipient = true},
     [MACRO_USER] = {FACT("user", ""), .per_recipient = true},
     [MACRO_EXTENSION] = {FACT("extension", "EXTENSION="), .per_recipient = true},
@@ -21,6 +23,7 @@ const struct macro macros[MACROS] = {
     [MACRO_DIGEST] = {FACT("digest", "SMTPIN_DIGEST=")},
     [MACRO_BODY] = {FACT("body", "SMTPIN_BODY=")},
     [MACRO_REPLIES] = {FACT("replies", "SMTPIN_REPLIES=")},
+    [MACRO_HOLD] = {FACT("hold", "SMTPIN_HOLD="), .optional = true},
     [MACRO_CLIENT_ADDRESS] = {FACT("client_address", "CLIENT_ADDRESS=")},
     [MACRO_CLIENT_PORT] = {FACT("client_port", "CLIENT_PORT=")},
     [MACRO_CLIENT_HOSTNAME] = {FACT("client_hostname", "CLIENT_HOSTNAME=")},

@@ -20,23 +20,73 @@ static struct {
     size_t accepted;
     uint64_t octets;
     bool message, finished;
+    uint64_t transaction; /* of the last message */
+    unsigned passed;      /* enum smtp_subject: what this stand-in has let through */
+    uint64_t sender;      /* the transaction of that one */
+    uint64_t data;
     char room[4096];
 } kept;
 
-struct smtp_verdict backend_decide(struct backend *b, const struct smtp_mailbox *recipient)
+/* A step: what it is told decides, so that a worker may hear each opinion. */
+static struct smtp_verdict decide_step(const struct smtp_session *s, enum smtp_subject about)
 {
+    static const enum smtp_opinion opinions[] = {SMTP_NO_OPINION, SMTP_ACCEPT, SMTP_NO_OPINION,
+                                                 SMTP_REFUSE, SMTP_DEFER};
+    const enum smtp_opinion opinion = opinions[s->commands % 5];
+
+    promise(s->options->decide_at & about);
+    promise(about != SMTP_ABOUT_CLIENT || !(kept.passed & about));
+    promise(about != SMTP_ABOUT_DATA || s->transaction.recipients > 0);
+    promise(about < SMTP_ABOUT_SENDER || s->transaction.reverse_path.address.p != NULL);
+    kept.passed &= ~(unsigned)about;
+    if (opinion == SMTP_NO_OPINION || opinion == SMTP_ACCEPT) {
+        kept.passed |= about;
+        if (about == SMTP_ABOUT_SENDER)
+            kept.sender = s->transactions;
+        if (about == SMTP_ABOUT_DATA)
+            kept.data = s->transactions;
+    }
+    return (struct smtp_verdict){.opinion = opinion};
+}
+
+/* Nothing is delivered that was not let through at each step. */
+static void check_steps(const struct smtp_session *s)
+{
+    unsigned wanted = s->options->decide_at;
+
+    if (s->helo.n == 0)
+        wanted &= ~(unsigned)SMTP_ABOUT_GREETING;
+    promise((kept.passed & wanted) == wanted);
+    promise(!(wanted & SMTP_ABOUT_SENDER) || kept.sender == s->transactions);
+    promise(!(wanted & SMTP_ABOUT_DATA) || kept.data == s->transactions);
+    promise(s->transactions > kept.transaction); /* what rules keep belongs to one */
+    kept.transaction = s->transactions;
+}
+
+struct smtp_verdict backend_decide(struct backend *b, enum smtp_subject about,
+                                   struct smtp_recipient *recipient)
+{
+    promise(!kept.message);
+    promise(about != SMTP_ABOUT_USER || (b->session->options->vrfy && recipient != NULL));
+    if (recipient == NULL)
+        return decide_step(b->session, about);
+    promise(recipient->mailbox.address.n > 0 && recipient->mailbox.address.n <= SMTP_ADDRESS_MAX);
+    if (about == SMTP_ABOUT_USER)
+        return (struct smtp_verdict){
+            .opinion = recipient->mailbox.address.n % 2 == 0 ? SMTP_NO_OPINION : SMTP_REFUSE};
+    promise(about == SMTP_ABOUT_RECIPIENT);
     /* Another transaction, without a word on the end of the last one. */
     if (b->session->transaction.recipients == 0)
         kept.accepted = 0;
-    return (struct smtp_verdict){.opinion =
-                                     recipient->address.n % 3 == 0 ? SMTP_REFUSE : SMTP_ACCEPT};
+    return (struct smtp_verdict){.opinion = recipient->mailbox.address.n % 3 == 0 ? SMTP_REFUSE
+                                                                                  : SMTP_ACCEPT};
 }
 
-void backend_add_recipient(struct backend *b, struct smtp_mailbox *recipient, struct arena *a)
+void backend_add_recipient(struct backend *b, struct smtp_recipient *recipient, struct arena *a)
 {
     (void)b;
     (void)a;
-    promise(recipient->address.n % 3 != 0);
+    promise(recipient->mailbox.address.n % 3 != 0);
     kept.accepted++;
 }
 
@@ -46,6 +96,8 @@ bool backend_begin_message(struct backend *b)
 
     promise(!kept.message && t->recipients > 0 && t->recipients == kept.accepted);
     promise(t->reverse_path.address.p != NULL && b->session->helo.n <= SMTP_DOMAIN_MAX);
+    promise(t->declared_size <= b->config->smtp.max_message_size);
+    check_steps(b->session);
     kept.message = true;
     kept.octets = 0;
     return true;
@@ -168,6 +220,13 @@ static void make_request(const uint8_t **p, const uint8_t *end, struct text *pac
     r.before = phases[small(p, end) % 6];
     r.phase = phases[small(p, end) % 6];
     r.address = flags & 128 ? some(p, end) : SPAN("a@example.com");
+    r.sender = flags & 8 ? some(p, end) : SPAN("a@example.com");
+    r.about = (enum smtp_subject)(1U << small(p, end) % 7);
+    if (flags & 128)
+        r.about |= (enum smtp_subject)small(p, end);
+    r.commands = small(p, end);
+    r.declared_size = flags & 4 ? 0 : small(p, end);
+    r.boundary = small(p, end);
     r.helo = flags & 64 ? some(p, end) : SPAN("x");
     r.word = some(p, end);
     r.argument = some(p, end);
@@ -175,6 +234,47 @@ static void make_request(const uint8_t **p, const uint8_t *end, struct text *pac
     r.reply = (struct smtp_reply){.code = (unsigned)small(p, end) * 4,
                                   .text = some(p, end),
                                   .rule = flags & 1 ? "relay" : NULL};
+    request_write(packet, &r);
+}
+
+/* An honest session's next request, its steps in their order: some input leaves one out. */
+static void make_next(const uint8_t **p, const uint8_t *end, const struct config *c,
+                      unsigned *stage, struct text *packet)
+{
+    static const enum smtp_subject steps[] = {SMTP_ABOUT_CLIENT, SMTP_ABOUT_GREETING,
+                                              SMTP_ABOUT_SENDER, SMTP_ABOUT_RECIPIENT,
+                                              SMTP_ABOUT_DATA};
+    enum { STEPS = sizeof steps / sizeof *steps, FIRST = 2, OF_RECIPIENT = 3 };
+    /* From the first step of a transaction to its delivery, and again. */
+    const unsigned before = *stage < FIRST ? 0 : (*stage - FIRST) / (STEPS + 1 - FIRST);
+    const unsigned at = *stage - before * (STEPS + 1 - FIRST);
+    const uint64_t transaction = *stage < FIRST ? 0 : before + 1;
+    char room[64];
+    struct text added = TEXT(room);
+    struct request r = {.kind = REQUEST_DECIDE,
+                        .transaction = transaction,
+                        .sender = SPAN("a@example.com"),
+                        .helo = SPAN("x")};
+
+    ++*stage;
+    if (at < STEPS) {
+        r.about = steps[at];
+        r.address = SPAN("b@example.org"); /* whom the stand-in accepts */
+        r.commands = small(p, end);
+        if (at == OF_RECIPIENT && !c->asks) {
+            r.kind = REQUEST_RECIPIENTS;
+            packet_put(&added, SPAN("b@example.org"));
+        } else if (at != OF_RECIPIENT && !(c->smtp.decide_at & steps[at])) {
+            r.kind = REQUEST_STATUS;
+            r.phase = SMTP_GREETED;
+        }
+    } else {
+        r.kind = REQUEST_DELIVER;
+        r.address = SPAN("a@example.com");
+        r.begins = true;
+        r.recipients = 1;
+    }
+    r.added = text_span(&added);
     request_write(packet, &r);
 }
 
@@ -194,29 +294,48 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         .arena = &arena,
                         .arena_max = sizeof arena_room};
     const uint8_t *p = data, *const end = data + size;
+    unsigned stage = 0;
 
     memset(&kept, 0, sizeof kept);
     config = (struct config){.smtp = {.hostname = SPAN("mx.example.org"),
                                       .max_message_size = 100000,
                                       .max_recipients = 4,
                                       .max_transactions = 5,
+                                      .max_errors = 3,
+                                      .max_refused_recipients = 3,
+                                      .max_commands = 50,
                                       .prdr = size & 1,
-                                      .lmtp = size & 2}};
+                                      .lmtp = size & 2,
+                                      .vrfy = size & 4,
+                                      .helo_required = size & 8,
+                                      .decide_at = size / 16 % 32 & ~(size_t)SMTP_ABOUT_RECIPIENT},
+                             .asks = size & 512};
     session = (struct smtp_session){.options = &config.smtp, .transaction = {.arena = &arena}};
     memset(&b, 0, sizeof b);
     b.config = &config;
     b.peer = &peer;
     b.session = &session;
     b.recorder.fd = -1;
+    b.rules = (struct rules){.config = &config, .peer = &peer, .session = &session};
     record_open(&b.record, &config, &peer, &session, &log);
     while (p < end) {
         /* As in the monitor: the packet that is read and the answer share one buffer. */
         struct text packet = {.p = m.room.p, .cap = m.room.cap};
 
-        if (*p++ & 1)
-            make_request(&p, end, &packet);
-        else
+        switch (*p++ % 5) {
+        case 0:
             text_add(&packet, some(&p, end));
+            break;
+        case 1:
+            make_request(&p, end, &packet);
+            break;
+        case 2:
+            stage++;
+            continue;
+        default:
+            make_next(&p, end, &config, &stage, &packet);
+            break;
+        }
         if (monitor_handle(&m, text_span(&packet)) != NULL)
             break;
     }

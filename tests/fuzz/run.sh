@@ -14,6 +14,9 @@ shell="src/config/*.c src/syntax/*.c src/io/*.c src/adapters/*.c"
 sources() {
     case $1 in
     session) echo "tests/fuzz/drive.c $core" ;;
+    alias) echo "src/adapters/alias.c src/adapters/lookup.c src/adapters/head.c src/config/config.c src/syntax/idn.c src/syntax/table_source.c $core" ;;
+    policy) echo "src/adapters/policy.c src/adapters/policy_action.c src/syntax/policy_server.c src/io/connect.c src/io/clock.c $core" ;;
+    table) echo "src/adapters/table.c src/adapters/cdb.c src/adapters/text_table.c src/syntax/table_source.c src/io/clock.c $core" ;;
     texts | config) echo "$shell $core" ;;
     transcript) echo "$replay/read*.c $replay/diff*.c $replay/transcript.c $replay/play.c $replay/replies.c $replay/listener.c $shell $core" ;;
     lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/syntax/idn.c $core" ;;
@@ -24,11 +27,22 @@ seeds() {
     case $1 in
     session) python3 tests/fuzz/seeds.py tests/transcripts "$work/seeds-session" ;;
     transcript) cp tests/transcripts/*.smtp docs/examples/*.smtp "$work/seeds-transcript" ;;
+    alias) printf '_<all@x>\nall@x jane+a@x, bob@y, @z\njane@x jane@x, "a b"@x\nbob@y 550 5.1.1 No\n@z OK\n' >"$work/seeds-alias/all" ;;
+    policy)
+        printf '\376action=DEFER_IF_PERMIT 4.2.0 Greylisted\n\n' >"$work/seeds-policy/greylisted"
+        printf '\376x=y\r\naction=prepend X-A: b \r\naction=REJECT 5.7.1 No\r\n\r\n' >"$work/seeds-policy/prepend"
+        printf '\060action=550 5.7.23 SPF\n\naction=421 4.3.2 Bye\n\n' >"$work/seeds-policy/code"
+        printf '\001c.example|joe@sender.example|jane@example.org|mx.c.example|ID' >"$work/seeds-policy/request" ;;
+    table)
+        printf '\0bob@example.org OK\n@example.org 550 5.1.1 No\nbob@example.org x\nexample.net \n' >"$work/seeds-table/made"
+        printf '\1a 1\nb 2\nc 3\n\0\0\20\377' >"$work/seeds-table/altered"
+        printf '\2# c\nBob@example.org OK\n\n"a b"@example.org 550\n  5.1.1 No\n@example.org' >"$work/seeds-table/text"
+        command -v cdb >/dev/null && printf 'bob@example.org OK\n@example.org x@example.com\n' | cdb -c -m "$work/seeds-table/cdb" && sed -i '1s/^/\x04/' "$work/seeds-table/cdb" ;;
     config) cp units/smtpin.conf tests/transcripts/common.conf "$work/seeds-config" ;;
     esac 2>/dev/null
     [ ! -d "tests/fuzz/found/$1" ] || cp tests/fuzz/found/"$1"/* "$work/seeds-$1"
 }
-for t in session texts config transcript lmtp request; do
+for t in session alias policy table texts config transcript lmtp request; do
     mkdir -p "$work/corpus-$t" "$work/seeds-$t"; seeds $t
     # shellcheck disable=SC2086,SC2046
     if ! clang -g -O1 -std=c17 -D_GNU_SOURCE $paths -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc -Itests/fuzz \

@@ -30,7 +30,7 @@ EXAMPLES = {
         ("tests/unit/model.c", "before", '    {"HELP", NULL, 214},', '    {"XDUM", NULL, 250},\n'),
         ("tests/transcripts/ehlo.smtp", "before", " QUIT\n", " XDUM"),
         ("tests/fuzz/smtp.dict", "before", '"EXPN "', '"XDUM"\n'),
-        ("docs/smtpin.8", "before", ", EXPN (502).", ", XDUM"),
+        ("docs/smtpin.8", "before", "EXPN (502).", "XDUM, "),
     ],
     "a parameter": [
         ("src/smtp/param.c", "before", "struct parameter {", "static enum smtp_reply_id set_xdum(struct smtp_session *s, struct span value)\n{\n    (void)s;\n    return value.p == NULL ? SMTP_REPLY_OK : SMTP_REPLY_BAD_PARAMETERS;\n}\n\n"),
@@ -38,9 +38,9 @@ EXAMPLES = {
         ("src/smtp/param.c", "after", ".set = set_prdr},\n", '    {.verb = "RCPT", .keyword = {.p = "XDUM", .n = 4}, .set = set_xdum},\n'),
     ],
     "a check": [
-        ("src/adapters/rules.c", "before", "/* The end of the chain: closed. */", "static enum smtp_opinion dummy(const struct rules_question *q)\n{\n    return span_eq(q->recipient->local, SPAN(\"dummy\")) ? SMTP_REFUSE : SMTP_NO_OPINION;\n}\n\n"),
+        ("src/adapters/rules.c", "before", "/* RFC 5321 3.7: we never relay by", "static enum smtp_opinion dummy(struct rules_question *q)\n{\n    return span_eq(q->recipient->local, SPAN(\"dummy\")) ? SMTP_REFUSE : SMTP_NO_OPINION;\n}\n\n"),
         ("tests/transcripts/CHECK.smtp", "new", None, "S: 220\nC: EHLO c.example.com\nS: 250\nC: MAIL FROM:<a@example.com>\nS: 250\nC: RCPT TO:<dummy@example.org>\nS: 550 5.1.1 Nobody\nC: QUIT\nS: 221\n"),
-        ("src/adapters/rules.c", "after", "} chain[] = {\n", "    {.ask = dummy,\n     .reply = {.code = 550, .enhanced = TEXT_OF(\"5.1.1\"), .text = TEXT_OF(\"Nobody\"), .rule = \"dummy\"}},\n"),
+        ("src/adapters/rules.c", "before", "    {.ask = routing,", '    {.ask = dummy, REPLY("dummy", 550, "5.1.1", "Nobody")},\n'),
         ("docs/faq.in", "before", "[rule mailbox_name]", "[rule dummy]\nto: RCPT\nrecord: refused ... {reply}\nwhy: It is a dummy.\ndecides: nobody.\ncure: None.\n\n"),
         ("tests/programs/faq.py", "before", '    "rule mailbox_name"', '    "rule dummy": in_turn({}, HELO, MAIL, "RCPT TO:<dummy@example.org>"),\n'),
     ],

@@ -47,7 +47,7 @@ pipe(mail(), {"deliver": f'/bin/sh -c "grep Sig[IB] /proc/self/status >{signals}
     [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 3, 13, 14, 15, 17)], signal.pthread_sigmask(signal.SIG_BLOCK, [1, 15, 17])))
 ok(all(int(l.split()[1], 16) & 0x1e7ff == 0 for l in open(signals)), "no usual signal is ignored or blocked", open(signals).read())
 equal(sorted(set(got["env"]) - {"LC_CTYPE", "TZ"}),
-      sorted("PATH LANG SENDER RECIPIENT LOCAL EXTENSION DOMAIN RECIPIENT_COUNT CLIENT_ADDRESS CLIENT_PORT "
+      sorted("PATH LANG SENDER RECIPIENT ORIGINAL_RECIPIENT LOCAL EXTENSION DOMAIN RECIPIENT_COUNT CLIENT_ADDRESS CLIENT_PORT "
              "CLIENT_HOSTNAME CLIENT_HELO CLIENT_PROTOCOL SMTPIN_ID SMTPIN_SIZE SMTPIN_BODY SMTPIN_REPLIES SMTPIN_DIGEST".split()),
       "its environment is built from nothing")
 for program, error in (("/nonexistent/program", "No such file"), ("/etc/passwd", "Permission denied"), ("/tmp", "Permission denied")):
@@ -119,7 +119,7 @@ else:
 
 # Hostile addresses are data.
 marker = os.path.join(TMP, "owned")
-for local in (f'"$(touch {marker})"', f'"`touch {marker}`"', f'"; touch {marker};"', '"a\\"b"', '-rf', "%n%s", "$HOME",
+for local in (f'"$(touch {marker})"', f'"`touch {marker}`"', f'"; touch {marker};"', '"a\\"b"', '-rf', "%n$s", "$HOME",
               "'", "!x", "&", "|"):
     envelope = f"EHLO x\r\nMAIL FROM:<{local}@example.com>\r\nRCPT TO:<{local}@example.org>\r\nDATA\r\n".encode()
     out, got = inspect(mail(envelope=envelope))

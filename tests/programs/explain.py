@@ -40,4 +40,16 @@ status, out, err = explain(b"-o", b"deliver=/bin/echo \"\xff\xc3\xa9\\\\n\"", b"
 ok(b"  word      \\xff\xc3\xa9\\x5c" in out, "what is well-formed is kept, and a backslash is one of ours alone", out)
 status, out, err = explain(b"-o", b"deliver=/bin/echo \xff\xc3\xa9", b"--recipient", b"b@example.org", b"--json")
 equal(json.loads(out)["delivery"]["words"], ["/bin/echo", "\xff\xe9"], "JSON: an octet that is no UTF-8 is the character of its number")
+
+# What was asked, and what it said.
+check = write("check", '#!/bin/sh\ncase "$SMTPIN_CHECK $LOCAL" in "recipient no"*) echo "no such one"; exit 67;; "recipient other"*) echo "recipient joe@example.org";; esac\n')
+table = text_table("aliases", "here@example.org\nboss@example.org jane@example.org\n")
+tables = [b"-o", b"aliases=" + table.encode(), b"-o", b"check_recipient=" + check.encode(), b"-o", b"check_client=" + check.encode(), b"-o", b"client_address=198.51.100.1"]
+for who, rule in (("no", f"check_recipient: refuse ({check}, no@example.org: exit 67: no such one; "), ("other", f"check_recipient: no opinion ({check}, other@example.org: joe@example.org; "), ("no", f"check_client: no opinion ({check}: exit 0; "),
+                  ("nobody", f"aliases: no opinion ({table}: not there; "), ("here", f"aliases: no opinion ({table}, here@example.org; "), ("boss", f"aliases: no opinion ({table}, boss@example.org: jane@example.org; ")):
+    out = explain(*tables, b"--recipient", who.encode() + b"@example.org")[1].decode()
+    ok("  rule      " + rule in out, f"{who}: {rule.split(' (')[0]}: what was asked, and what it said", out)
+status, out, err = explain(*tables, b"--recipient", b"no@example.org", b"--json")
+rules = {r["rule"]: r for r in json.loads(out)["commands"][1]["rules"]}
+equal([rules["check_recipient"][k] for k in ("source", "key", "said")], [check, "no@example.org", "exit 67: no such one"], "JSON: the same")
 done()

@@ -23,7 +23,7 @@ equal(sorted(re.findall(r"^@code (\d+) \S", text, re.M)), sorted({str(r["code"])
 # That no row is overlooked: other ways to count them.
 enum = set(re.findall(r"^    SMTP_REPLY_([A-Z0-9_]+),$", faq.read("src/smtp/reply.h", SOURCE), re.M))
 equal(sorted(i for i in table if i.isupper()), sorted(enum), "every row of reply.c is read")
-equal(sum(i.startswith("rule ") for i in table), len(re.findall(r"\.code = \d", faq.read("src/adapters/rules.c", SOURCE))), "every row of rules.c")
+equal(sum(i.startswith("rule ") for i in table), len(re.findall(r'REPLY\("', faq.read("src/adapters/rules.c", SOURCE))), "every row of rules.c")
 equal(sum(i.split()[0] in ("exit", "code") for i in table), len(re.findall(r"\.code = \d", faq.read("src/smtp/result.c", SOURCE))), "every row of result.c")
 printed = {m for n in os.listdir(SOURCE + "/src/commands") if n.endswith((".c", ".h")) for m in re.findall(r'"([45]\d\d [^"]*)"', faq.read("src/commands/" + n, SOURCE))}
 equal(sorted(i[5:] for i in table if i.startswith("line ")), sorted(printed), "every line of the companion programs")
@@ -37,8 +37,8 @@ for e in entries:
 # Names.
 settings, rules, fields = faq.settings(SOURCE), faq.rules(SOURCE), faq.log_fields(SOURCE)
 KINDS = set(re.findall(r'\{"(\w+)", "[0-9a-f]{32}"\}', faq.read("src/adapters/log.c", SOURCE)))
-OTHERS = {"nc", "ps", "sendmail", "nullmailer-queue", "shutdown_clients", "maildirsize", "cps", "info", "mail", "smtpin"}  # of other programs
-ok(len(settings) > 50 and len(rules) > 30 and len(fields) > 30 and len(KINDS) == 6, "names of the source", (settings, rules, fields, KINDS))
+OTHERS = {"tcprules", "nc", "ps", "sendmail", "nullmailer-queue", "shutdown_clients", "maildirsize", "cps", "info", "mail", "smtpin"}  # of other programs
+ok(len(settings) > 50 and len(rules) > 30 and len(fields) > 30 and len(KINDS) == 7, "names of the source", (settings, rules, fields, KINDS))
 manuals = {n for n in os.listdir(SOURCE + "/docs")}
 choices = faq.read("src/config/setting.c", SOURCE) + faq.read("src/smtp/result.c", SOURCE)
 
@@ -192,6 +192,8 @@ good = os.path.join(TMP, "good"); [os.makedirs(os.path.join(good, "example.org/j
 pending = write("pending.py", "import os, signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\nos.kill(os.getpid(), signal.SIGTERM)\nos.execv(sys.argv[1], sys.argv[1:])\n", 0o644)
 # A library that is none: as on a machine without libidn2.
 none = os.path.join(TMP, "none"); os.mkdir(none); open(os.path.join(none, "libidn2.so.0"), "w").close()
+people = text_table("people", "jane@example.org OK\n")
+logins = text_table("logins", "joe@someplace.org joe\n")
 UTF8 = MAIL + " SMTPUTF8"
 relay = "RCPT TO:<x@elsewhere.example>"
 
@@ -209,6 +211,12 @@ SESSIONS = {
     "UNAVAILABLE": in_turn({"nonsense": "1"}), "SHUTDOWN": lambda: slowly({}, HELO, stop=True),
     "TOO_MANY_CONNECTIONS": lambda: crowd({"max_connections": "1"}), "TOO_MANY_OF_SOURCE": lambda: crowd({"max_connections_per_source": "1"}),
     "rule no_idn": lambda: play({"domains": "xn--mller-kva.example"}, HELO, UTF8, "RCPT TO:<jane@müller.example>", env={**os.environ, "LD_LIBRARY_PATH": none}),
+    "NO_LOOKUP": in_turn({"recipients": "cdb:/nonexistent/recipients.cdb"}, HELO, MAIL, RCPT),
+    "rule relay_suffix": lambda: play({}, HELO, MAIL, RCPT, env={"RELAYCLIENT": "@no_domain"}),
+    "rule recipients": in_turn({"recipients": people}, HELO, MAIL, "RCPT TO:<nobody@example.org>"),
+    "rule routing": in_turn({}, HELO, MAIL, "RCPT TO:<jane%elsewhere.example@example.org>"),
+    "rule sender_login": in_turn({"sender_login": logins}, HELO, MAIL, RCPT),
+    "USER": in_turn({"recipients": people, "vrfy": "yes"}, HELO, "VRFY jane"),
     "rule no_domains": in_turn({"domains": ""}, HELO, MAIL, RCPT),
     "DELIVERY_FAILED": in_turn({"deliver": '/bin/sh -c "echo disk full >&2; exit 75"'}, *START, BODY),
     "line 451 4.3.0 Mailbox can't be looked up": maildir(f"-n -- {TMP}/nothing"), "line 451 4.3.0 Mailbox can't be made": maildir(f"-- {TMP}/nothing"), "line 451 4.3.0 Mailbox can't be written": maildir(f"-n -- {box}"),

@@ -78,6 +78,15 @@ for name, hello, parameter, settings, heard, stored in (
         for sub in ("tmp", "new", "cur"): os.makedirs(f"{ROOT}/example.org/nobody/{sub}")
         out, _, _ = pipe(hello + b" x\r\n" + SAID % parameter + b"QUIT\r\n", {"deliver": command, **settings})
         ok(final_reply(out).startswith("250") and len(tree()) == 2, f"{name}: in the end all have it, once", (out, tree()))
+# An alias with several addresses: the client hears one reply for them, however it speaks.
+BOTH = re.sub(rb"RCPT TO:<jane.*\r\n", b"", SAID).replace(b"nobody@", b"both@")
+aliases = text_table("aliases", "both@example.org jane@example.org, nobody@example.org\n")
+for name, hello, parameter, settings in (("SMTP", b"EHLO", b"", {}), ("LMTP", b"LHLO", b"", {"protocol": "lmtp"}), ("PRDR", b"EHLO", b" PRDR", {}), ("single", b"EHLO", b"", {"partial": "single"})):
+    fresh("example.org/jane")
+    for _ in range(3):
+        out, err, _ = pipe(hello + b" x\r\n" + BOTH % parameter + b"QUIT\r\n", {"deliver": command, "deliver_replies": "each", "aliases": aliases, **settings})
+        ok(final_reply(out).startswith("451"), f"{name}: one address of an alias fails: 451", out)
+    equal(len(tree()), 1, f"{name}: the other has the message once")
 fresh("example.org/jane")
 out, _, _ = pipe(b"EHLO x\r\n" + SAID.replace(b"jane", b"none") % b"" + b"QUIT\r\n", {"deliver": command})
 ok(final_reply(out).startswith("550 5.1.1"), "nobody is there: 550", out)

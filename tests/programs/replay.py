@@ -335,7 +335,7 @@ ok(status == 1 and "rule      relay_clients: no opinion" in out and "rule      r
 status, out = explain("-o", "deliver=/bin/true -f ${sender} ${recipient}", "--client", "192.0.2.1", "--sender", "", "--recipient", "x@elsewhere.example", "--json", "--size", "100")
 answer = json.loads(out)
 equal((status, answer["delivery"]["words"]), (0, ["/bin/true", "-f", "", "x@elsewhere.example"]), "--explain --json: the command line")
-equal([(r["rule"], r["opinion"]) for c in answer["commands"] for r in c.get("rules", [])], [("mailbox_name", "no opinion"), ("relay_clients", "accept")], "--explain --json: the rules")
+equal([(r["rule"], r["opinion"]) for c in answer["commands"] for r in c.get("rules", [])], [("relay_clients", "accept"), ("routing", "no opinion")], "--explain --json: the rules")
 ok(answer["delivery"]["head"][0] == "Return-Path: <>" and "SENDER=" in answer["delivery"]["environment"], "--explain --json: head and environment", answer)
 status, out = explain("--sender", "a@b c\"\\", "--recipient", "b@example.org", "--size", "2M", "--json")
 equal((status, [c["reply"] for c in json.loads(out)["commands"]][0][0][:3]), (1, "501"), "--explain: a bad address")

@@ -52,6 +52,10 @@ LONG = b'"' + b'\\"' * 128 + b'"@' + b".".join([b"a" * 61] * 3) + b"." + b"b" * 
 for n in (0, 1, 2, 57): same(f"the longest addresses, less {n}", EHLO + b'MAIL FROM:<"' + LONG[1 + n * 2:] + b">\r\n" + b"RCPT TO:<" + LONG + b">\r\n" + RCPT + b"RCPT TO:<" + LONG + b">\r\n" + DATA + (MAIL + RCPT + DATA) + b"QUIT\r\n", domains="example.org .example.org")
 got = once("yes", EHLO + b"MAIL FROM:<" + LONG + b">\r\nRCPT TO:<" + LONG + b">\r\n" + DATA + b"QUIT\r\n", {"domains": ".example.org"})
 ok(len(LONG) == 514 and got["messages"] is not None and LONG + b" " + LONG + b" 1 " in got["messages"], "and the command has them whole", got)
+UTF8 = EHLO + b"MAIL FROM:<a@example.com> SMTPUTF8\r\n"
+for address in ('"a@\u00e4"@example.org', '\u00e4@example.org', 'a@b\u00fccher.example', '"@\u00e4@b"@b\u00fccher.example'):
+    for more in ({}, {"recipients": text_table("utf8", "\u00e4@example.org OK\na@xn--bcher-kva.example OK\n")}):
+        same(f"{address}, {sorted(more)}", UTF8 + b"RCPT TO:<" + address.encode() + b">\r\nVRFY " + address.encode() + b"\r\n" + DATA + b"QUIT\r\n", domains="example.org xn--bcher-kva.example", vrfy="yes", **more)
 same("more recipients than one packet takes", EHLO + MAIL + b"".join(b"RCPT TO:<b%d@example.org>\r\n" % n for n in range(200)) + DATA + b"QUIT\r\n")
 same("more results than one packet takes", b"LHLO c\r\n" + MAIL + b"".join(b"RCPT TO:<b%d@example.org>\r\n" % n for n in range(200)) + DATA + b"QUIT\r\n", deliver_replies="each", says=("550 5.2.2 " + "x" * 300 + "\n") * 200, protocol="lmtp")
 for name, more in (("SMTP", {}), ("LMTP", {"protocol": "lmtp"}), ("PRDR", {})):
@@ -76,12 +80,17 @@ same("1,100 recipients, an answer of 400 octets", EHLO + MAIL + b"".join(b"RCPT 
 for size in range(4096, 6000, 137): same(f"a transcript of {size} octets", EHLO + (MAIL + RCPT + DATA) * 8 + b"QUIT\r\n", trace_size=str(size), trace_messages="yes")
 # By chance, the same chance each time.
 chance = random.Random(20261125)
-LINES = [EHLO, b"LHLO c\r\n", b"HELO c\r\n", MAIL, b"MAIL FROM:<>\r\n", b"MAIL FROM:<\xc3\xa4@example.com> SMTPUTF8\r\n", MAIL[:-2] + b" PRDR\r\n", RCPT, b"RCPT TO:<postmaster>\r\n", b"RCPT TO:<c@example.org>\r\n",
+LINES = [EHLO, b"LHLO c\r\n", b"HELO c\r\n", MAIL, b"MAIL FROM:<>\r\n", b"MAIL FROM:<\xc3\xa4@example.com> SMTPUTF8\r\n", MAIL[:-2] + b" PRDR\r\n", RCPT, b"RCPT TO:<postmaster>\r\n", b"RCPT TO:<c@example.org>\r\n", b"RCPT TO:<list@example.org>\r\n", b"VRFY b\r\n", b"VRFY x\r\n",
          b"RCPT TO:<x@elsewhere.example>\r\n", b"RCPT TO:<@\r\n", DATA, b"DATA\r\n" + b"Received: x\r\n" * 4 + b"\r\n.\r\n", b"DATA\r\nbare\nline\r\n.\r\n", b"DATA\r\nhalf", b"RSET\r\n", b"NOOP\r\n", b"X\r\n", b"bare\n", b"QUIT\r\n", b"y" * 2100 + b"\r\n"]
 USUAL = [EHLO, MAIL, RCPT, RCPT, DATA]
+KNOWN = text_table("known", "b@example.org OK\nc@example.org 450 4.2.1 Later\nlist@example.org b@example.org, d@example.org\n")
+ALIASES = text_table("aliases", "b@example.org b@example.org, far@elsewhere.example\nc@example.org 550 5.1.6 Moved\n")
 for n in range(120 if not SANITIZED else 30):
     settings = {k: v for k, v in (("protocol", "lmtp"), ("deliver_per", "recipient"), ("partial", "single"), ("line_ending", "crlf"), ("max_errors", "3"), ("max_commands", "9"), ("max_transactions", "2"), ("max_received", "2"),
+                                  ("recipients", KNOWN), ("aliases", ALIASES), ("vrfy", "yes"), ("max_refused_recipients", "2"),
                                   ("status", chance.choice(["67", "75", "1"])), ("says", "4.2.0 its words\n"), ("helo_required", "yes"), ("trace_messages", "yes")) if chance.random() < 0.25}
+    # Where no policy server is, policy_default is what it says at each of these steps.
+    if chance.random() < 0.4: settings.update(policy=f"unix:{TMP}/nobody", policy_states=" ".join(chance.sample(["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "END-OF-MESSAGE"], 3)), policy_default=chance.choice(["DUNNO", "DUNNO", "550 5.7.1 No", "450 4.7.1 Later"]))
     said = b"".join(chance.choice(LINES) if chance.random() < 0.4 else USUAL[i % 5] for i in range(chance.randrange(3, 16)))
     if settings.get("protocol"): said = said.replace(b"EHLO", b"LHLO")
     same(f"chance {n} {sorted(settings)}", said, **settings)

@@ -57,6 +57,12 @@ ok(not os.path.exists("/tmp/smtpin-compromised"), "no file came of it")
 ok(len(kinds) > 8 and set(kinds) <= {a[1] for a in attacks}, "each kind of request is attacked", set(kinds) - {a[1] for a in attacks})
 TRACES = os.path.join(TMP, "traces"); os.mkdir(TRACES)
 lines = open(CONF).read()
+# Whom the tables of these attacks know.
+TABLE = text_table("recipients", "b@example.org OK\nc@example.org OK\nlater@example.org 450 4.2.1 Later\nboth@example.org b@example.org, away@elsewhere.example\n")
+# Where no policy server is, policy_default is what one says at each of the steps.
+NO_SERVER = lambda states, default: f"policy = unix:{TMP}/nobody\npolicy_states = {states}\npolicy_default = {default}\n"
+tables = lines + f"recipients = {TABLE}\nvrfy = yes\nmax_refused_recipients = 5\nmax_errors = 4\n"
+slow = write("slow", "#!/bin/sh\nsleep 2\n")
 CONFS = {
     "usual": CONF,
     "traced": write("traced.conf", lines + f"trace = {TRACES}\ntrace_size = 10000\n", 0o644),
@@ -64,6 +70,12 @@ CONFS = {
     "hung": write("hung.conf", lines + "session_timeout = 1\ncommand_timeout = 1\n", 0o644),
     "many": write("many.conf", lines.replace("max_recipients = 100", "max_recipients = 5000"), 0o644),
     "small": write("small.conf", lines + "max_message_size = 65536\nmax_commands = 10\nsession_timeout = 5\n", 0o644),
+    "tables": write("tables.conf", tables, 0o644),
+    "few": write("few.conf", tables + "max_commands = 10\n", 0o644),
+    "slow": write("slow.conf", lines + f"check_recipient = {slow}\nsession_timeout = 1\ncommand_timeout = 1\n", 0o644),
+    "steps": write("steps.conf", lines + NO_SERVER("CONNECT EHLO MAIL DATA", "DUNNO"), 0o644),
+    **{name: write(f"{name}.conf", lines + NO_SERVER(state, "550 5.7.1 No") + "helo_required = yes\n", 0o644)
+       for name, state in (("no_client", "CONNECT"), ("no_greeting", "EHLO"), ("no_sender", "MAIL"), ("no_data", "DATA"))},
 }
 # Several at once: some take their time, up to ten seconds, and most of it is waiting.
 def attack(a):
@@ -71,7 +83,7 @@ def attack(a):
     return a, compromised(a[0], conf=CONFS[a[4]]), time.monotonic() - start
 hangs = ["sleep_on", None, "", None, "hung"]
 with concurrent.futures.ThreadPoolExecutor(4) as pool: (_, hung, hung_for), *done_to = list(pool.map(attack, [hangs] + [a for a in attacks if not (SANITIZED and a[0] == "crash")]))
-UNREADABLE = ("long_list", "too_long", "more_octets", "padded", "garbage", "no_kind", "forge_log")
+UNREADABLE = ("long_list", "too_long", "more_octets", "padded", "garbage", "no_kind", "forge_log", "ask_for_long_sender", "ask_with_long_name", "ask_two_at_once", "ask_nothing")
 for (name, kind, wanted, violation, conf), (said, status, log), took in done_to:
     violation = None if violation == "-" else violation
     # The end may come before what was written was.

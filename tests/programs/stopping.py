@@ -91,6 +91,20 @@ for sandbox in ("yes", "no"):
     ok(time.monotonic() - start < 20, f"SIGTERM, and a client that reads nothing, sandbox = {sandbox}: drain_timeout, not command_timeout", time.monotonic() - start)
     ours.close(); p.wait(20)
 
+# Commands that came in one piece, each of which waits for a decision, get no more time than others: neither after SIGTERM
+# nor at the session's end.
+asked = write("asked", "#!/bin/sh\nsleep 1\n")
+many = b"EHLO x\r\nMAIL FROM:<a@example.com>\r\n" + b"RCPT TO:<b@example.org>\r\n" * 60
+for sandbox in ("yes", "no"):
+    for what, limit in (("SIGTERM", {"drain_timeout": "1s"}), ("session_timeout", {"session_timeout": "2s"})):
+        p, ours = begin({"sandbox": sandbox, "check_recipient": asked, "log": "stderr", **limit}, stderr=subprocess.PIPE)
+        ours.settimeout(60); start = time.monotonic()
+        ours.sendall(many); said = ours.recv(65536); first = time.monotonic() - start
+        if what == "SIGTERM": p.terminate()
+        said += read_all(ours); took = time.monotonic() - start; ours.close(); err = p.communicate(timeout=60)[1].decode()
+        ok(b"Recipient ok" in said and first < 5, f"{what}, sandbox = {sandbox}: the client hears of the first decision before the others are made", (first, said[:200]))
+        ok(said.splitlines()[-1].startswith(b"421 ") and took < 15 and p.returncode == 0 and "crash" not in err, f"{what}, and sixty decisions of a second each, sandbox = {sandbox}: 421", (said[-200:], took, p.returncode, err[-500:]))
+
 # What the manager sees.
 manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 manager.bind(TMP + "/notify"); manager.settimeout(10)

@@ -25,6 +25,7 @@ struct attack {
 extern const struct attack attack_calls[]; /* system calls: none may come back */
 extern const struct attack attack_requests[];
 extern const struct attack attack_conduct[];
+extern const struct attack attack_questions[];
 
 /* To the client: how far it came. */
 void attack_say(const char *text);

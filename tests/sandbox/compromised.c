@@ -77,6 +77,7 @@ int main(int argc, char **argv)
         list("call", attack_calls);
         list("request", attack_requests);
         list("request", attack_conduct);
+        list("request", attack_questions);
     }
     if (argc != 3 || !config_load(&config, &arena, &from, &silent))
         return argc == 2 ? 0 : 64;
@@ -86,6 +87,8 @@ int main(int argc, char **argv)
     if (attack->name == NULL)
         attack = find(attack_conduct, argv[2]);
     if (attack->name == NULL)
+        attack = find(attack_questions, argv[2]);
+    if (attack->name == NULL)
         return 64;
     log_open(&log, CONFIG_LOG_STDERR, true);
     transaction = arena_behind(&arena, arena.used + SERVE_ARENA_MAX);
@@ -93,6 +96,7 @@ int main(int argc, char **argv)
         .config = &config,
         .peer = &peer,
         .session = &session,
+        .rules = {.sources = &memory.sources},
         .recorder = {.out = TEXT(memory.trace)},
         .spool = {.fd = -1, .buffer = memory.spool, .cap = sizeof memory.spool},
     };

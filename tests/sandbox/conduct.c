@@ -156,61 +156,6 @@ static void endless_message(struct worker *w)
     attack_receive(w);
 }
 
-/* The question whether an address may be a recipient. What the verdict is: an enum smtp_opinion;
- * -1: there is none. */
-static long ask_about(struct worker *w, uint64_t transaction, struct span address)
-{
-    struct request r = attack_honest(REQUEST_DECIDE, transaction);
-    struct packet answer;
-
-    r.address = address;
-    return attack_ask(w, &r, &answer) ? (long)packet_number(&answer) : -1;
-}
-
-static void ask_of_nothing(struct worker *w)
-{
-    ask_about(w, 0, SPAN("b@m\xc3\xbcller.example"));
-}
-
-static void ask_of_no_mailbox(struct worker *w)
-{
-    ask_about(w, 1, SPAN("b@m\xc3\xbcller.example>\r\nRCPT TO:<c@example.org"));
-}
-
-/* A verdict adds nobody: what was asked about has no message, and what was refused is refused. */
-static void ask_is_no_leave(struct worker *w)
-{
-    struct request r = attack_message(1, 1, "Subject: x\n\nmail\n");
-
-    if (ask_about(w, 1, SPAN("b@example.org")) == SMTP_ACCEPT)
-        attack_say("accepted\n");
-    attack_send(w, &r);
-    attack_receive(w);
-}
-
-static void ask_and_add_refused(struct worker *w)
-{
-    if (ask_about(w, 1, SPAN("b@m\xc3\xb6ller.example")) != SMTP_ACCEPT)
-        attack_say("refused\n");
-    attack_add(w, 1, SPAN("b@m\xc3\xb6ller.example"));
-    attack_receive(w);
-}
-
-static void ask_without_end(struct worker *w)
-{
-    for (long i = 0; i < 1000000 && ask_about(w, 1, SPAN("b@m\xc3\xb6ller.example")) >= 0; i++)
-        ;
-}
-
-static void ask_and_not_listen(struct worker *w)
-{
-    struct request r = attack_honest(REQUEST_DECIDE, 1);
-
-    r.address = SPAN("b@m\xc3\xb6ller.example");
-    for (long i = 0; i < 1000000 && attack_send(w, &r); i++)
-        ;
-}
-
 static void garbage(struct worker *w)
 {
     send(w->fd, "garbage", 7, MSG_NOSIGNAL);
@@ -238,13 +183,6 @@ const struct attack attack_conduct[] = {
     ATTACK(OCTETS, busy, "", "outlives its time", "hung"),
     ATTACK(LOG, many_errors, "", "has too many errors", "usual"),
     ATTACK(OCTETS, endless_message, "", "has a message that is too large", "small"),
-    ATTACK(DECIDE, ask_of_nothing, "", "asks of a recipient of no transaction", "usual"),
-    ATTACK(DECIDE, ask_of_no_mailbox, "", "asks of a recipient that is no mailbox", "usual"),
-    ATTACK(DELIVER, ask_is_no_leave, "accepted\n", "begins a message for nobody", "usual"),
-    ATTACK(RECIPIENTS, ask_and_add_refused, "refused\n", "has a recipient that is refused",
-           "usual"),
-    ATTACK(DECIDE, ask_without_end, "", "has too many requests", "small"),
-    ATTACK(DECIDE, ask_and_not_listen, "", "", "usual"),
     ATTACK(NONE, garbage, "", "sends what is no request", "usual"),
     ATTACK(NONE, too_long, "", "sends what is no request", "usual"),
     {.name = NULL},

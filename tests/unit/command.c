@@ -129,6 +129,7 @@ Test(macro, environment_has_no_other_names, .init = set_up)
                                         "RECIPIENT_COUNT",
                                         "SENDER",
                                         "RECIPIENT",
+                                        "ORIGINAL_RECIPIENT",
                                         "LOCAL",
                                         "EXTENSION",
                                         "DOMAIN",

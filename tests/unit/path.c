@@ -244,3 +244,58 @@ Test(path, limits)
                      local <= SMTP_LOCAL_MAX ? SMTP_PATH_OK : SMTP_PATH_TOO_LONG, "%zu", local);
     }
 }
+
+Test(path, mailbox_of_its_parts)
+{
+    static const struct {
+        const char *local, *domain, *address; /* NULL: refused */
+    } cases[] = {
+        {"a", "b", "a@b"},
+        {"a b", "[192.0.2.1]", "\"a b\"@[192.0.2.1]"},
+        {"a\"\\", "x", "\"a\\\"\\\\\"@x"},
+        {"", "x", "\"\"@x"},
+        {".", "x", "\".\"@x"},
+        {"\xc3\xa9", "\xc3\xa9.x", "\xc3\xa9@\xc3\xa9.x"},
+        {"a", "", NULL},
+        {"a", "-x", NULL},
+        {"a", "[x", NULL},
+        {"a\n", "x", NULL},
+        {"\xff", "x", NULL},
+        {"a", "\xff", NULL},
+    };
+    char room[2048], local[SMTP_LOCAL_MAX + 2] = "", domain[SMTP_DOMAIN_MAX + 2] = "";
+    struct arena a = {.base = room, .cap = sizeof room}, full = {.base = room, .cap = 3};
+    struct smtp_mailbox m;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const enum smtp_path_result result =
+            smtp_mailbox_of(span_of(cases[i].local), span_of(cases[i].domain), &a, &m);
+
+        cr_expect_eq(result, cases[i].address == NULL ? SMTP_PATH_SYNTAX : SMTP_PATH_OK, "%s@%s",
+                     cases[i].local, cases[i].domain);
+        if (result == SMTP_PATH_OK && cases[i].address != NULL) {
+            cr_expect_span(m.address, cases[i].address, "address");
+            cr_expect_span(m.local, cases[i].local, "local-part");
+            cr_expect_span(m.domain, cases[i].domain, "domain");
+        }
+    }
+    cr_expect_eq(smtp_mailbox_of(SPAN("a"), SPAN("b"), &full, &m), SMTP_PATH_FULL);
+    cr_expect_eq(full.used, 0);
+    memset(local, 'a', SMTP_LOCAL_MAX + 1);
+    cr_expect_eq(smtp_mailbox_of(span_of(local), SPAN("b"), &a, &m), SMTP_PATH_TOO_LONG);
+    local[SMTP_LOCAL_MAX] = '\0';
+    cr_expect_eq(smtp_mailbox_of(span_of(local), SPAN("b"), &a, &m), SMTP_PATH_OK);
+    memset(domain, 'a', SMTP_DOMAIN_MAX + 1);
+    cr_expect_eq(smtp_mailbox_of(SPAN("a"), span_of(domain), &a, &m), SMTP_PATH_TOO_LONG);
+}
+
+Test(path, extension)
+{
+    cr_expect_eq(smtp_extension_at(SPAN("a+b-c"), SPAN("-+")), 1);
+    cr_expect_eq(smtp_extension_at(SPAN("a+b-c"), SPAN("-")), 3);
+    cr_expect_eq(smtp_extension_at(SPAN("a+b"), SPAN("")), 3);
+    cr_expect_eq(smtp_extension_at(SPAN("+a"), SPAN("+")), 2);
+    cr_expect_eq(smtp_extension_at(SPAN("++"), SPAN("+")), 1);
+    cr_expect_eq(smtp_extension_at(SPAN(""), SPAN("+")), 0);
+    cr_expect_eq(smtp_extension_at(SPAN("a+"), SPAN("+")), 1);
+}

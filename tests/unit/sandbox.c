@@ -153,6 +153,8 @@ static struct request sample(enum request_kind kind)
         .kind = kind,
         .transaction = 3,
         .address = SPAN("a@example.com"),
+        .about = SMTP_ABOUT_RECIPIENT,
+        .sender = SPAN("s@example.net"),
         .helo = SPAN("client.example.com"),
         .begins = true,
         .esmtp = true,
@@ -202,6 +204,8 @@ static void expect_fields(const struct request *out, const struct request *in)
     expect_text(in, REQUEST_GREETING, out->helo, in->helo);
     expect_number(in, REQUEST_GREETING, out->esmtp, in->esmtp);
     expect_number(in, REQUEST_COMMANDS, out->commands, in->commands);
+    expect_number(in, REQUEST_SUBJECT, out->about, in->about);
+    expect_text(in, REQUEST_SUBJECT, out->sender, in->sender);
     expect_number(in, REQUEST_ENVELOPE, out->begins, in->begins);
     expect_number(in, REQUEST_ENVELOPE, out->eight_bit, in->eight_bit);
     expect_number(in, REQUEST_ENVELOPE, out->prdr, in->prdr);

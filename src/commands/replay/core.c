@@ -8,10 +8,12 @@
 #include "adapters/rules.h"
 #include "commands/replay/runs.h"
 #include "commands/replay/settings.h"
+#include "commands/replay/stand_ins.h"
 #include "config/load.h"
 #include "smtp/result.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -42,6 +44,8 @@ struct server {
     struct config config;
     struct peer peer;
     struct smtp_session session;
+    struct rules rules;
+    struct rules_sources sources;
     struct smtp_line line;
     struct smtp_data data;
     struct arena arena, delivery;
@@ -49,7 +53,9 @@ struct server {
     struct smtp_recipient **recipient; /* room for all of them */
     char *copy;                        /* room for a message */
     struct text in, out, message;
-    size_t head; /* octets of trace fields in message */
+    size_t head;      /* octets of trace fields in message */
+    struct text late; /* fields that were added once the message was there */
+    char late_room[HEAD_MAX];
     enum smtp_want want;
     bool collecting, closed, ended;
     size_t runs, messages;
@@ -60,17 +66,12 @@ struct server {
 static enum smtp_want decide(struct server *s)
 {
     struct smtp_recipient *r = s->session.candidate;
-    struct rules_question q;
-    struct smtp_verdict verdict;
-    enum smtp_want want;
+    const enum smtp_subject about = s->session.about;
+    const struct smtp_verdict verdict = rules_decide_for(&s->rules, about, r);
+    const enum smtp_want want = smtp_session_decided(&s->session, &verdict);
 
-    rules_open(&q, &s->config, &s->peer, &r->mailbox);
-    verdict = rules_decide(&q);
-    want = smtp_session_decided(&s->session, &verdict);
-    if (verdict.opinion == SMTP_ACCEPT) {
-        head_complete(&s->config, &s->arena, &r->mailbox);
-        head_find_ascii(&s->arena, &r->mailbox);
-    }
+    if (about == SMTP_ABOUT_RECIPIENT && verdict.opinion == SMTP_ACCEPT)
+        head_complete_recipient(&s->config, &s->arena, r);
     return want;
 }
 
@@ -82,6 +83,7 @@ static struct head_facts facts(const struct server *s)
         .peer = &s->peer,
         .id = text_span(&s->id),
         .time = s->config.fixed_time,
+        .prepended = rules_prepended(&s->rules),
     };
 }
 
@@ -116,20 +118,20 @@ static struct span strings(char **list, struct arena *a)
 }
 
 /* How the transcript has the next run end. */
-static struct child_result end_of(const struct delivery *d)
+static struct child_result end_of(const struct told *d)
 {
     static const enum child_end ends[] = {
-        [DELIVERY_EXITS] = CHILD_EXITED,
-        [DELIVERY_SIGNALLED] = CHILD_SIGNALLED,
-        [DELIVERY_HANGS] = CHILD_TIMED_OUT,
-        [DELIVERY_MISSING] = CHILD_NOT_STARTED,
+        [TOLD_EXITS] = CHILD_EXITED,
+        [TOLD_SIGNALLED] = CHILD_SIGNALLED,
+        [TOLD_HANGS] = CHILD_TIMED_OUT,
+        [TOLD_MISSING] = CHILD_NOT_STARTED,
     };
 
     if (d == NULL)
         return (struct child_result){.end = CHILD_EXITED};
     return (struct child_result){
         .end = ends[d->end],
-        .status = d->end == DELIVERY_MISSING ? ENOENT : (int)d->status,
+        .status = d->end == TOLD_MISSING ? ENOENT : (int)d->status,
     };
 }
 
@@ -145,12 +147,13 @@ static bool run_for(struct server *s, struct smtp_recipient *const *recipient, s
         .delimiter = s->config.recipient_delimiter,
         .size = s->data.size,
         .digest = digest,
+        .hold = rules_hold(&s->rules),
         .replies = command_replies(&s->config, &s->session),
         .recipient = (const struct smtp_recipient *const *)recipient,
         .recipients = n,
     };
     struct arena *a = &s->delivery;
-    const struct delivery *d = transcript_delivery(s->transcript, s->runs);
+    const struct told *d = transcript_told(s->transcript, TOLD_DELIVERY, s->runs);
     const struct span says = d == NULL ? SPAN("") : d->says;
     char **argv = command_argv(&run, &s->config.deliver, a);
     char **environment = command_environment(&run, a);
@@ -162,12 +165,13 @@ static bool run_for(struct server *s, struct smtp_recipient *const *recipient, s
     if (argv == NULL || environment == NULL)
         return true;
     text_add(&message, head);
+    text_add(&message, text_span(&s->late));
     text_add(&message, text_span(&s->message));
     got = (struct recorded){.argv = strings(argv, a),
                             .environment = strings(environment, a),
                             .message = text_span(&message)};
     if (ended.end != CHILD_NOT_STARTED)
-        runs_compare(s->transcript, s->runs, &got, s->replay_arena, s->differences);
+        runs_compare(s->transcript, TOLD_DELIVERY, s->runs, &got, s->replay_arena, s->differences);
     s->runs++;
     if (ended.end == CHILD_EXITED && ended.status == 0 && s->config.deliver_replies == 1) {
         outcome_take_lines(says, text_span(&s->id), recipient, n, a);
@@ -179,33 +183,68 @@ static bool run_for(struct server *s, struct smtp_recipient *const *recipient, s
     return ended.end != CHILD_TIMED_OUT;
 }
 
-static enum smtp_want deliver(struct server *s)
+/* The runs, as the transcript has them end. */
+static void run_all(struct server *s)
 {
     const bool each = s->config.deliver_per == CONFIG_PER_RECIPIENT;
-    const struct head_facts f = facts(s);
+    const struct smtp_transaction *t = &s->session.transaction;
+    struct head_facts f = facts(s);
     struct span digest;
     bool in_time = true;
     size_t n = 0;
 
-    arena_reset(&s->delivery);
+    f.prepended = SPAN(""); /* it stands with Received: */
     digest_add(&s->digest, span_from(text_span(&s->message), s->head));
     digest = digest_close(&s->digest, &s->session.transaction, &s->delivery);
-    for (struct smtp_recipient *r = s->session.transaction.first; r != NULL; r = r->next) {
+    for (struct smtp_recipient *r = smtp_first_target(t); r != NULL; r = smtp_next_target(r)) {
         char room[HEAD_MAX];
         struct text head = TEXT(room);
 
+        if (n == RECIPIENTS_MAX) {
+            r->result = smtp_result_of_failure();
+            continue;
+        }
         s->recipient[n++] = r;
         if (!each)
             continue;
         r->result = smtp_result_of_failure(); /* what is not tried in time */
         if (!in_time)
             continue;
-        head_write(&head, &f, s->config.trace_headers & ~deliver_common_fields(&s->config),
-                   r->mailbox.address);
+        head_write(&head, &f, s->config.trace_headers & ~deliver_common_fields(&s->config), r);
         in_time = run_for(s, &r, 1, text_span(&head), digest);
     }
     if (!each)
         run_for(s, s->recipient, n, SPAN(""), digest);
+}
+
+/* Nobody runs, and everybody gets this. */
+static void run_nothing(struct server *s, const struct smtp_reply *result)
+{
+    const struct smtp_transaction *t = &s->session.transaction;
+
+    for (struct smtp_recipient *r = smtp_first_target(t); r != NULL; r = smtp_next_target(r))
+        r->result = *result;
+}
+
+/* As backend.c does it. */
+static enum smtp_want deliver(struct server *s)
+{
+    const struct smtp_transaction *t = &s->session.transaction;
+    const size_t before = rules_prepended(&s->rules).n;
+    const struct smtp_verdict verdict = rules_decide_message(&s->rules, s->data.size);
+
+    arena_reset(&s->delivery);
+    s->late = TEXT(s->late_room);
+    head_write_prepended(&s->late, &s->config, span_from(rules_prepended(&s->rules), before));
+    if (verdict.opinion == SMTP_REFUSE || verdict.opinion == SMTP_DEFER)
+        run_nothing(s, &verdict.reply);
+    else if (rules_discard(&s->rules))
+        run_nothing(s, smtp_reply(SMTP_REPLY_OK));
+    else
+        run_all(s);
+    for (struct smtp_recipient *r = t->first; r != NULL; r = r->next)
+        if (r->aliased != NULL)
+            r->result = *smtp_merged_result(r->aliased);
     return smtp_session_delivered(&s->session);
 }
 
@@ -302,43 +341,83 @@ static void core_end(void *context)
     go_on(s);
 }
 
-void replay_core(const struct transcript *t, const struct replay_options *o, struct arena *a,
-                 struct differences *d)
+/* Room for all of it. */
+static void open_server(struct server *s, struct server_memory *m)
 {
-    struct server_memory *m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE,
-                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    struct server *s = calloc(1, sizeof *s);
+    s->arena = (struct arena){.base = m->arena, .cap = sizeof m->arena};
+    s->delivery = (struct arena){.base = m->delivery, .cap = sizeof m->delivery};
+    s->recipient = m->recipient;
+    s->copy = m->copy;
+    s->in = TEXT(m->in);
+    s->out = TEXT(m->out);
+    s->message = TEXT(m->message);
+}
+
+/* The settings of the transcript, and what they make of the configuration. False: it has a mistake.
+ */
+static bool configure(struct server *s, const struct replay_options *o,
+                      const struct stand_ins *stand_ins, struct arena *a)
+{
+    const char *settings[2 * TRANSCRIPT_SETTINGS_MAX + STAND_INS_TIMES + STAND_INS_SETTINGS];
+    const struct config_report silent = {.say = NULL};
+    struct config_source source = {.file = o->file, .override = settings};
+    size_t n = 0;
+
+    for (size_t i = 0; i < stand_ins->times; i++)
+        settings[n++] = stand_ins->time[i];
+    n += settings_all(s->transcript, o, settings + n, 2 * TRANSCRIPT_SETTINGS_MAX);
+    for (size_t i = 0; i < stand_ins->settings; i++)
+        settings[n++] = stand_ins->setting[i];
+    source.overrides = n;
+    return config_load(&s->config, a, &source, &silent);
+}
+
+static void play_core(struct server *s, const struct replay_options *o, bool configured)
+{
     const struct endpoint e = {.context = s,
                                .send = core_send,
                                .receive = core_receive,
                                .half_close = core_end,
                                .disconnect = core_end};
-    const char *settings[2 * TRANSCRIPT_SETTINGS_MAX];
-    struct config_source source = {.file = o->file, .override = settings};
-    const struct config_report silent = {.say = NULL};
-    struct arena config_arena;
-    bool good;
 
-    if (m == MAP_FAILED || s == NULL) {
+    peer_find(&s->peer, NULL, true, &s->config);
+    s->rules = (struct rules){.config = &s->config,
+                              .peer = &s->peer,
+                              .session = &s->session,
+                              .id = s->config.fixed_id,
+                              .sources = &s->sources};
+    s->want = smtp_session_open(&s->session, &s->config.smtp, &s->out, &s->arena, configured);
+    go_on(s);
+    play(s->transcript, &e, &o->play, s->replay_arena, s->differences);
+    runs_compare(s->transcript, TOLD_DELIVERY, s->runs, NULL, s->replay_arena, s->differences);
+    rules_close(&s->rules);
+}
+
+void replay_core(const struct transcript *t, const struct replay_options *o, const char *directory,
+                 struct arena *a, struct differences *d)
+{
+    struct server_memory *m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE,
+                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct server *s = calloc(1, sizeof *s);
+    struct stand_ins stand_ins;
+    struct arena config_arena;
+    sigset_t child;
+
+    /* As setup.c has it for whoever runs commands. */
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    if (m == MAP_FAILED || s == NULL || sigprocmask(SIG_BLOCK, &child, NULL) < 0) {
         differ(d, 0, SPAN("memory"), SPAN("none left"));
+    } else if (!stand_ins_open(&stand_ins, t, o, directory, a)) {
+        differ(d, 0, SPAN("a place to work in"), span_of(strerror(errno)));
     } else {
         config_arena = (struct arena){.base = m->config, .cap = sizeof m->config};
         s->transcript = t;
         s->replay_arena = a;
         s->differences = d;
-        s->arena = (struct arena){.base = m->arena, .cap = sizeof m->arena};
-        s->delivery = (struct arena){.base = m->delivery, .cap = sizeof m->delivery};
-        s->recipient = m->recipient;
-        s->copy = m->copy;
-        s->in = TEXT(m->in);
-        s->out = TEXT(m->out);
-        s->message = TEXT(m->message);
-        source.overrides = settings_all(t, o, settings, 2 * TRANSCRIPT_SETTINGS_MAX);
-        good = config_load(&s->config, &config_arena, &source, &silent);
-        peer_find(&s->peer, NULL, true, &s->config);
-        s->want = smtp_session_open(&s->session, &s->config.smtp, &s->out, &s->arena, good);
-        play(t, &e, &o->play, a, d);
-        runs_compare(t, s->runs, NULL, a, d);
+        open_server(s, m);
+        play_core(s, o, configure(s, o, &stand_ins, &config_arena));
+        stand_ins_close(&stand_ins, t, o, a, d);
     }
     free(s);
     if (m != MAP_FAILED)

@@ -2,24 +2,20 @@
 
 #include "commands/replay/play.h"
 #include "commands/replay/settings.h"
-#include "commands/replay/stand_in.h"
+#include "commands/replay/stand_ins.h"
 #include "io/clock.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 4 * TRANSCRIPT_SETTINGS_MAX + 16, PATH_ROOM = 4096, SESSION_TIMEOUTS = 30 };
+enum { ARGUMENTS_MAX = 4 * TRANSCRIPT_SETTINGS_MAX + 32, SESSION_TIMEOUTS = 30 };
 
 struct connection {
     int fd;
@@ -108,25 +104,21 @@ static void connection_disconnect(void *context)
 }
 
 /* The words that smtpin is started with; NULL-terminated. */
-static bool make_arguments(const struct transcript *t, const struct replay_options *o,
-                           const char *directory, struct arena *a, char **argv)
+static void make_arguments(const struct transcript *t, const struct replay_options *o,
+                           const struct stand_ins *stand_ins, char **argv)
 {
     const char *settings[2 * TRANSCRIPT_SETTINGS_MAX];
     const size_t n = settings_all(t, o, settings, 2 * TRANSCRIPT_SETTINGS_MAX);
-    const char *through = stand_in_setting(t, o, directory, a);
     size_t at = 0;
 
-    if (through == NULL)
-        return false;
     argv[at++] = (char *)o->program;
     if (o->file != NULL) {
         argv[at++] = (char *)"-f";
         argv[at++] = (char *)o->file;
     }
-    /* Nobody waits for minutes for what hangs, unless a transcript or -o wants it. */
-    if (!o->deliver && transcript_has(t, DELIVERY_HANGS)) {
+    for (size_t i = 0; i < stand_ins->times; i++) {
         argv[at++] = (char *)"-o";
-        argv[at++] = (char *)"deliver_timeout=1s";
+        argv[at++] = (char *)stand_ins->time[i];
     }
     for (size_t i = 0; i < n; i++) {
         argv[at++] = (char *)"-o";
@@ -143,10 +135,11 @@ static bool make_arguments(const struct transcript *t, const struct replay_optio
     argv[at++] = (char *)"trace=";
     argv[at++] = (char *)"-o";
     argv[at++] = (char *)"deliver_parallel=1"; /* runs in the order of their recipients */
-    argv[at++] = (char *)"-o";
-    argv[at++] = (char *)through;
+    for (size_t i = 0; i < stand_ins->settings; i++) {
+        argv[at++] = (char *)"-o";
+        argv[at++] = (char *)stand_ins->setting[i];
+    }
     argv[at] = NULL;
-    return true;
 }
 
 static pid_t start(char *const *argv, int theirs)
@@ -187,60 +180,51 @@ static void stop(pid_t pid, uint64_t timeout, struct differences *d)
     }
 }
 
-static void remove_directory(const char *directory)
+/* The session, and its end. */
+static void play_with(const struct transcript *t, const struct replay_options *o,
+                      const struct stand_ins *stand_ins, struct connection *c, struct arena *a,
+                      struct differences *d)
 {
-    DIR *dir = opendir(directory);
-    struct dirent *entry;
-
-    while (dir != NULL && (entry = readdir(dir)) != NULL)
-        if (entry->d_name[0] != '.')
-            unlinkat(dirfd(dir), entry->d_name, 0);
-    if (dir != NULL)
-        closedir(dir);
-    rmdir(directory);
-}
-
-void replay_program(const struct transcript *t, const struct replay_options *o, struct arena *a,
-                    struct differences *d)
-{
-    const char *tmp = getenv("TMPDIR");
-    struct connection *c = calloc(1, sizeof *c);
     const struct endpoint e = {.context = c,
                                .send = connection_send,
                                .receive = connection_receive,
                                .half_close = connection_half_close,
                                .disconnect = connection_disconnect};
-    char *argv[ARGUMENTS_MAX], directory[PATH_ROOM];
+    char *argv[ARGUMENTS_MAX];
     int pair[2];
     pid_t pid;
 
-    snprintf(directory, sizeof directory, "%s/smtpin-replay.XXXXXX", tmp == NULL ? "/tmp" : tmp);
-    if (c == NULL || mkdtemp(directory) == NULL) {
-        differ(d, 0, SPAN("a directory to work in"), span_of(strerror(errno)));
-        free(c);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+        differ(d, 0, SPAN("a connection"), span_of(strerror(errno)));
         return;
     }
-    if (o->deliver && geteuid() == 0 && chmod(directory, 01777) < 0) /* for `user =` */
-        differ(d, 0, span_of(directory), span_of(strerror(errno)));
-    if (!stand_in_open(t, o, directory) || !make_arguments(t, o, directory, a, argv) ||
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+    c->fd = pair[0];
+    c->timeout = o->timeout;
+    c->deadline = clock_now() + SESSION_TIMEOUTS * o->timeout;
+    make_arguments(t, o, stand_ins, argv);
+    pid = start(argv, pair[1]);
+    close(pair[1]);
+    if (pid < 0)
+        differ(d, 0, span_of(o->program), SPAN("(can't be started)"));
+    else
+        play(t, &e, &o->play, a, d);
+    if (c->fd >= 0)
+        close(c->fd);
+    if (pid >= 0)
+        stop(pid, o->timeout, d);
+}
+
+void replay_program(const struct transcript *t, const struct replay_options *o,
+                    const char *directory, struct arena *a, struct differences *d)
+{
+    struct connection *c = calloc(1, sizeof *c);
+    struct stand_ins stand_ins;
+
+    if (c == NULL || !stand_ins_open(&stand_ins, t, o, directory, a)) {
         differ(d, 0, SPAN("a place to work in"), span_of(strerror(errno)));
     } else {
-        c->fd = pair[0];
-        c->timeout = o->timeout;
-        c->deadline = clock_now() + SESSION_TIMEOUTS * o->timeout;
-        pid = start(argv, pair[1]);
-        close(pair[1]);
-        if (pid < 0) {
-            differ(d, 0, span_of(o->program), SPAN("(can't be started)"));
-        } else {
-            play(t, &e, &o->play, a, d);
-            if (c->fd >= 0)
-                close(c->fd);
-            stop(pid, o->timeout, d);
-            stand_in_compare(t, directory, a, d);
-        }
+        play_with(t, o, &stand_ins, c, a, d);
+        stand_ins_close(&stand_ins, t, o, a, d);
     }
     free(c);
-    remove_directory(directory);
 }

@@ -5,8 +5,8 @@
 
 #include "commands/replay/server.h"
 
-/* Plays the transcript and adds what differs. */
-void replay_program(const struct transcript *t, const struct replay_options *o, struct arena *a,
-                    struct differences *d);
+/* Plays the transcript, in that directory (place.h), and adds what differs. */
+void replay_program(const struct transcript *t, const struct replay_options *o,
+                    const char *directory, struct arena *a, struct differences *d);
 
 #endif

@@ -1,6 +1,7 @@
 #include "commands/replay/read.h"
 
 #include "base/number.h"
+#include "commands/replay/read_asked.h"
 #include "commands/replay/read_delivery.h"
 #include "commands/replay/read_reply.h"
 #include "config/setting.h"
@@ -58,6 +59,25 @@ static void action(struct reader *r, struct span line)
     }
 }
 
+static bool at_top(const struct reader *r)
+{
+    for (size_t i = 0; i < TOLD_KINDS; i++)
+        if (r->t->told[i].checked)
+            return false;
+    return r->t->first == NULL;
+}
+
+/* It becomes a setting, too: place.h. */
+static void table(struct reader *r, struct span name)
+{
+    if (!at_top(r))
+        r->wrong = "is a table: tables stand only at the top";
+    else if (r->t->settings + r->t->tables == TRANSCRIPT_SETTINGS_MAX)
+        r->wrong = "is a table, and there are too many settings";
+    else
+        read_table(r, name);
+}
+
 static void setting(struct reader *r, struct span line)
 {
     const struct setting *known = setting_find(span_trim(span_first(line, span_find(line, '='))));
@@ -65,13 +85,13 @@ static void setting(struct reader *r, struct span line)
 
     if (span_find(line, '=') == line.n)
         r->wrong = "is neither a line of the session nor a setting";
-    else if (r->t->first != NULL || r->t->checks_deliveries)
+    else if (!at_top(r))
         r->wrong = "is a setting: settings stand only at the top";
     else if (known != NULL && known->reaches_out && !r->trust)
         r->wrong = "names a program, a user or a file: allowed only with --trust";
     else if (span_find(line, '\0') < line.n)
         r->wrong = "is a setting with a NUL";
-    else if (kept.p == NULL || r->t->settings == TRANSCRIPT_SETTINGS_MAX)
+    else if (kept.p == NULL || r->t->settings + r->t->tables == TRANSCRIPT_SETTINGS_MAX)
         r->wrong = "is a setting, and there are too many";
     if (r->wrong != NULL)
         return;
@@ -90,17 +110,31 @@ static bool tagged(struct span line, struct span tag, struct span *rest)
     return true;
 }
 
+/* What a line does not go on with ends before it. */
+static void end_others(struct reader *r, struct span line)
+{
+    struct span rest;
+
+    if (line.p[0] != 'D')
+        r->in_delivery = false;
+    if (line.p[0] != 'S')
+        r->in_reply = false;
+    if (!tagged(line, SPAN("check:"), &rest))
+        read_asked_end(r, r->asked[TOLD_CHECK]);
+    if (!tagged(line, SPAN("policy:"), &rest))
+        read_asked_end(r, r->asked[TOLD_POLICY]);
+}
+
 static void read_line(struct reader *r, struct span line)
 {
     struct span rest;
 
     if (span_trim(line).n == 0 || line.p[0] == '#')
         return;
-    if (line.p[0] != 'D')
-        r->in_delivery = false;
-    if (line.p[0] != 'S')
-        r->in_reply = false;
-    if (tagged(line, SPAN("C:"), &rest)) {
+    end_others(r, line);
+    if (r->wrong != NULL) {
+        /* the line before is wrong */
+    } else if (tagged(line, SPAN("C:"), &rest)) {
         send_bytes(r, reader_unescape(r, rest, "\r\n"));
     } else if (tagged(line, SPAN("C!"), &rest)) {
         send_bytes(r, reader_unescape(r, rest, ""));
@@ -114,6 +148,12 @@ static void read_line(struct reader *r, struct span line)
         read_delivery(r, span_trim(rest));
     } else if (span_eq(line, SPAN("D<<"))) {
         read_delivered(r);
+    } else if (tagged(line, SPAN("check:"), &rest)) {
+        read_check(r, span_trim(rest));
+    } else if (tagged(line, SPAN("policy:"), &rest)) {
+        read_policy(r, span_trim(rest));
+    } else if (tagged(line, SPAN("T<<"), &rest)) {
+        table(r, span_trim(rest));
     } else if (line.p[0] == '@') {
         action(r, line);
     } else {
@@ -155,6 +195,8 @@ bool transcript_read(struct transcript *t, const char *file, bool trust, struct 
 
         read_line(&r, l);
     }
+    for (size_t i = 0; i < TOLD_KINDS; i++)
+        read_asked_end(&r, r.asked[i]);
     *line = r.line;
     *what = r.wrong;
     return r.wrong == NULL;

@@ -2,50 +2,20 @@
 
 #include "base/number.h"
 #include "base/text.h"
+#include "commands/replay/read_told.h"
 
 #include <signal.h>
 
 /* "D: none" checks that there is no further run; anything else begins or goes on with one. */
-static struct delivery *current_delivery(struct reader *r)
+static struct told *current_delivery(struct reader *r)
 {
-    struct delivery *d;
-
-    if (r->in_delivery)
-        return r->t->last_delivery;
-    d = arena_get(r->a, sizeof *d);
-    if (d == NULL) {
-        reader_too_large(r);
-        return NULL;
-    }
-    *d = (struct delivery){.line = r->line};
-    if (r->t->last_delivery == NULL)
-        r->t->delivery = d;
-    else
-        r->t->last_delivery->next = d;
-    r->t->last_delivery = d;
-    r->in_delivery = true;
-    return d;
-}
-
-static void add_expectation(struct reader *r, struct delivery *d, struct span name,
-                            struct span value)
-{
-    struct expectation *e = arena_get(r->a, sizeof *e);
-
-    if (e == NULL) {
-        reader_too_large(r);
-        return;
-    }
-    *e = (struct expectation){.name = name, .value = value, .line = r->line};
-    if (d->last == NULL)
-        d->first = e;
-    else
-        d->last->next = e;
-    d->last = e;
+    if (!r->in_delivery)
+        r->in_delivery = read_told(r, TOLD_DELIVERY) != NULL;
+    return r->in_delivery ? r->t->told[TOLD_DELIVERY].last : NULL;
 }
 
 /* One more line of output. */
-static void add_said(struct reader *r, struct delivery *d, struct span line)
+static void add_said(struct reader *r, struct told *d, struct span line)
 {
     struct text all = {.cap = d->says.n + line.n};
 
@@ -74,20 +44,17 @@ static bool is_deadly(uint64_t signal)
 }
 
 /* "exit STATUS", "signal NUMBER", "hangs", "missing": false when it is none of them. */
-static bool delivery_end(struct reader *r, struct delivery *d, struct span name, struct span value)
+static bool delivery_end(struct reader *r, struct told *d, struct span name, struct span value)
 {
     if (span_eq(name, SPAN("exit"))) {
-        d->end = DELIVERY_EXITS;
-        if (number_parse(value, 255, &d->status) != NUMBER_OK)
-            r->wrong = "has an exit status that is not a number from 0 to 255";
+        read_exit_status(r, d, value);
     } else if (span_eq(name, SPAN("signal"))) {
-        d->end = DELIVERY_SIGNALLED;
+        d->end = TOLD_SIGNALLED;
         if (number_parse(value, SIGNAL_MAX, &d->status) != NUMBER_OK || !is_deadly(d->status))
             r->wrong = "wants the number of a signal that ends a process";
     } else if (span_eq(name, SPAN("hangs")) || span_eq(name, SPAN("missing"))) {
-        d->end = name.p[0] == 'h' ? DELIVERY_HANGS : DELIVERY_MISSING;
-        if (value.n > 0)
-            r->wrong = "has something behind a word that stands alone";
+        d->end = name.p[0] == 'h' ? TOLD_HANGS : TOLD_MISSING;
+        read_nothing(r, value);
     } else {
         return false;
     }
@@ -98,7 +65,7 @@ static bool delivery_end(struct reader *r, struct delivery *d, struct span name,
 }
 
 /* What is missing is missing to the end, and is told nothing. */
-static void check_missing(struct reader *r, const struct delivery *d, bool is_missing)
+static void check_missing(struct reader *r, const struct told *d, bool is_missing)
 {
     if (r->wrong != NULL)
         return;
@@ -113,12 +80,11 @@ void read_delivery(struct reader *r, struct span rest)
 {
     const struct span name = span_first(rest, span_find(rest, ' '));
     const struct span value = span_trim(span_from(rest, name.n));
-    struct delivery *d;
+    struct told *d;
 
-    r->t->checks_deliveries = true;
+    r->t->told[TOLD_DELIVERY].checked = true;
     if (span_eq(name, SPAN("none"))) {
-        if (value.n > 0)
-            r->wrong = "has something behind a word that stands alone";
+        read_nothing(r, value);
         return;
     }
     d = current_delivery(r);
@@ -130,22 +96,22 @@ void read_delivery(struct reader *r, struct span rest)
         add_said(r, d, reader_unescape(r, value, "\n"));
     } else if (span_eq(name, SPAN("run")) || span_eq(name, SPAN("env")) ||
                span_eq(name, SPAN("header"))) {
-        add_expectation(r, d, name, reader_unescape(r, value, ""));
+        read_expectation(r, d, name, value);
     } else {
         r->wrong = "no such D: line (run, env, header, exit, signal, hangs, missing, says, none)";
     }
-    check_missing(r, d, d->end == DELIVERY_MISSING);
+    check_missing(r, d, d->end == TOLD_MISSING);
 }
 
 void read_delivered(struct reader *r)
 {
-    struct delivery *d = current_delivery(r);
+    struct told *d = current_delivery(r);
 
-    r->t->checks_deliveries = true;
+    r->t->told[TOLD_DELIVERY].checked = true;
     if (d == NULL)
         return;
     d->has_message = true;
-    check_missing(r, d, d->end == DELIVERY_MISSING);
+    check_missing(r, d, d->end == TOLD_MISSING);
     if (r->wrong == NULL)
         d->message = reader_block(r, SPAN(">>D"), "\n");
 }

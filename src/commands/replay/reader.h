@@ -16,6 +16,7 @@ struct reader {
     bool in_reply;     /* the last line was an S: or S| line: an S| line may follow */
     struct accepted *last_accepted; /* what it said */
     bool missing;                   /* a run has been told of whose program is missing */
+    struct told *asked[TOLD_KINDS]; /* a check or a question that has no answer yet */
 };
 
 void reader_too_large(struct reader *r);

@@ -102,35 +102,46 @@ static struct span variable_of(struct span environment, const char *name)
     return SPAN("");
 }
 
+enum trace { TRACE_RETURN_PATH, TRACE_ORIGINAL_TO, TRACE_DELIVERED_TO, TRACE_RECEIVED, TRACES };
+
 /* Is this field one that smtpin has put there? The client's own may have the same names. */
-static bool is_ours(struct span field, size_t which, struct span environment)
+static bool is_ours(struct span field, enum trace which, struct span environment)
 {
     char room[1024];
     struct text expected = TEXT(room);
 
-    if (which == 0) {
+    switch (which) {
+    case TRACE_RETURN_PATH:
         text_adds(&expected, "Return-Path: <");
         text_add(&expected, variable_of(environment, "SENDER"));
         text_addc(&expected, '>');
         return span_eq(field, text_span(&expected));
-    }
-    if (which == 1) {
+    case TRACE_ORIGINAL_TO:
+        text_adds(&expected, "X-Original-To: ");
+        text_add(&expected, variable_of(environment, "ORIGINAL_RECIPIENT"));
+        return span_eq(field, text_span(&expected));
+    case TRACE_DELIVERED_TO:
         text_adds(&expected, "Delivered-To: ");
         text_add(&expected, variable_of(environment, "RECIPIENT"));
         return span_eq(field, text_span(&expected));
+    default:
+        text_adds(&expected, " id ");
+        text_add(&expected, variable_of(environment, "SMTPIN_ID"));
+        return span_starts_nocase(field, SPAN("Received:")) &&
+               contains(field, SPAN(" (smtpin) with ")) && contains(field, text_span(&expected));
     }
-    text_adds(&expected, " id ");
-    text_add(&expected, variable_of(environment, "SMTPIN_ID"));
-    return span_starts_nocase(field, SPAN("Received:")) &&
-           contains(field, SPAN(" (smtpin) with ")) && contains(field, text_span(&expected));
 }
 
-/* The message as the client sent it: our own trace fields stand before it. */
+/* The message as the client sent it: our own trace fields stand before it, and those of policy
+ * servers above our Received field. */
 static struct span without_trace(struct span message, struct span environment, struct arena *a)
 {
     struct text field = {.p = a->base + a->used, .cap = a->cap - a->used};
 
-    for (size_t which = 0; which < 3; which++) {
+    for (struct span after = message; take_field(&after, &field);)
+        if (is_ours(text_span(&field), TRACE_RECEIVED, environment))
+            return after;
+    for (enum trace which = 0; which < TRACE_RECEIVED; which++) {
         struct span after = message;
 
         if (take_field(&after, &field) && is_ours(text_span(&field), which, environment))
@@ -152,7 +163,7 @@ static struct span without_empty_line(struct span message, struct span expected)
 }
 
 /* The first line in which they differ. */
-static void compare_message(const struct delivery *expected, struct span got, struct differences *d)
+static void compare_message(const struct told *expected, struct span got, struct differences *d)
 {
     struct span want = expected->message;
     unsigned line = expected->line;
@@ -173,13 +184,13 @@ static void compare_message(const struct delivery *expected, struct span got, st
     }
 }
 
-static void compare(const struct delivery *expected, const struct recorded *got, struct arena *a,
+static void compare(const struct told *expected, const struct recorded *got, struct arena *a,
                     struct differences *d)
 {
     for (const struct expectation *x = expected->first; x != NULL; x = x->next) {
         if (span_eq(x->name, SPAN("run")))
             compare_run(x, got->argv, a, d);
-        else if (span_eq(x->name, SPAN("env")))
+        else if (span_eq(x->name, SPAN("env")) || span_eq(x->name, SPAN("asks")))
             compare_environment(x, got->environment, d);
         else
             compare_header(x, got->message, a, d);
@@ -191,19 +202,44 @@ static void compare(const struct delivery *expected, const struct recorded *got,
     }
 }
 
-void runs_compare(const struct transcript *t, size_t i, const struct recorded *got, struct arena *a,
-                  struct differences *d)
+/* What a question is about, for people: a server is told more than they want to read. */
+static struct span in_short(struct span attributes, struct arena *a)
 {
-    const struct expectation nothing = {.value = SPAN("(no run of the command)"),
-                                        .line = t->last == NULL ? 0 : t->last->line};
-    const struct delivery *expected = transcript_delivery(t, i);
+    static const char *const names[] = {"protocol_state=", "sender=", "recipient="};
+    struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
+    struct span attribute;
 
-    if (!t->checks_deliveries)
+    while (take_string(&attributes, &attribute))
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (span_starts_nocase(attribute, span_of(names[i]))) {
+                text_adds(&out, out.n > 0 ? " " : "");
+                text_add(&out, attribute);
+            }
+    return text_span(&out);
+}
+
+void runs_compare(const struct transcript *t, enum told_kind kind, size_t i,
+                  const struct recorded *got, struct arena *a, struct differences *d)
+{
+    static const struct {
+        const char *none, *one;
+    } words[] = {
+        [TOLD_DELIVERY] = {"(no run of the command)", "(a run of the command)"},
+        [TOLD_CHECK] = {"(no run of a check command)", "(a run of a check command)"},
+        [TOLD_POLICY] = {"(no question to a policy server)", "(a question to a policy server)"},
+    };
+    const struct expectation nothing = {.value = span_of(words[kind].none),
+                                        .line = t->last == NULL ? 0 : t->last->line};
+    const struct told *expected = transcript_told(t, kind, i);
+
+    if (!t->told[kind].checked)
         return;
     if (got != NULL && expected != NULL)
         compare(expected, got, a, d);
+    else if (got != NULL && kind == TOLD_POLICY)
+        differ(d, nothing.line, nothing.value, in_short(got->environment, a));
     else if (got != NULL)
         compare_run(&nothing, got->argv, a, d);
-    else if (expected != NULL && expected->end != DELIVERY_MISSING)
-        differ(d, expected->line, SPAN("(a run of the command)"), SPAN("(none)"));
+    else if (expected != NULL && expected->end != TOLD_MISSING)
+        differ(d, expected->line, span_of(words[kind].one), SPAN("(none)"));
 }

@@ -1,7 +1,10 @@
 #include "commands/replay/settings.h"
 
 #include "commands/replay/contains.h"
+#include "commands/replay/place.h"
 #include "config/load.h"
+
+#include <errno.h>
 
 enum { SETTINGS_MAX = 2 * TRANSCRIPT_SETTINGS_MAX };
 
@@ -86,13 +89,48 @@ static struct span socket_of(const struct transcript *t)
 }
 
 static bool load(const struct config_source *from, const struct config_report *report,
-                 struct arena *a)
+                 struct config *c, struct arena *a)
 {
     struct arena room = {.cap = 4 * CONFIG_FILE_MAX};
-    struct config config;
 
     room.base = arena_get(a, room.cap);
-    return room.base != NULL && config_load(&config, &room, from, report);
+    return room.base != NULL && config_load(c, &room, from, report);
+}
+
+bool settings_load(const struct transcript *t, const struct replay_options *o, struct config *c,
+                   struct arena *a)
+{
+    const char *settings[SETTINGS_MAX];
+    const struct config_report silent = {.say = NULL};
+    const struct config_source all = {.file = o->file,
+                                      .override = settings,
+                                      .overrides = settings_all(t, o, settings, SETTINGS_MAX)};
+
+    return load(&all, &silent, c, a);
+}
+
+bool settings_put_tables(struct transcript *t, const char *directory, struct arena *a)
+{
+    if (t->table != NULL && !place_is_plain(directory))
+        return false;
+    for (const struct told_table *table = t->table; table != NULL; table = table->next) {
+        char room[PLACE_PATH_MAX], bytes[PLACE_PATH_MAX + 128];
+        struct text path = TEXT(room), setting = TEXT(bytes);
+        struct span kept;
+
+        if (!place_put(place_file(&path, directory, table->name), table->text))
+            return false;
+        text_add(&setting, table->name);
+        text_adds(&setting, "=text:");
+        text_add(&setting, text_span(&path));
+        kept = arena_copy(a, text_span(&setting));
+        errno = ENOMEM;
+        if (kept.p == NULL || t->settings == TRANSCRIPT_SETTINGS_MAX)
+            return false;
+        t->setting_line[t->settings] = table->line;
+        t->setting[t->settings++] = kept.p;
+    }
+    return true;
 }
 
 /* The last setting of the transcript that is about it, or is the last at all. */
@@ -121,11 +159,12 @@ bool settings_check(const struct transcript *t, const struct replay_options *o, 
                                           .override = o->override,
                                           .overrides = o->overrides};
     const size_t mark = a->used;
+    struct config config;
 
     c.key = TEXT(c.key_room);
     c.what = TEXT(c.what_room);
-    if (t->settings > 0 && !load(&all, &report, a) && c.good && c.what.n > 0 &&
-        load(&without, &silent, a))
+    if (t->settings > 0 && !load(&all, &report, &config, a) && c.good && c.what.n > 0 &&
+        load(&without, &silent, &config, a))
         add_mistake(&c, find_setting(&c), text_span(&c.key), text_span(&c.what));
     a->used = mark;
     return c.good;

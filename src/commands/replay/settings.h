@@ -4,10 +4,18 @@
 
 #include "base/text.h"
 #include "commands/replay/server.h"
+#include "config/config.h"
 
 /* The settings of a transcript, then those of the command line. Returns how many. */
 size_t settings_all(const struct transcript *t, const struct replay_options *o, const char **out,
                     size_t room);
+/* The configuration that the transcript is played against, in the arena. False: it has a mistake.
+ */
+bool settings_load(const struct transcript *t, const struct replay_options *o, struct config *c,
+                   struct arena *a);
+/* The tables that stand in the transcript become files in the directory, and settings that name
+ * them. False and errno. */
+bool settings_put_tables(struct transcript *t, const char *directory, struct arena *a);
 /* Is each known, and its value right, alone and with the configuration? False: a line
  * "FILE:LINE: KEY: what is wrong" for each that is not has been added to `out`. What is wrong in
  * the configuration without them is no mistake of theirs. */

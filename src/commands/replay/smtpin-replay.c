@@ -1,11 +1,13 @@
 /* smtpin-replay: a transcript is a test. See smtpin-replay(1) and smtpin-transcript(5). */
 #include "base/number.h"
 #include "commands/replay/core.h"
+#include "commands/replay/place.h"
 #include "commands/replay/program.h"
 #include "commands/replay/read.h"
 #include "commands/replay/settings.h"
 #include "commands/replay/stand_in.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,32 +99,56 @@ static void print_result(const char *file, size_t number, int status, bool tap)
     }
 }
 
+static void add_mistake(struct text *report, const char *file, unsigned line, const char *what)
+{
+    text_adds(report, file);
+    text_addc(report, ':');
+    text_addn(report, line, 1);
+    text_adds(report, ": ");
+    text_adds(report, what);
+    text_addc(report, '\n');
+}
+
+/* With the directory for what stands in. 0, 1 or 64. */
+static int play_in(const char *directory, struct transcript *t, const struct replay_options *o,
+                   struct arena *a, struct text *report)
+{
+    struct differences d = {.out = report, .file = t->file};
+
+    if (!settings_put_tables(t, directory, a))
+        differ(&d, 0, SPAN("a place for tables"), span_of(strerror(errno)));
+    else if (!settings_check(t, o, a, report))
+        return EXIT_USAGE;
+    else if (o->in_process)
+        replay_core(t, o, directory, a, &d);
+    else
+        replay_program(t, o, directory, a, &d);
+    differ_close(&d);
+    return d.count == 0 ? 0 : EXIT_DIFFERENT;
+}
+
 /* Plays it, with the differences as the report. 0, 1 or 64. */
 static int play_file(const char *file, const struct replay_options *o, struct arena *a,
                      struct text *report)
 {
     struct differences d = {.out = report, .file = file};
+    char directory[PLACE_PATH_MAX];
     struct transcript t;
     const char *what;
     unsigned line;
+    int status;
 
     if (!transcript_read(&t, file, o->trust, a, &line, &what)) {
-        text_adds(report, file);
-        text_addc(report, ':');
-        text_addn(report, line, 1);
-        text_adds(report, ": ");
-        text_adds(report, what);
-        text_addc(report, '\n');
+        add_mistake(report, file, line, what);
         return EXIT_USAGE;
     }
-    if (!settings_check(&t, o, a, report))
-        return EXIT_USAGE;
-    if (o->in_process)
-        replay_core(&t, o, a, &d);
-    else
-        replay_program(&t, o, a, &d);
-    differ_close(&d);
-    return d.count == 0 ? 0 : EXIT_DIFFERENT;
+    if (!place_make(directory, o->deliver && geteuid() == 0)) { /* for `user =` */
+        differ(&d, 0, SPAN("a directory to work in"), span_of(strerror(errno)));
+        return EXIT_DIFFERENT;
+    }
+    status = play_in(directory, &t, o, a, report);
+    place_remove(directory);
+    return status;
 }
 
 /* 0, 1 or 64. */

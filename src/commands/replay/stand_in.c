@@ -1,5 +1,6 @@
 #include "commands/replay/stand_in.h"
 
+#include "commands/replay/place.h"
 #include "commands/replay/runs.h"
 #include "syntax/macro.h"
 #include "syntax/words.h"
@@ -11,155 +12,134 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* Files in the directory: "I.answer", how run number I is to end: a letter of `ends`, the status or
- * signal as an octet, what it says. "I.argv", "I.environment", "I.message": what it was given.
- * "command": a link to this program, which is gone while the command's program is missing. */
-enum { PATH_ROOM = 4096, RUNS_MAX = 100000, SAID_PIECE = 4096 };
+/* Files in the directory, of a run of each kind: "answer", how it is to end: a letter of `ends`,
+ * the status or signal as an octet, what it says. "argv", "environment", "message": what it was
+ * given. "command": a link to this program, which is gone while the delivery command's program is
+ * missing.
+ */
+enum { RUNS_MAX = 100000, SAID_PIECE = 4096, NO_OPINION = 99 };
 
 static const char ends[] = {
-    [DELIVERY_EXITS] = 'e',
-    [DELIVERY_SIGNALLED] = 's',
-    [DELIVERY_HANGS] = 'h',
-    [DELIVERY_MISSING] = 'm',
+    [TOLD_EXITS] = 'e',
+    [TOLD_SIGNALLED] = 's',
+    [TOLD_HANGS] = 'h',
+    [TOLD_MISSING] = 'm',
 };
-
-static const char *name_file(struct text *path, const char *directory, size_t i, const char *kind)
-{
-    path->n = 0;
-    text_adds(path, directory);
-    text_addc(path, '/');
-    text_addn(path, i, 1);
-    text_addc(path, '.');
-    text_adds(path, kind);
-    return text_string(path);
-}
 
 static const char *name_command(struct text *path, const char *directory)
 {
-    path->n = 0;
-    text_adds(path, directory);
-    text_adds(path, "/command");
-    return text_string(path);
+    return place_file(path, directory, SPAN("command"));
 }
 
-static bool write_all(int fd, struct span bytes)
-{
-    while (bytes.n > 0) {
-        const ssize_t n = write(fd, bytes.p, bytes.n);
-
-        if (n <= 0)
-            return false;
-        bytes = span_from(bytes, (size_t)n);
-    }
-    return true;
-}
-
-static int create(const char *path)
-{
-    return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-}
-
-static bool write_answer(const char *path, const struct delivery *d)
+static bool write_answer(const char *path, const struct told *d)
 {
     const char head[] = {ends[d->end], (char)d->status};
-    const int fd = create(path);
-    const bool good = fd >= 0 && write_all(fd, (struct span){.p = head, .n = sizeof head}) &&
-                      write_all(fd, d->says);
+    const int fd = place_create(path);
+    /* --deliver: a check command's stand-in is run by `user =`. */
+    const bool good = fd >= 0 && fchmod(fd, 0644) == 0 &&
+                      place_write(fd, (struct span){.p = head, .n = sizeof head}) &&
+                      place_write(fd, d->says);
 
     return (fd < 0 || close(fd) == 0) && good;
 }
 
-/* Does the command's program have to vanish? Only then is there a link that can. */
-static bool needs_link(const struct transcript *t, const struct replay_options *o)
+/* Does the delivery command's program have to vanish? Only then is there a link that can. */
+static bool needs_link(const struct transcript *t, const struct replay_options *o,
+                       enum told_kind kind)
 {
-    return !o->deliver && transcript_has(t, DELIVERY_MISSING);
+    return kind == TOLD_DELIVERY && !o->deliver && transcript_has(t, kind, TOLD_MISSING);
 }
 
-static bool is_missing_first(const struct transcript *t)
-{
-    return t->delivery != NULL && t->delivery->end == DELIVERY_MISSING;
-}
-
-bool stand_in_open(const struct transcript *t, const struct replay_options *o,
+bool stand_in_open(const struct transcript *t, const struct replay_options *o, enum told_kind kind,
                    const char *directory)
 {
-    char room[PATH_ROOM];
+    const struct told *first = t->told[kind].first;
+    char room[PLACE_PATH_MAX];
     struct text path = TEXT(room);
     size_t i = 0;
 
-    for (const struct delivery *d = t->delivery; d != NULL; d = d->next, i++)
-        if (!write_answer(name_file(&path, directory, i, "answer"), d))
+    for (const struct told *d = first; d != NULL; d = d->next, i++)
+        if (!write_answer(place_numbered(&path, directory, kind, i, "answer"), d))
             return false;
-    return !needs_link(t, o) || is_missing_first(t) ||
-           symlink(o->self, name_command(&path, directory)) == 0;
+    if (first == NULL || first->end == TOLD_MISSING || !needs_link(t, o, kind))
+        return true;
+    return symlink(o->self, name_command(&path, directory)) == 0;
 }
 
 const char *stand_in_setting(const struct transcript *t, const struct replay_options *o,
-                             const char *directory, struct arena *a)
+                             enum told_kind kind, const char *directory, const char *key,
+                             const struct words *command, struct arena *a)
 {
-    char room[PATH_ROOM];
+    char room[PLACE_PATH_MAX];
     struct text path = TEXT(room);
-    const char *program = needs_link(t, o) ? name_command(&path, directory) : o->self;
+    const char *program = needs_link(t, o, kind) ? name_command(&path, directory) : o->self;
     const struct span words[] = {
         macro_literal(span_of(program), a),
         SPAN("--as-command"),
         macro_literal(span_of(directory), a),
-        span_of(o->deliver ? "1" : "0"),
+        span_of(kind == TOLD_CHECK ? "check"
+                : o->deliver       ? "command"
+                                   : "delivery"),
     };
     struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
 
-    text_adds(&out, "deliver_through=");
+    text_adds(&out, key);
+    text_addc(&out, '=');
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         text_adds(&out, i > 0 ? " " : "");
         words_add(&out, words[i]);
+    }
+    for (size_t i = 0; i < command->n; i++) {
+        text_addc(&out, ' ');
+        words_add(&out, command->word[i]);
     }
     text_addc(&out, '\0');
     return out.cut ? NULL : arena_get(a, out.n);
 }
 
-static bool read_whole(const char *path, struct arena *a, struct span *out)
+/* A policy server has no words, and no message. */
+static bool read_run(struct recorded *got, enum told_kind kind, size_t i, const char *directory,
+                     struct arena *a)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *p = a->base + a->used;
-    size_t n = 0;
-    ssize_t got = 1;
+    char room[PLACE_PATH_MAX];
+    struct text path = TEXT(room);
 
-    if (fd < 0)
+    if (!place_read(place_numbered(&path, directory, kind, i, "environment"), a, &got->environment))
         return false;
-    while (n < a->cap - a->used && (got = read(fd, p + n, a->cap - a->used - n)) > 0)
-        n += (size_t)got;
-    close(fd);
-    *out = (struct span){.p = arena_get(a, n), .n = n};
-    return got == 0;
+    return kind == TOLD_POLICY ||
+           (place_read(place_numbered(&path, directory, kind, i, "argv"), a, &got->argv) &&
+            place_read(place_numbered(&path, directory, kind, i, "message"), a, &got->message));
 }
 
-void stand_in_compare(const struct transcript *t, const char *directory, struct arena *a,
-                      struct differences *d)
+void stand_in_compare(const struct transcript *t, enum told_kind kind, const char *directory,
+                      struct arena *a, struct differences *d)
 {
-    char room[PATH_ROOM];
+    char room[PLACE_PATH_MAX];
     struct text path = TEXT(room);
-    struct recorded got;
     size_t i = 0;
 
-    for (; i < RUNS_MAX && read_whole(name_file(&path, directory, i, "argv"), a, &got.argv); i++) {
+    for (; i < RUNS_MAX; i++) {
         const size_t mark = a->used;
+        struct recorded got = {.argv = SPAN("")};
 
-        if (!read_whole(name_file(&path, directory, i, "environment"), a, &got.environment) ||
-            !read_whole(name_file(&path, directory, i, "message"), a, &got.message))
-            differ(d, 0, SPAN("(a run that can be compared)"), SPAN("(too large, or not there)"));
+        if (access(place_numbered(&path, directory, kind, i, "environment"), F_OK) < 0)
+            break;
+        if (read_run(&got, kind, i, directory, a))
+            runs_compare(t, kind, i, &got, a, d);
         else
-            runs_compare(t, i, &got, a, d);
+            differ(d, 0, SPAN("(a run that can be compared)"), SPAN("(too large, or not there)"));
         a->used = mark;
     }
-    runs_compare(t, i, NULL, a, d);
+    runs_compare(t, kind, i, NULL, a, d);
 }
 
 /* argv or environment with a NUL behind each string. */
 static bool write_strings(const char *path, char *const *strings)
 {
-    const int fd = create(path);
+    const int fd = place_create(path);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
     for (; f != NULL && *strings != NULL; strings++) {
@@ -171,12 +151,12 @@ static bool write_strings(const char *path, char *const *strings)
 
 static bool write_message(const char *path)
 {
-    const int fd = create(path);
+    const int fd = place_create(path);
     char chunk[65536];
     ssize_t n = 0;
 
     while (fd >= 0 && (n = read(0, chunk, sizeof chunk)) > 0)
-        if (!write_all(fd, (struct span){.p = chunk, .n = (size_t)n}))
+        if (!place_write(fd, (struct span){.p = chunk, .n = (size_t)n}))
             return false;
     return fd >= 0 && n == 0 && close(fd) == 0;
 }
@@ -205,10 +185,11 @@ static int end_by_signal(int number)
     return 75;
 }
 
-/* Is the program to be missing for that run? */
+/* Is the delivery command's program to be missing for that run? */
 static bool is_missing(struct text *path, const char *directory, size_t i)
 {
-    const int fd = open(name_file(path, directory, i, "answer"), O_RDONLY | O_CLOEXEC);
+    const int fd =
+        open(place_numbered(path, directory, TOLD_DELIVERY, i, "answer"), O_RDONLY | O_CLOEXEC);
     char letter = 0;
 
     if (fd < 0)
@@ -216,53 +197,58 @@ static bool is_missing(struct text *path, const char *directory, size_t i)
     if (read(fd, &letter, 1) < 1)
         letter = 0;
     close(fd);
-    return letter == ends[DELIVERY_MISSING];
+    return letter == ends[TOLD_MISSING];
 }
 
 /* Says what the run says and ends as it ends; returns its exit status if it does that. */
-static int answer(const char *path)
+static int answer(const char *path, enum told_kind kind)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     char said[SAID_PIECE], head[2];
     ssize_t n;
 
-    if (fd < 0) /* a run that the transcript does not tell of */
-        return errno == ENOENT ? 0 : 75;
-    if (read(fd, head, sizeof head) != sizeof head)
+    if (fd < 0 && errno == ENOENT) /* a run that the transcript does not tell of */
+        return kind == TOLD_CHECK ? NO_OPINION : 0;
+    if (fd < 0 || read(fd, head, sizeof head) != sizeof head)
         return 75;
     while ((n = read(fd, said, sizeof said)) > 0)
-        if (!write_all(outlet(), (struct span){.p = said, .n = (size_t)n}))
+        if (!place_write(outlet(), (struct span){.p = said, .n = (size_t)n}))
             return 75;
     close(fd);
-    if (head[0] == ends[DELIVERY_HANGS])
+    if (head[0] == ends[TOLD_HANGS])
         return hang();
-    if (head[0] == ends[DELIVERY_SIGNALLED])
+    if (head[0] == ends[TOLD_SIGNALLED])
         return end_by_signal((unsigned char)head[1]);
     return (unsigned char)head[1];
 }
 
 int stand_in_main(int argc, char **argv)
 {
-    char room[PATH_ROOM];
+    char room[PLACE_PATH_MAX];
     struct text path = TEXT(room);
+    const char *directory = argv[0];
+    enum told_kind kind;
     size_t i = 0;
 
     if (argc < 3)
         return 64;
+    kind = strcmp(argv[1], "check") == 0 ? TOLD_CHECK : TOLD_DELIVERY;
     /* Runs come one after the other: the first free number is this one's. */
-    while (i < RUNS_MAX && access(name_file(&path, argv[0], i, "argv"), F_OK) == 0)
+    while (i < RUNS_MAX &&
+           access(place_numbered(&path, directory, kind, i, "environment"), F_OK) == 0)
         i++;
-    if (!write_strings(name_file(&path, argv[0], i, "argv"), argv + 2) ||
-        !write_strings(name_file(&path, argv[0], i, "environment"), environ) ||
-        !write_message(name_file(&path, argv[0], i, "message")))
+    if (!write_strings(place_numbered(&path, directory, kind, i, "argv"), argv + 2) ||
+        !write_message(place_numbered(&path, directory, kind, i, "message")) ||
+        !write_strings(place_numbered(&path, directory, kind, i, "environment"), environ))
         return 75;
-    if (argv[1][0] == '1') {
+    if (strcmp(argv[1], "command") == 0) {
         if (lseek(0, 0, SEEK_SET) != 0)
             return 75;
         execvp(argv[2], argv + 2);
         return 127;
     }
-    if (is_missing(&path, argv[0], i + 1) && unlink(name_command(&path, argv[0])) < 0)
+    if (kind == TOLD_DELIVERY && is_missing(&path, directory, i + 1) &&
+        unlink(name_command(&path, directory)) < 0)
         return 75;
-    return answer(name_file(&path, argv[0], i, "answer"));
+    return answer(place_numbered(&path, directory, kind, i, "answer"), kind);
 }

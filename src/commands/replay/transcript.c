@@ -8,19 +8,19 @@ bool step_accepts_only(const struct step *s, enum accepted_kind kind)
     return s->kind == STEP_EXPECT;
 }
 
-const struct delivery *transcript_delivery(const struct transcript *t, size_t i)
+const struct told *transcript_told(const struct transcript *t, enum told_kind kind, size_t i)
 {
-    const struct delivery *d = t->delivery;
+    const struct told *x = t->told[kind].first;
 
-    while (d != NULL && i-- > 0)
-        d = d->next == NULL && d->end == DELIVERY_MISSING ? d : d->next;
-    return d;
+    while (x != NULL && i-- > 0)
+        x = x->next == NULL && x->end == TOLD_MISSING ? x : x->next;
+    return x;
 }
 
-bool transcript_has(const struct transcript *t, enum delivery_end end)
+bool transcript_has(const struct transcript *t, enum told_kind kind, enum told_end end)
 {
-    for (const struct delivery *d = t->delivery; d != NULL; d = d->next)
-        if (d->end == end)
+    for (const struct told *x = t->told[kind].first; x != NULL; x = x->next)
+        if (x->end == end)
             return true;
     return false;
 }

@@ -44,32 +44,53 @@ struct step {
 /* Does it accept lines of that kind, and nothing else? */
 bool step_accepts_only(const struct step *s, enum accepted_kind kind);
 
-/* A line "D: name value" that says what a run of the command must look like. */
+/* What a transcript tells of: who is asked, or run, by smtpin, and stood in for. */
+enum told_kind {
+    TOLD_DELIVERY, /* "D:": a run of the delivery command */
+    TOLD_CHECK,    /* "check:": a run of a check command */
+    TOLD_POLICY,   /* "policy:": a question to a policy server */
+    TOLD_KINDS,
+};
+
+/* A line "D: name value" (and so on) that says what a run or a question must look like. */
 struct expectation {
-    struct span name; /* "run", "env", "header" */
+    struct span name; /* "run", "env", "header"; "asks" */
     struct span value;
     unsigned line;
     struct expectation *next;
 };
 
-enum delivery_end {
-    DELIVERY_EXITS,     /* status: the exit status */
-    DELIVERY_SIGNALLED, /* status: the signal that ends it */
-    DELIVERY_HANGS,     /* it does not end */
-    DELIVERY_MISSING,   /* its program is not there, nor is it for any run behind this one */
+enum told_end {
+    TOLD_EXITS,     /* status: the exit status. A policy server answers */
+    TOLD_SIGNALLED, /* status: the signal that ends it */
+    TOLD_HANGS,     /* it does not end, or answer */
+    TOLD_MISSING,   /* its program is not there, nor is it for any run behind this one */
+    TOLD_CLOSES,    /* a policy server closes the connection without an answer */
 };
 
-/* One run of the command: what is expected of it, and how it ends. */
-struct delivery {
+/* One run of a command, or one question: what is expected of it, and how it ends. */
+struct told {
     unsigned line;
     struct expectation *first, *last;
     bool has_message;
     struct span message; /* with LF line ends */
     bool has_end;        /* a line says how it ends */
-    enum delivery_end end;
+    enum told_end end;
     uint64_t status;
-    struct span says; /* on its stdout */
-    struct delivery *next;
+    struct span says; /* on its stdout; the action of a policy server */
+    struct told *next;
+};
+
+struct told_list {
+    struct told *first, *last;
+    bool checked; /* the transcript has a line of that kind: they are all there */
+};
+
+/* A table that stands in the transcript: what a setting, its name, names. */
+struct told_table {
+    struct span name, text;
+    unsigned line;
+    struct told_table *next;
 };
 
 enum { TRANSCRIPT_SETTINGS_MAX = 60 };
@@ -80,13 +101,14 @@ struct transcript {
     unsigned setting_line[TRANSCRIPT_SETTINGS_MAX];
     size_t settings;
     struct step *first, *last;
-    struct delivery *delivery, *last_delivery;
-    bool checks_deliveries; /* it has a D: line */
+    struct told_list told[TOLD_KINDS];
+    struct told_table *table;
+    size_t tables;
 };
 
-/* Run number i, from 0, as the transcript tells of it; NULL: it tells of none. */
-const struct delivery *transcript_delivery(const struct transcript *t, size_t i);
-/* Has it a run that ends so? */
-bool transcript_has(const struct transcript *t, enum delivery_end end);
+/* Run or question number i, from 0, as the transcript tells of it; NULL: it tells of none. */
+const struct told *transcript_told(const struct transcript *t, enum told_kind kind, size_t i);
+/* Has it one that ends so? */
+bool transcript_has(const struct transcript *t, enum told_kind kind, enum told_end end);
 
 #endif
