@@ -1,12 +1,14 @@
-/* session [-r ROUNDS] [-n SESSIONS] [-p] [-t] NAME [VARIABLE=value...] COMMAND... [:: NAME ...]...
+/* session [-r ROUNDS] [-n SESSIONS] [-pqt] NAME [VARIABLE=value...] COMMAND... [:: NAME ...]...
  * One SMTP session (EHLO, MAIL, RCPT, DATA with 2 KiB, QUIT) after the other with each command as
  * its server, started for each on a socket pair; with a name that begins with "listen" started
  * once, with a listening socket (sd_listen_fds). In rounds, so that a noisy machine is noisy for
  * all. Prints the medians of CPU (user and system, the whole process tree), their ratios to the
- * first command, wall time and page faults. -p: MAIL, RCPT and DATA in one write. -t: over TCP
- * instead of a socket pair. A name that begins with "exit" says nothing: it is started, and waited
- * for. Two variables are not the server's: RECIPIENTS=n, all in one write, and KIB=n, the size of
- * the message. */
+ * first command, wall time and page faults. -p: MAIL, RCPT and DATA in one write. -q: QUIT after
+ * RCPT, no message; not with -p. -t: over TCP instead of a socket pair. A name that begins with
+ * "exit" says nothing: it is started, and waited for. Some variables are not the server's:
+ * RECIPIENTS=n, all in one write; KIB=n, the size of the message; PORT=n, of a server that runs
+ * already and takes the place of a command, with PROCESS=pid, whose CPU and page faults are meant,
+ * or FAMILY=pid, with its children. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,10 +36,13 @@ struct command {
     char *environment[16]; /* NAME=value words before the program, nothing else but PATH */
     long recipients;
     size_t size; /* 0: 2 KiB in one write */
+    in_port_t port;
+    pid_t process;
+    bool family;
     struct figures round[ROUNDS];
 };
 
-static bool pipelined, tcp;
+static bool pipelined, quits, tcp;
 
 static double now(void)
 {
@@ -111,7 +116,7 @@ static bool envelope(int fd, long recipients)
             n += (size_t)sprintf(text + n, "RCPT TO:<b%ld@example.org>\r\n", i * 7919 % recipients);
     if (pipelined)
         return turn(fd, strcat(text, "DATA\r\n"), (int)recipients + 2);
-    return fine && turn(fd, text, (int)recipients) && turn(fd, "DATA\r\n", 1);
+    return fine && turn(fd, text, (int)recipients) && (quits || turn(fd, "DATA\r\n", 1));
 }
 
 static bool message(int fd, size_t size)
@@ -138,7 +143,8 @@ static void play(int fd, const struct command *c)
 {
     replies(fd, 0);
     if (!(replies(fd, 1) && turn(fd, "EHLO client.example.com\r\n", 1) &&
-          envelope(fd, c->recipients) && message(fd, c->size) && turn(fd, "QUIT\r\n", 1))) {
+          envelope(fd, c->recipients) && (quits || message(fd, c->size)) &&
+          turn(fd, "QUIT\r\n", 1))) {
         fprintf(stderr, "%s: the session failed\n", c->name);
         exit(1);
     }
@@ -261,6 +267,103 @@ static void listening(const struct command *c, int n, struct figures *f)
     finish(pid, f);
 }
 
+/* Reads the beginning of a file below /proc/PID as a string. */
+static void read_proc(pid_t pid, const char *name, char *text, size_t size)
+{
+    char path[60];
+    size_t n;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, name);
+    f = fopen(path, "re");
+    if (f == NULL)
+        die(path);
+    n = fread(text, 1, size - 1, f);
+    text[n] = '\0';
+    fclose(f);
+}
+
+/* Of a process that is not our child, and of the children that it has waited for (those in ticks
+ * of 10 ms). */
+static void add_used(pid_t pid, struct figures *sum)
+{
+    unsigned long faults, child_faults, user, system;
+    const char *rest;
+    char text[1024];
+    struct timespec t;
+    clockid_t clock;
+
+    read_proc(pid, "stat", text, sizeof text);
+    rest = strrchr(text, ')');
+    if (rest == NULL ||
+        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %lu %*u %*u %*u %*u %lu %lu", &faults,
+               &child_faults, &user, &system) != 4 ||
+        clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
+        die("a process that runs already");
+    sum->cpu += (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3 +
+                (double)(user + system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+    sum->faults += (double)(faults + child_faults);
+}
+
+static struct figures used(const struct command *c)
+{
+    char name[40], text[4096];
+    struct figures sum = {0};
+
+    add_used(c->process, &sum);
+    if (c->family) {
+        snprintf(name, sizeof name, "task/%ld/children", (long)c->process);
+        read_proc(c->process, name, text, sizeof text);
+        for (char *p = strtok(text, " "); p != NULL; p = strtok(NULL, " "))
+            add_used((pid_t)atol(p), &sum);
+    }
+    return sum;
+}
+
+/* What they still do after the last session counts: until they have done nothing for 50 ms. */
+static struct figures used_at_rest(const struct command *c)
+{
+    struct figures last, now = used(c);
+    int i = 0;
+
+    do {
+        last = now;
+        usleep(50000);
+        now = used(c);
+    } while (now.cpu > last.cpu && ++i < 100);
+    return now;
+}
+
+static void running(const struct command *c, int n, struct figures *f)
+{
+    const struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(c->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    const struct figures before = used_at_rest(c);
+    const double start = now();
+    struct figures after;
+
+    for (int i = 0; i < n; i++) {
+        const int fd = connected(&a);
+
+        play(fd, c);
+        close(fd);
+    }
+    f->wall += now() - start;
+    after = used_at_rest(c);
+    f->cpu += after.cpu - before.cpu;
+    f->faults += after.faults - before.faults;
+}
+
+static void measure(const struct command *c, int n, struct figures *f)
+{
+    if (c->port != 0)
+        running(c, n, f);
+    else if (strncmp(c->name, "listen", 6) == 0)
+        listening(c, n, f);
+    else
+        one_each(c, n, f);
+}
+
 static int compare(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -274,18 +377,39 @@ static double median(double *v, int n)
     return v[n / 2];
 }
 
+/* A variable that is not the server's */
+static bool is_ours(struct command *c, const char *word)
+{
+    if (strncmp(word, "RECIPIENTS=", 11) == 0)
+        c->recipients = atol(word + 11);
+    else if (strncmp(word, "KIB=", 4) == 0)
+        c->size = (size_t)atol(word + 4) * 1024;
+    else if (strncmp(word, "PORT=", 5) == 0)
+        c->port = (in_port_t)atoi(word + 5);
+    else if (strncmp(word, "PROCESS=", 8) == 0)
+        c->process = (pid_t)atol(word + 8);
+    else if (strncmp(word, "FAMILY=", 7) == 0) {
+        c->process = (pid_t)atol(word + 7);
+        c->family = true;
+    } else
+        return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     static struct command command[COMMANDS];
     int rounds = 11, sessions = 100, commands = 0, option;
 
-    while ((option = getopt(argc, argv, "+r:n:pt")) != -1) {
+    while ((option = getopt(argc, argv, "+r:n:pqt")) != -1) {
         if (option == 'r')
             rounds = atoi(optarg);
         else if (option == 'n')
             sessions = atoi(optarg);
         else if (option == 'p')
             pipelined = true;
+        else if (option == 'q')
+            quits = true;
         else if (option == 't')
             tcp = true;
         else
@@ -298,14 +422,10 @@ int main(int argc, char **argv)
         c->name = argv[i++];
         c->environment[n++] = "PATH=/bin:/usr/bin";
         c->recipients = 1;
-        while (i + 1 < argc && strchr(argv[i], '=') != NULL && n < 15) {
+        while (i < argc && strchr(argv[i], '=') != NULL && n < 15) {
             char *const word = argv[i++];
 
-            if (strncmp(word, "RECIPIENTS=", 11) == 0)
-                c->recipients = atol(word + 11);
-            else if (strncmp(word, "KIB=", 4) == 0)
-                c->size = (size_t)atol(word + 4) * 1024;
-            else
+            if (!is_ours(c, word))
                 c->environment[n++] = word;
         }
         c->argv = argv + i;
@@ -314,12 +434,11 @@ int main(int argc, char **argv)
         if (i < argc)
             argv[i] = NULL;
     }
-    if (commands == 0 || rounds < 1 || rounds > ROUNDS)
+    if ((pipelined && quits) || commands == 0 || rounds < 1 || rounds > ROUNDS)
         return 64;
     for (int r = 0; r < rounds; r++)
         for (int i = 0; i < commands; i++)
-            (strncmp(command[i].name, "listen", 6) == 0 ? listening : one_each)(
-                &command[i], sessions, &command[i].round[r]);
+            measure(&command[i], sessions, &command[i].round[r]);
     printf(
         "| server | CPU us a session | ratio | wall us | page faults |\n|---|---|---|---|---|\n");
     for (int i = 0; i < commands; i++) {
