@@ -223,9 +223,7 @@ static struct smtp_verdict ask_rules(struct explain *e)
     mark(e, "],");
     if (against)
         return verdict;
-    recipient->aliased = q.aliased;
-    for (struct smtp_recipient *r = q.aliased; r != NULL; r = r->next)
-        r->of = recipient;
+    rules_give_aliases(&q, recipient);
     return (struct smtp_verdict){.opinion = SMTP_ACCEPT, .reply = {.rule = q.gate}};
 }
 

@@ -63,39 +63,25 @@ static enum smtp_opinion relay(struct rules_question *q)
     return SMTP_REFUSE;
 }
 
-/* qmail appends the value of RELAYCLIENT to each recipient; the last @ then parts its domain. */
+/* qmail appends the value of RELAYCLIENT to each recipient. Without an '@' it goes on with the
+ * domain; else the address becomes a local-part. */
 static enum smtp_opinion relay_suffix(struct rules_question *q)
 {
-    char bytes[2 * SMTP_ADDRESS_MAX + 256];
-    struct text path = TEXT(bytes);
+    const struct smtp_mailbox *r = q->recipient;
     const struct span suffix = q->rules->peer->relay_suffix;
     const size_t at = span_find(suffix, '@');
+    char local_bytes[SMTP_ADDRESS_MAX + 256], domain_bytes[2 * SMTP_DOMAIN_MAX];
+    struct text local = TEXT(local_bytes), domain = TEXT(domain_bytes);
     struct smtp_mailbox mailbox;
-    struct span in;
 
-    if (at == suffix.n) { /* it goes on with the domain */
-        text_addc(&path, '<');
-        text_add(&path, q->recipient->address);
-        text_add(&path, suffix);
-    } else { /* the address becomes a local-part */
-        text_adds(&path, "<\"");
-        for (size_t i = 0; i < q->recipient->address.n + at; i++) {
-            const char c = i < q->recipient->address.n ? q->recipient->address.p[i]
-                                                       : suffix.p[i - q->recipient->address.n];
-
-            if (c == '"' || c == '\\')
-                text_addc(&path, '\\');
-            text_addc(&path, c);
-        }
-        text_addc(&path, '"');
-        text_add(&path, span_from(suffix, at));
-    }
-    text_addc(&path, '>');
-    in = text_span(&path);
-    if (path.cut ||
-        smtp_forward_path(&in, q->rules->session->transaction.arena, &mailbox, NULL) !=
-            SMTP_PATH_OK ||
-        in.n > 0 || !rules_alias_to(q, &mailbox)) {
+    text_add(&local, at == suffix.n ? r->local : r->address);
+    text_add(&local, at == suffix.n ? SPAN("") : span_first(suffix, at));
+    text_add(&domain, at == suffix.n ? r->domain : SPAN(""));
+    text_add(&domain, at == suffix.n ? suffix : span_from(suffix, at + 1));
+    if (local.cut || domain.cut ||
+        smtp_mailbox_of(text_span(&local), text_span(&domain), q->rules->session->transaction.arena,
+                        &mailbox) != SMTP_PATH_OK ||
+        !rules_alias_to(q, &mailbox)) {
         q->said = suffix;
         return SMTP_DEFER;
     }
@@ -125,9 +111,8 @@ static enum smtp_opinion routing(struct rules_question *q)
 /* What smtpin-maildir will never deliver to is refused where only this recipient hears of it. */
 static enum smtp_opinion mailbox_name(struct rules_question *q)
 {
-    return q->rules->config->embedded && q->aliased == NULL && !maildir_is_name(q->recipient->local)
-               ? SMTP_REFUSE
-               : SMTP_NO_OPINION;
+    return q->aliased == NULL && !maildir_is_name(q->recipient->local) ? SMTP_REFUSE
+                                                                       : SMTP_NO_OPINION;
 }
 
 #define TEXT_OF(literal)                                                                           \
@@ -344,11 +329,9 @@ struct smtp_verdict rules_decide_for(struct rules *r, enum smtp_subject about,
     rules_ask_about(&question, r, &recipient->mailbox);
     question.only_listed = about == SMTP_ABOUT_USER;
     verdict = rules_decide(&question);
-    recipient->aliased = question.aliased;
+    rules_give_aliases(&question, recipient);
     /* What was looked up on the way to a yes has served: a message may have thousands of them. */
     if (verdict.opinion == SMTP_ACCEPT && recipient->aliased == NULL)
         a->used = mark;
-    for (struct smtp_recipient *p = question.aliased; p != NULL; p = p->next)
-        p->of = recipient;
     return verdict;
 }

@@ -1,7 +1,7 @@
 #include "adapters/rules_asked.h"
-#include "adapters/recorder.h"
 
 #include "adapters/check.h"
+#include "adapters/recorder.h"
 
 /* Kept beyond the transaction in whose arena the verdict is. */
 static void keep(struct rules_kept *k, const struct smtp_verdict *verdict, struct span said)

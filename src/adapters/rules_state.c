@@ -103,6 +103,13 @@ bool rules_alias_to(struct rules_question *q, const struct smtp_mailbox *mailbox
     return true;
 }
 
+void rules_give_aliases(const struct rules_question *q, struct smtp_recipient *recipient)
+{
+    recipient->aliased = q->aliased;
+    for (struct smtp_recipient *r = q->aliased; r != NULL; r = r->next)
+        r->of = recipient;
+}
+
 enum smtp_opinion rules_take_reply(struct rules_question *q, const struct smtp_reply *reply)
 {
     struct arena *a = q->rules->session->transaction.arena;

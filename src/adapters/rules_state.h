@@ -91,6 +91,8 @@ struct rules_sources *rules_sources(struct rules *r);
 bool rules_trusts(const struct rules *r);
 /* A recipient in the place of q->recipient. False: no memory. */
 bool rules_alias_to(struct rules_question *q, const struct smtp_mailbox *mailbox);
+/* The recipient gets those who were found to be in its place. */
+void rules_give_aliases(const struct rules_question *q, struct smtp_recipient *recipient);
 /* Copies the reply into the transaction's arena as q's own. Its opinion. */
 enum smtp_opinion rules_take_reply(struct rules_question *q, const struct smtp_reply *reply);
 void rules_tell(struct rules *r, struct span source, const struct smtp_mailbox *recipient,

@@ -1,4 +1,5 @@
 #include "adapters/rules_tables.h"
+
 #include "adapters/alias.h"
 #include "adapters/lookup.h"
 #include "syntax/idn.h"
@@ -31,6 +32,17 @@ static void found(struct rules_question *q, const struct table *t, const struct 
     q->source = t->source;
     q->key = l->key;
     q->said = l->value;
+}
+
+/* What a look-up has come to, for the record. False: *opinion is all that there is to say. */
+static bool has_found(struct rules_question *q, const struct table *t, enum table_result result,
+                      const struct lookup *l, enum smtp_opinion *opinion)
+{
+    *opinion = result == TABLE_FAILED ? lost(q, t, l->wrong) : SMTP_NO_OPINION;
+    q->source = t->source;
+    if (result == TABLE_FOUND)
+        found(q, t, l);
+    return result == TABLE_FOUND;
 }
 
 /* The value is a reply: an opinion. */
@@ -121,22 +133,15 @@ static enum table_result ask_sender(struct rules_question *q, struct table *t, s
 /* Who may use the reverse-path: the value names the logins. */
 enum smtp_opinion rules_sender_login(struct rules_question *q)
 {
+    enum smtp_opinion opinion;
     struct table *t;
     struct lookup l;
 
     if (q->rules->session->transaction.reverse_path.address.n == 0)
         return SMTP_NO_OPINION;
     t = &rules_sources(q->rules)->sender_login;
-    switch (ask_sender(q, t, &l)) {
-    case TABLE_NOT_FOUND:
-        q->source = t->source;
-        return SMTP_NO_OPINION;
-    case TABLE_FAILED:
-        return lost(q, t, l.wrong);
-    case TABLE_FOUND:
-        break;
-    }
-    found(q, t, &l);
+    if (!has_found(q, t, ask_sender(q, t, &l), &l, &opinion))
+        return opinion;
     return SMTP_REFUSE; /* nobody is logged in */
 }
 
@@ -144,20 +149,11 @@ enum smtp_opinion rules_senders(struct rules_question *q)
 {
     enum lookup_meaning meaning;
     enum smtp_opinion opinion;
-    struct table *t;
+    struct table *t = &rules_sources(q->rules)->senders;
     struct lookup l;
 
-    t = &rules_sources(q->rules)->senders;
-    switch (ask_sender(q, t, &l)) {
-    case TABLE_NOT_FOUND:
-        q->source = t->source;
-        return SMTP_NO_OPINION;
-    case TABLE_FAILED:
-        return lost(q, t, l.wrong);
-    case TABLE_FOUND:
-        break;
-    }
-    found(q, t, &l);
+    if (!has_found(q, t, ask_sender(q, t, &l), &l, &opinion))
+        return opinion;
     opinion = reply_of(q, &l, &meaning);
     /* Neither OK nor a reply: what was meant is not known. */
     if (meaning == LOOKUP_OK || meaning == LOOKUP_REPLY)

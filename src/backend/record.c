@@ -246,7 +246,7 @@ static void log_transaction(const struct record *r)
          p = p->next, named++)
         log_add(&l, "forward_path", p->mailbox.address);
     for (const struct smtp_recipient *p = smtp_first_target(t);
-         p != NULL && t->targets > 0 && named < RECIPIENTS_LOGGED; p = smtp_next_target(p))
+         p != NULL && named < RECIPIENTS_LOGGED; p = smtp_next_target(p))
         if (p->of != NULL) {
             log_add(&l, "alias", p->mailbox.address);
             named++;

@@ -8,6 +8,7 @@
 #include "syntax/policy_server.h"
 #include "syntax/table_source.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct unit {
@@ -208,6 +209,8 @@ static const char *set_idn_domains(struct span *field, struct span value, struct
     *field = text_span(&out);
     return NULL;
 }
+
+static_assert(CONFIG_DOMAIN_TABLES_MAX == 4 && CONFIG_POLICY_SERVERS_MAX == 8, "as mistakes say");
 
 static const char *set_domains(const struct setting *k, struct span *field, struct span value,
                                struct arena *a)
