@@ -68,7 +68,7 @@ static bool is_long_control(struct span s, size_t n)
 /* An octet that is no UTF-8 is written as the character of its number. */
 static void print_json(struct span s)
 {
-    putchar('"');
+    fputs("\"", stdout);
     while (s.n > 0) {
         const size_t n = utf8_length(s);
 
@@ -82,7 +82,7 @@ static void print_json(struct span s)
             fwrite(s.p, 1, n, stdout);
         s = span_from(s, n == 0 ? 1 : n);
     }
-    putchar('"');
+    fputs("\"", stdout);
 }
 
 /* An item of a list: a string in JSON, else a line behind `label`. */
@@ -90,14 +90,14 @@ static void item(struct explain *e, const char *label, struct span s)
 {
     if (e->json) {
         if (e->comma)
-            putchar(',');
+            fputs(",", stdout);
         print_json(s);
     } else {
         const bool goes_on = s.n > 0 && s.p[0] == '\t'; /* a header field, on its next line */
 
         printf("  %-9s %s", label, goes_on ? "\t" : "");
         print_text(span_from(s, goes_on));
-        putchar('\n');
+        fputs("\n", stdout);
     }
     e->comma = true;
 }
@@ -157,7 +157,7 @@ static void print_rule(struct explain *e, const struct rules_question *q, const 
         print_member("said", q->said);
         if (asked)
             printf(",\"microseconds\":%llu", (unsigned long long)micros);
-        putchar('}');
+        fputs("}", stdout);
         e->first = false;
         return;
     }
@@ -174,7 +174,7 @@ static void print_rule(struct explain *e, const struct rules_question *q, const 
         printf("; %llu.%03llu ms)", (unsigned long long)micros / 1000,
                (unsigned long long)micros % 1000);
     }
-    putchar('\n');
+    fputs("\n", stdout);
 }
 
 /* A policy server's action or failure, a command's complaint. */
@@ -189,7 +189,7 @@ static void print_note(void *context, const struct rules_note *note)
     printf(": %s", note->what);
     fputs(note->text.n > 0 ? ": " : "", stdout);
     print_text(note->text);
-    putchar('\n');
+    fputs("\n", stdout);
 }
 
 static struct smtp_verdict ask_rules(struct explain *e)
@@ -241,10 +241,10 @@ static enum smtp_want command(struct explain *e, const char *verb, const char *a
     if (e->json) {
         fputs(e->session.commands > 0 ? ",{\"command\":" : "{\"command\":", stdout);
         print_json(text_span(&line));
-        putchar(',');
+        fputs(",", stdout);
     } else {
         print_text(text_span(&line));
-        putchar('\n');
+        fputs("\n", stdout);
     }
     want = smtp_session_line(&e->session, text_span(&line));
     if (want == SMTP_NEXT_DECISION) {
@@ -348,6 +348,9 @@ static bool greet(struct explain *e)
     enum smtp_want want =
         smtp_session_open(&e->session, &e->config->smtp, &e->out, &e->arena, true);
 
+    /* Without TLS, no other answer than 530 could be had. */
+    if (e->config->smtp.tls >= SMTP_TLS_REQUIRED)
+        want = smtp_session_is_secure(&e->session, want);
     if (want == SMTP_NEXT_DECISION) {
         const struct smtp_verdict verdict = rules_decide_for(&e->rules, e->session.about, NULL);
 
@@ -420,9 +423,9 @@ int explain(const struct config *c, const struct explain_question *q)
         } else {
             fputs("client ", stdout);
             print_text(e->peer.address);
-            putchar(' ');
+            fputs(" ", stdout);
             print_text(e->peer.name);
-            putchar('\n');
+            fputs("\n", stdout);
         }
         play(e);
         mark(e, "}\n");

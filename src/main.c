@@ -147,12 +147,16 @@ static int parse_arguments(struct arguments *a, int argc, char **argv)
 }
 
 /* A key may be any text of the file: a terminal must not obey it. What is not about a line, or not
- * about a key, has none. */
+ * about a key, has none; what is not about the configuration, no file. */
 static void print_to(FILE *out, const char *file, unsigned line, struct span key, const char *what)
 {
     char room[512];
     struct text escaped = TEXT(room);
 
+    if (file == NULL) {
+        fprintf(out, "%s\n", what);
+        return;
+    }
     text_add_escaped(&escaped, key, "");
     fputs(file, out);
     if (line > 0)
@@ -196,7 +200,8 @@ static bool check_sections(const struct arguments *a, const struct config *c,
         struct config own;
 
         from.socket = c->section[i];
-        good = config_load(&own, &arena, &from, report) && setup_check(&own, report);
+        good = config_load(&own, &arena, &from, report) && setup_check(&own, report) &&
+               setup_check_tls(&own, c, report);
     }
     return good;
 }
@@ -215,6 +220,7 @@ static int check(const struct arguments *a, struct serve_memory *m)
     if (!good)
         return EXIT_CONFIG;
     good = setup_check(&c, &report);
+    good = setup_check_tls(&c, NULL, &report) && good;
     wrong = c.sandbox == CONFIG_SANDBOX_NO ? NULL : sandbox_check();
     if (wrong != NULL)
         config_complain(&report, SPAN("sandbox"), wrong);
@@ -257,6 +263,7 @@ static int explain_message(struct arguments *a, struct serve_memory *m)
     struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
     const struct config_report report = {.say = complain_mistake};
     const struct config_source from = source(a);
+    const struct span address = span_of(a->client);
     struct network client;
     struct config c;
 
@@ -269,11 +276,11 @@ static int explain_message(struct arguments *a, struct serve_memory *m)
     if (!config_load(&c, &arena, &from, &report))
         return EXIT_CONFIG;
     if (a->client != NULL) {
-        if (!network_parse(span_of(a->client), &client) || strchr(a->client, '/') != NULL) {
+        if (!network_parse(address, &client) || span_find(address, '/') < address.n) {
             fputs(usage, stderr);
             return EXIT_USAGE;
         }
-        c.client_address = span_of(a->client);
+        c.client_address = address;
     }
     return explain(&c, &a->question);
 }

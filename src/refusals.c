@@ -35,7 +35,9 @@ void refusals_tell(struct refusals *r, enum refusal kind, int fd, const struct c
     struct text t = TEXT(line);
 
     smtp_reply_line(&t, reply, true, false, c->smtp.hostname);
-    (void)!send(fd, t.p, t.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    /* Who waits for TLS from the first octet on must hear nothing else. */
+    if (c->smtp.tls != SMTP_TLS_IMPLICIT)
+        (void)!send(fd, t.p, t.n, MSG_DONTWAIT | MSG_NOSIGNAL);
     shutdown(fd, SHUT_WR);
     close(fd);
     k->held++;

@@ -16,7 +16,6 @@ enum {
 
 struct serve {
     const struct config *config;
-    const struct peer *peer;
     struct smtp_session session;
     struct smtp_line line;
     struct arena arena, delivery;
@@ -314,6 +313,56 @@ static enum smtp_want deliver(struct serve *s)
     return smtp_session_delivered(&s->session);
 }
 
+/* What nobody reads as commands is recorded as they are, line by line: it may hold a secret. */
+static void record_unread(struct serve *s)
+{
+    struct span left = wire_unread(&s->wire);
+
+    while (left.n > 0) {
+        const struct span line = span_first(left, span_find(left, '\n') + 1);
+
+        recorder_commands(&s->services.backend.recorder, line);
+        left = span_from(left, line.n);
+    }
+}
+
+/* STARTTLS, or the first octet on a port of TLS's own. */
+static enum smtp_want prepare_tls(struct serve *s)
+{
+    enum wire_result pushed;
+
+    if (wire_unread(&s->wire).n > 0) {
+        record_unread(s);
+        return smtp_session_tls(&s->session, SMTP_TLS_NOT_ALONE);
+    }
+    pushed = flush(s);
+    if (pushed != WIRE_OK)
+        return give_up(s, pushed, SMTP_REPLY_TIMEOUT);
+    if (services_prepare_tls(&s->services, s->wire.in, s->wire.out))
+        return smtp_session_tls(&s->session, SMTP_TLS_READY);
+    if (s->config->smtp.tls == SMTP_TLS_IMPLICIT)
+        services_end(&s->services, "tls_unavailable");
+    return smtp_session_tls(&s->session, SMTP_TLS_UNAVAILABLE);
+}
+
+/* What a read would find goes to smtpin-tls. Nothing more is said on the connection itself,
+ * whatever comes of it. */
+static enum smtp_want shake_hands(struct serve *s)
+{
+    const struct tls_stream *plain = &s->services.backend.tls->ours;
+    const enum wire_result pushed = flush(s);
+
+    if (pushed != WIRE_OK)
+        return give_up(s, pushed, SMTP_REPLY_TIMEOUT);
+    watch_stop(s);
+    s->wire.broken = !services_start_tls(&s->services, s->wire.in, s->wire.out, s->wire.stop);
+    s->wire.in = plain->in;
+    s->wire.out = plain->out;
+    s->wire.prompt = plain->prompt;
+    s->wire.no_socket = false;
+    return smtp_session_secured(&s->session, !s->wire.broken);
+}
+
 static enum smtp_want send_more(struct serve *s)
 {
     return smtp_session_more(&s->session);
@@ -336,6 +385,8 @@ static enum sandbox_result enter_sandbox(struct serve *s, const struct serve_con
         .out = connection->out,
         .stop = connection->stop,
         .deadline = s->session_deadline,
+        .plain = s->services.backend.tls == NULL ? (struct tls_stream){-1, -1, false}
+                                                 : s->services.backend.tls->ours,
         .late = serve_late_time(s->config),
         .packet = TEXT(memory->packet),
         .added = TEXT(memory->added),
@@ -346,14 +397,39 @@ static enum sandbox_result enter_sandbox(struct serve *s, const struct serve_con
     return sandbox_fork(&s->services.backend, &s->services.worker, &session, available);
 }
 
+/* Where whoever started us does it, it is there already. */
+static void open_tls(struct serve *s, struct peer *peer, struct tls *tls)
+{
+    tls_open(tls, s->config);
+    s->services.backend.tls = tls;
+    if (tls->given)
+        peer->tls = &tls->facts;
+}
+
+/* For smtpin-tls, the end of what it gets from us. */
+static void close_stream(struct serve *s)
+{
+    struct tls_stream *ours;
+
+    if (s->services.backend.tls == NULL)
+        return;
+    ours = &s->services.backend.tls->ours;
+    if (ours->in >= 0)
+        close(ours->in);
+    if (ours->out >= 0 && ours->out != ours->in)
+        close(ours->out);
+}
+
 static_assert(sizeof(struct serve) <= SERVE_STATE_MAX, "serve_memory has room for it");
 
 void serve(const struct config *c, const struct serve_connection *connection, struct log *log,
            struct serve_memory *memory, const struct arena *taken)
 {
     static enum smtp_want (*const steps[])(struct serve *) = {
-        [SMTP_NEXT_LINE] = next_line,   [SMTP_NEXT_DECISION] = decide, [SMTP_NEXT_DATA] = collect,
-        [SMTP_NEXT_DELIVERY] = deliver, [SMTP_NEXT_MORE] = send_more,
+        [SMTP_NEXT_LINE] = next_line,  [SMTP_NEXT_DECISION] = decide,
+        [SMTP_NEXT_DATA] = collect,    [SMTP_NEXT_DELIVERY] = deliver,
+        [SMTP_NEXT_TLS] = prepare_tls, [SMTP_NEXT_HANDSHAKE] = shake_hands,
+        [SMTP_NEXT_MORE] = send_more,
     };
     struct serve *const s = (struct serve *)memory->state;
     enum sandbox_result sandbox = SANDBOX_NONE;
@@ -362,7 +438,6 @@ void serve(const struct config *c, const struct serve_connection *connection, st
 
     *s = (struct serve){
         .config = c,
-        .peer = connection->peer,
         .arena = arena_behind(taken, taken->used + SERVE_ARENA_MAX),
         .services =
             {.backend = {.config = c,
@@ -381,6 +456,8 @@ void serve(const struct config *c, const struct serve_connection *connection, st
                  .cap = sizeof memory->read},
     };
     wire_open(&s->wire);
+    if (c->smtp.tls != SMTP_TLS_OFF)
+        open_tls(s, connection->peer, &memory->tls);
     backend_open(&s->services.backend, log, connection->title);
     s->session_deadline = s->services.backend.record.started + c->session_timeout;
     if (available && c->sandbox != CONFIG_SANDBOX_NO)
@@ -389,6 +466,8 @@ void serve(const struct config *c, const struct serve_connection *connection, st
         _exit(sandbox == SANDBOX_ENDED ? 0 : SERVE_CRASHED); /* nothing is left to be cleaned up */
     services_before_step(&s->services);
     want = smtp_session_open(&s->session, &c->smtp, &s->wire.send, &s->arena, available);
+    if (connection->peer->tls != NULL)
+        want = smtp_session_is_secure(&s->session, want);
     for (;;) {
         record_replies(s);
         /* Room for the next reply; a client that does not read its replies is shown out. */
@@ -402,6 +481,7 @@ void serve(const struct config *c, const struct serve_connection *connection, st
     }
     if (flush(s) == WIRE_OK && s->session.said.reply.rule != NULL)
         wire_linger(&s->wire, clock_now() + LINGER_TIME, LINGER_OCTETS);
+    close_stream(s);
     services_close(&s->services);
     if (sandbox == SANDBOX_WORKER)
         _exit(0);

@@ -6,6 +6,7 @@
 #include "adapters/log.h"
 #include "adapters/peer.h"
 #include "adapters/rules_state.h"
+#include "adapters/tls.h"
 #include "config/config.h"
 #include "io/title.h"
 #include "sandbox/request.h"
@@ -38,6 +39,7 @@ struct serve_memory {
     char spool[SERVE_SPOOL_MAX];
     char trace[4096];
     struct rules_sources sources; /* zeroed */
+    struct tls tls;               /* the same */
     /* The configuration's to begin with; then the transaction's; what lies behind that is the
      * delivery's, while there is one. */
     alignas(SERVE_PAGE) char arena[CONFIG_ARENA_MAX + SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];
@@ -48,7 +50,7 @@ enum { SERVE_STOP_LATER = -2 }; /* setup_stop, once somebody is waited for */
 struct serve_connection {
     int in, out;
     int stop; /* readable once this process is asked to end; -1: never; or */
-    const struct peer *peer;
+    struct peer *peer;
     struct title *title; /* the process's, where this session may write it; else NULL */
     bool available;      /* false: 421, for a configuration that can't be trusted */
 };

@@ -2,6 +2,8 @@
 
 #include "io/clock.h"
 
+#include <unistd.h>
+
 void services_before_step(struct services *s)
 {
     backend_before_step(&s->backend);
@@ -28,6 +30,27 @@ void services_close(struct services *s)
     }
     recorder_close(&s->backend.recorder, s->backend.record.end);
     worker_close(&s->worker, &s->backend.record);
+}
+
+bool services_prepare_tls(struct services *s, int in, int out)
+{
+    return services_in_sandbox(s) ? worker_prepare_tls(&s->worker, s->backend.session)
+                                  : backend_prepare_tls(&s->backend, in, out);
+}
+
+bool services_start_tls(struct services *s, int in, int out, int stop)
+{
+    if (!services_in_sandbox(s))
+        return backend_start_tls(&s->backend, in, out, stop);
+    if (!worker_start_tls(&s->worker, s->backend.session, &s->backend.recorder)) {
+        services_end(s, "tls_failed");
+        return false;
+    }
+    /* Nothing is opened in the worker, so nothing comes into their places. */
+    close(in);
+    if (out != in)
+        close(out);
+    return true;
 }
 
 bool services_begin_message(struct services *s)

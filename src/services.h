@@ -66,6 +66,11 @@ static inline void services_add_recipient(struct services *s, struct smtp_recipi
     head_complete(s->backend.config, a, &recipient->mailbox);
 }
 
+/* Is there somebody to do TLS on that connection? Then, once the last plain text has been sent, the
+ * handshake: where it succeeds the connection is closed in this process. */
+bool services_prepare_tls(struct services *s, int in, int out);
+bool services_start_tls(struct services *s, int in, int out, int stop);
+
 /* A message begins. False: it can't be stored; in the sandbox that is known at its end. */
 bool services_begin_message(struct services *s);
 /* Where the message's next octets go, at least 2; NULL: they can't be stored. Then, how many came.

@@ -18,7 +18,7 @@ What follows says how it is tried; without it, as it stands, in a scratch direct
 
 A document that is written by a program has one mark for its blocks, a line <!-- blocks: MARK -->.
 A line `# /some/path` inside a `root` block that is no `sh` begins the file of that name."""
-import glob, os, re
+import glob, os, re, subprocess
 from dataclasses import dataclass, field
 
 
@@ -130,8 +130,43 @@ def inline(source, name):
         if line.startswith(".Bd"): inside = True
         if line.startswith(".Ed"): inside = False
         if inside: continue
-        for m in re.finditer(r"(?:^\.(?:It |Pf \S+ |Dq |Pq |Op )*|\s)(Cm|Li|Ql|Ic|Fl|Nm) ((?:(?!\s(?:Ar|Ns|Cm|Li|Ql|Ic|Fl|Nm|Pq|No|Ta)\b).)*)", line):
+        for m in re.finditer(r"(?:^\.(?:It |Pf \S+ |Dq |Pq |Op )*|\s)(Cm|Li|Ql|Ic|Fl|Nm) ((?:(?!\s(?:Ar|Ns|Cm|Li|Ql|Ic|Fl|Nm|Pq|No|Ta|Op|Qq)\b).)*)", line):
             words = re.sub(r"( [.,;:()]+)+$", "", without_escapes(m[2])).strip()
             if m[1] == "Fl":
                 for flag in re.sub(r"[|,.]", " ", words).split(): yield number, "Fl " + flag
             else: yield number, words.rstrip(" ,.")
+
+
+def certificate(chain, key, host, kind="ec", **more):
+    """A certificate for the host, with that of an authority of its own behind it, and its key."""
+    def openssl(*words, **how): return subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=60, **how).stdout
+    for path in (chain, key): os.makedirs(os.path.dirname(path), exist_ok=True)
+    new = ["-newkey", "rsa:2048"] if kind == "rsa" else ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    authority = openssl("req", "-x509", *new, "-nodes", "-days", "365", "-subj", "/CN=Authority", "-keyout", chain + ".key", "-out", chain + ".ca").decode()
+    with open(chain + ".names", "w") as f: f.write(f"subjectAltName=DNS:{host}\nbasicConstraints=CA:FALSE\n")
+    request = openssl("req", "-new", *new, "-nodes", "-subj", f"/CN={host}", "-keyout", key)
+    openssl("x509", "-req", "-CA", chain + ".ca", "-CAkey", chain + ".key", "-set_serial", str(abs(hash(host)) % 10**9 + 1), "-days", "90", "-extfile", chain + ".names", "-out", chain, input=request)
+    with open(chain, "a") as f: f.write(open(chain + ".ca").read())
+    for end in (".key", ".ca", ".names"): os.unlink(chain + end)
+
+
+def certificates(text, top="", readable=True):
+    """The configuration with its certificates below `top`. Those that are missing are made: a directory as certbot lays it out, with the name of its host; files for the host that they are called after."""
+    def one(words):
+        paths = words.split()
+        if paths[0] == "self-signed": return words
+        if not paths[0].endswith(".pem"):
+            live, name = top + paths[0], os.path.basename(paths[0])
+            archive = live.replace("/live/", "/archive/")
+            if not os.path.exists(live):
+                certificate(f"{archive}/fullchain1.pem", f"{archive}/privkey1.pem", name)
+                if not readable: os.chmod(f"{archive}/privkey1.pem", 0o600); [os.chmod(os.path.dirname(d), 0o700) for d in (archive, live) if os.path.isdir(os.path.dirname(d))]
+                os.makedirs(live, exist_ok=True)
+                if not readable: os.chmod(os.path.dirname(live), 0o700)
+                else: os.chmod(f"{archive}/privkey1.pem", 0o644)
+                for file in ("fullchain", "privkey") if archive != live else (): os.symlink(f"../../archive/{name}/{file}1.pem", f"{live}/{file}.pem")
+            return live
+        chain, key = top + paths[0], top + paths[-1]
+        if not os.path.exists(chain): certificate(chain, key, re.sub("-rsa$", ".example.org", os.path.basename(chain)[:-4]), "rsa" if "rsa" in chain else "ec"); os.chmod(key, 0o644)
+        return f"{chain} {key}"
+    return re.sub(r"^(tls_certificate = )(/.*)$", lambda m: m[1] + ", ".join(one(w.strip()) for w in m[2].split(",")), text, flags=re.M)

@@ -7,11 +7,14 @@ skip() { echo "ok - $1 # SKIP $2"; }
 { meson setup "$work/build" "$source" --prefix=/usr && DESTDIR="$work/root" meson install -C "$work/build"; } >"$work/log" 2>&1
 ok $? "meson install" "$work/log"
 cd "$work/root" 2>/dev/null || exit 1
-for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-replay usr/lib/systemd/system/smtpin.socket \
+for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-replay usr/sbin/smtpin-tls usr/share/man/man8/smtpin-tls.8 usr/lib/systemd/system/smtpin.socket \
     usr/lib/systemd/system/smtpin@.service usr/lib/systemd/system/smtpin-lmtp@.service usr/lib/systemd/system/smtpin-lmtp.socket \
+    usr/lib/systemd/system/smtpin-smtps@.service usr/lib/systemd/system/smtpin-smtps.socket usr/sbin/smtpin-tls \
+    usr/lib/systemd/system/smtpin-tls.socket usr/lib/systemd/system/smtpin-tls.service usr/lib/systemd/system/smtpin-tls-renew.path \
+    usr/lib/systemd/system/smtpin-tls-renew.service \
     usr/lib/systemd/system/smtpin.service usr/lib/systemd/system/smtpin.slice usr/lib/sysusers.d/smtpin.conf \
     usr/lib/tmpfiles.d/smtpin.conf usr/lib/systemd/catalog/smtpin.catalog usr/share/doc/smtpin/smtpin.conf \
-    usr/share/doc/smtpin/inetd.conf usr/share/man/man8/smtpin.8 usr/share/man/man5/smtpin.conf.5 \
+    usr/share/doc/smtpin/inetd.conf usr/share/doc/smtpin/tls.md usr/share/man/man8/smtpin.8 usr/share/man/man5/smtpin.conf.5 \
     usr/share/man/man7/smtpin-delivery.7 usr/share/man/man7/smtpin-rules.7 usr/share/man/man1/smtpin-maildir.1; do
     [ -s "$f" ]; ok $? "installed: $f"
 done
@@ -37,16 +40,17 @@ if command -v systemd-analyze >/dev/null; then
     mkdir "$work/units"
     cp usr/lib/systemd/system/* "$work/units"
     sed -i "s|^ExecStart=/usr|ExecStart=$work/root/usr|; s/^User=.*/User=daemon/" "$work"/units/*.service
-    for u in smtpin smtpin-lmtp; do cp "$work/units/$u@.service" "$work/units/$u@0.service"; done
-    (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin@0.service ./smtpin-lmtp@0.service ./smtpin.service ./smtpin.slice) 2>&1 |
+    for u in smtpin smtpin-lmtp smtpin-smtps; do cp "$work/units/$u@.service" "$work/units/$u@0.service"; done
+    (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin-smtps.socket ./smtpin@0.service ./smtpin-lmtp@0.service ./smtpin-smtps@0.service ./smtpin.service ./smtpin.slice \
+        ./smtpin-tls.socket ./smtpin-tls.service ./smtpin-tls-renew.path ./smtpin-tls-renew.service) 2>&1 |
         grep -i smtpin | grep -v 'man smtpin' >"$work/verify"
     [ ! -s "$work/verify" ]; ok $? "systemd-analyze verify, every unit" "$work/verify"
     # Each drop-in beside what it is for, listening too.
-    for d in listen-smtpin:smtpin.socket listen-smtpin-lmtp:smtpin-lmtp.socket serve-smtpin-lmtp:smtpin.service virtual-mail:smtpin@.service network-program:smtpin.service system-users:smtpin@.service; do
+    for d in listen-smtpin:smtpin.socket listen-smtpin-lmtp:smtpin-lmtp.socket serve-smtpin-lmtp:smtpin.service listen-smtpin-smtps:smtpin-smtps.socket serve-smtpin-smtps:smtpin.service virtual-mail:smtpin@.service network-program:smtpin.service system-users:smtpin@.service; do
         mkdir -p "$work/units/${d#*:}.d" && cp "usr/share/doc/smtpin/drop-ins/${d%:*}.conf" "$work/units/${d#*:}.d/"
     done
     sed -i 's/^User=.*/User=daemon/' "$work"/units/*.d/virtual-mail.conf
-    (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin@0.service ./smtpin.service) 2>&1 |
+    (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin-smtps.socket ./smtpin@0.service ./smtpin.service) 2>&1 |
         grep -i smtpin | grep -v 'man smtpin' >"$work/verify"
     [ ! -s "$work/verify" ]; ok $? "systemd-analyze verify, with the drop-ins" "$work/verify"
     rm -rf "$work"/units/*.d
@@ -55,7 +59,7 @@ if command -v systemd-analyze >/dev/null; then
     awk -v s="$score" 'BEGIN {exit !(s != "" && s <= 0.3)}'; ok $? "systemd-analyze security: $score" "$work/security.err"
     journalctl --update-catalog --root="$work/root" >"$work/catalog" 2>&1 && SYSTEMD_CATALOG="$work/root/var/lib/systemd/catalog/database" journalctl --list-catalog 2>/dev/null | grep -c '^5f8a3c0d' >"$work/count" || :
     if [ -s "$work/root/var/lib/systemd/catalog/database" ]; then
-        [ "$(strings "$work/root/var/lib/systemd/catalog/database" 2>/dev/null | grep -c 'Defined-By: smtpin')" = 7 ]; ok $? "the catalog has seven entries"
+        [ "$(strings "$work/root/var/lib/systemd/catalog/database" 2>/dev/null | grep -c 'Defined-By: smtpin')" = 8 ]; ok $? "the catalog has eight entries"
     else skip "the catalog" "journalctl made no database"; fi
 else skip "units" "no systemd-analyze (Debian: systemd)"; fi
 # A port that nobody has, and that the kernel gives nobody who asks for any.

@@ -35,12 +35,21 @@ policy           | gcc sanitized static | quick | servers of the test's own, whi
 policy_servers   | gcc           static |       | real servers
 real_messages    | gcc                  |       | mail of every day, much of it
 replay           | gcc sanitized        | quick | each build's smtpin-replay plays all transcripts
+replay_tls       | gcc sanitized        | quick | the static build has no smtpin-tls; it plays the transcripts with the default build's
 sameness         | gcc sanitized static |       |
 sandbox          | gcc sanitized static |       |
 scale            | gcc                  |       | HAProxy, clients that behave
 stopping         | gcc sanitized        |       | signals and waits; listening has them for the static build
 superservers     | gcc           static |       | real super-servers, clients that behave
 tables           | gcc sanitized        | quick | files that others have made: our own code reads them
+tls              | gcc sanitized static | quick | what clients send, in every way; the sandbox of each build
+tls_check        | gcc sanitized        | quick | the static build has no smtpin-tls
+tls_clients      | gcc           static | quick | clients that behave
+tls_documents    | gcc                  | quick | the documents
+tls_faults       | gcc sanitized        |       | a sanitizer's own calls would be meant by its second half
+tls_helper       | gcc sanitized        | quick | the static build has no smtpin-tls
+tls_hostile      | gcc sanitized        |       | what a program says that smtpin starts: our own code alone
+tls_mtas         | gcc                  |       | mail servers that behave; testssl.sh, which takes minutes
 END
 }
 has() { # BUILD TEST: does it run?
@@ -52,6 +61,7 @@ lacks() { # NAME SUITE: true where something is missing, which is said
     case $2 in
     documents | inside) set -- "$1" curl ;;
     units) set -- "$1" curl maildrop ;;
+    tls) set -- "$1" openssl ;;
     *) return 1 ;;
     esac
     n=$1; shift
@@ -108,10 +118,11 @@ trap 'exit 130' INT
 trap 'exit 129' HUP
 
 # ---- What is needed.
-packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev libsystemd-dev clang clang-tidy clang-format
+packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev libsystemd-dev libssl-dev clang clang-tidy clang-format
  libclang-rt-14-dev musl-tools libseccomp-dev cppcheck afl++ frama-c-base systemd procps swaks curl msmtp dovecot-core
  dovecot-lmtpd dovecot-imapd mutt maildrop procmail mblaze fdm redis-server redis-tools haproxy python3 strace mandoc util-linux
- postgrey postfwd postfix-policyd-spf-python tinycdb libcdb-dev
+ postgrey postfwd postfix-policyd-spf-python tinycdb libcdb-dev openssl
+ testssl.sh gnutls-bin nodejs libtls-dev libmbedtls-dev libwolfssl-dev
  socat s6 iproute2 valgrind libevent-2.1-7 libtirpc3 libwrap0 libbsd0 jq libidn2-0"
 not_installed() {
     for p in $packages; do
@@ -144,7 +155,7 @@ environment() { # BUILD: for its tests
     export SMTPIN_BUILD SMTPIN_SOURCE
     case $1 in
     sanitized) SMTPIN_SANITIZED=1 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1; export SMTPIN_SANITIZED ASAN_OPTIONS UBSAN_OPTIONS ;;
-    static) SMTPIN_STATIC=1; export SMTPIN_STATIC ;;
+    static) SMTPIN_STATIC=1 SMTPIN_TLS=$work/gcc/smtpin-tls; export SMTPIN_STATIC SMTPIN_TLS ;; # it has none of its own
     esac
 }
 # run COMMAND...: in a session of its own, by which it is found, and with every signal as it should be (a shell's
@@ -215,6 +226,7 @@ units() { # BUILD
 transcripts() { # BUILD
     environment "$1"
     replay="$SMTPIN_BUILD/smtpin-replay --tap --smtpin $SMTPIN_BUILD/smtpin -f $source/tests/transcripts/common.conf"
+    [ "$1" != static ] || replay="$replay -o tls_command=$work/gcc/smtpin-tls" # it has none of its own
     cd "$source/tests/transcripts" || exit 1
     # shellcheck disable=SC2086
     {
@@ -260,7 +272,7 @@ box() { # TEST
 peers() {
     all= since=$(date +%s)
     [ $quick = yes ] || all="exim4-daemon-light nullmailer mailfront libbg2:mailfront libcvm1:mailfront openbsd-inetd inetutils-inetd xinetd
-        ucspi-tcp ipsvd ucspi-unix fail2ban python3-systemd:fail2ban postfix postfix-cdb:postfix"
+        ucspi-tcp ipsvd ucspi-unix fail2ban python3-systemd:fail2ban postfix postfix-cdb:postfix node-nodemailer"
     [ -z "${SMTP_SOURCE-}" ] || [ $quick = no ] || all="$all postfix"
     if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
         mkdir "$work/debs" && cd "$work/debs" || exit 1
@@ -291,7 +303,7 @@ programs() { # BUILD [TEST...]: these alone, or all but those that have been add
     [ $# -gt 0 ] || set -- $(cd "$source/tests/programs" && for t in *.py; do echo "${t%.py}"; done)
     for t; do
         has "$b" "$t" && ! grep -q " program $b $t\$" "$work/queue" || continue
-        case $t in commands | replay | superservers | tables) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
+        case $t in commands | replay | superservers | tables | tls_documents) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
     done
 }
 : >"$work/queue"
@@ -309,7 +321,8 @@ if [ $quick = no ]; then
     add - script eva
     add install box inside
     add inside box units
-    add units box listening
+    add units box tls
+    add tls box listening
     add listening,peers box journal
 fi
 programs gcc faults replay documents commands
@@ -318,7 +331,7 @@ if [ $quick = no ]; then
     for b in sanitized static; do
         grep -q " build_$b\$" "$work/queue" || continue
         add $b units $b
-        add $b transcripts $b
+        case $b in static) add $b,gcc transcripts $b ;; *) add $b transcripts $b ;; esac
         programs $b
     done
 fi

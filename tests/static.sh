@@ -86,8 +86,15 @@ hardened() { # PROGRAM
     [ "$(uname -m)" != x86_64 ] || [ "$(objdump -d "$p" | grep -c endbr64)" -gt 20 ] || echo "$1: no CET"
     nm -D "$p" | grep -q __stack_chk_fail || echo "$1: no stack protector"
     nm -D "$p" | grep -q '_chk@\|_chk$' || echo "$1: no checked functions"
-    readelf -dW "$p" | awk '/NEEDED/ && !/libc\.so/' | grep . && echo "$1: a library but libc"
+    readelf -dW "$p" | awk '/NEEDED/ && !/libc\.so/' | grep -v "${2-^$}" && echo "$1: a library but libc"
 }
-for p in smtpin smtpin-maildir smtpin-lmtp smtpin-replay; do hardened $p; done >"$out/hardened"
-[ ! -s "$out/hardened" ]; say $? "hardened: PIE, full RELRO, no W+X, CET, stack protector, _FORTIFY_SOURCE, libc alone" "$out/hardened"
+{ for p in smtpin smtpin-maildir smtpin-lmtp smtpin-replay; do hardened $p; done; hardened smtpin-tls 'lib\(ssl\|crypto\)\.so'; } >"$out/hardened"
+[ ! -s "$out/hardened" ]; say $? "hardened: PIE, full RELRO, no W+X, CET, stack protector, _FORTIFY_SOURCE, libc alone (smtpin-tls: OpenSSL)" "$out/hardened"
+# No TLS in who reads the client: neither linked nor named to be loaded.
+for p in smtpin smtpin-replay; do
+    readelf -dW "$build/$p" | grep -E 'NEEDED.*lib(ssl|crypto|gnutls|tls|nss|mbed|wolf)'
+    strings "$build/$p" | grep -E 'lib(ssl|crypto|gnutls|tls|nss|mbed|wolf)[a-z0-9]*\.so'
+    nm -D "$build/$p" | grep -E ' (SSL|EVP|gnutls|tls)_'
+done >"$out/tls"
+[ ! -s "$out/tls" ]; say $? "no TLS library in smtpin and smtpin-replay" "$out/tls"
 grep -q -- '-D_FORTIFY_SOURCE=3' "$build/compile_commands.json"; say $? "_FORTIFY_SOURCE=3" /dev/null

@@ -20,6 +20,7 @@ systemd-socket-activate systemd
 curl curl
 WANTED
 pkg-config --exists libsystemd 2>/dev/null || { programs="$programs libsystemd.pc" need="$need libsystemd-dev"; }
+pkg-config --exists "openssl >= 3.0" 2>/dev/null || { programs="$programs openssl.pc" need="$need libssl-dev"; }
 # A compiler without the headers of libc is no compiler.
 echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1 || { programs="$programs stdio.h" need="$need libc6-dev"; }
 if [ -n "$need" ]; then

@@ -145,6 +145,69 @@ static void add_credentials_directory(struct text *out, const struct command_run
     text_adds(out, directory == NULL ? "" : directory);
 }
 
+static void add_tls_protocol(struct text *out, const struct command_run *run,
+                             const struct smtp_recipient *r)
+{
+    (void)r;
+    if (run->peer->tls != NULL)
+        text_add(out, run->peer->tls->protocol);
+}
+
+static void add_tls_cipher(struct text *out, const struct command_run *run,
+                           const struct smtp_recipient *r)
+{
+    (void)r;
+    if (run->peer->tls != NULL)
+        text_add(out, run->peer->tls->cipher);
+}
+
+static void add_tls_sni(struct text *out, const struct command_run *run,
+                        const struct smtp_recipient *r)
+{
+    (void)r;
+    if (run->peer->tls != NULL)
+        text_add(out, run->peer->tls->sni);
+}
+
+static void add_tls_client_verify(struct text *out, const struct command_run *run,
+                                  const struct smtp_recipient *r)
+{
+    (void)r;
+    if (run->peer->tls != NULL)
+        text_add(out, run->peer->tls->verify);
+}
+
+static void add_tls_client_name(struct text *out, const struct command_run *run,
+                                const struct smtp_recipient *r)
+{
+    (void)r;
+    if (run->peer->tls != NULL)
+        text_add(out, run->peer->tls->name);
+}
+
+static void add_tls_client_subject(struct text *out, const struct command_run *run,
+                                   const struct smtp_recipient *r)
+{
+    (void)r;
+    if (run->peer->tls != NULL)
+        text_add(out, run->peer->tls->subject);
+}
+
+static void add_tls_client_fingerprint(struct text *out, const struct command_run *run,
+                                       const struct smtp_recipient *r)
+{
+    (void)r;
+    if (run->peer->tls != NULL)
+        text_add(out, run->peer->tls->fingerprint);
+}
+
+static void add_requiretls(struct text *out, const struct command_run *run,
+                           const struct smtp_recipient *r)
+{
+    (void)r;
+    text_adds(out, run->session->transaction.requiretls ? "1" : "");
+}
+
 /* One row for each of syntax/macro.h, which has the names. */
 static add_fact *const facts[MACROS] = {
     [MACRO_SENDER] = add_sender,
@@ -166,6 +229,14 @@ static add_fact *const facts[MACROS] = {
     [MACRO_CLIENT_HELO] = add_client_helo,
     [MACRO_CLIENT_PROTOCOL] = add_client_protocol,
     [MACRO_CREDENTIALS_DIRECTORY] = add_credentials_directory,
+    [MACRO_TLS_PROTOCOL] = add_tls_protocol,
+    [MACRO_TLS_CIPHER] = add_tls_cipher,
+    [MACRO_TLS_SNI] = add_tls_sni,
+    [MACRO_TLS_CLIENT_VERIFY] = add_tls_client_verify,
+    [MACRO_TLS_CLIENT_NAME] = add_tls_client_name,
+    [MACRO_TLS_CLIENT_SUBJECT] = add_tls_client_subject,
+    [MACRO_TLS_CLIENT_FINGERPRINT] = add_tls_client_fingerprint,
+    [MACRO_REQUIRETLS] = add_requiretls,
 };
 
 struct span command_replies(const struct config *c, const struct smtp_session *session)
@@ -285,7 +356,7 @@ static void add_macro(struct environment *e, enum macro_id id, const struct comm
     const struct macro *m = &macros[id];
     const size_t mark = e->text.n;
 
-    begin_variable(e, m->variable);
+    begin_variable(e, tag_span(&m->variable));
     facts[id](&e->text, run, recipient_of(run, 0));
     if (m->optional && e->text.n == mark + m->variable.n) {
         e->text.n = mark;
@@ -298,6 +369,7 @@ static void add_macro(struct environment *e, enum macro_id id, const struct comm
 char **command_environment(const struct command_run *run, struct arena *a)
 {
     const char *zone = environment_get("TZ"), *language = environment_get("LANG");
+    const enum macro_id end = run->peer->tls == NULL ? MACRO_TLS_PROTOCOL : MACROS;
     struct environment e = {.variable = arena_get(a, (MACROS + 6) * sizeof *e.variable)};
 
     if (e.variable == NULL)
@@ -312,7 +384,7 @@ char **command_environment(const struct command_run *run, struct arena *a)
     end_variable(&e);
     if (run->check.n > 0)
         add_own(&e, SPAN("SMTPIN_CHECK="), run->check);
-    for (enum macro_id i = 0; i < MACROS; i++)
+    for (enum macro_id i = 0; i < end; i++)
         if (macros[i].variable.n > 0 && (!macros[i].per_recipient || run->recipients == 1))
             add_macro(&e, i, run);
     e.variable[e.n] = NULL;

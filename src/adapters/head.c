@@ -21,6 +21,8 @@ void head_write_prepended(struct text *out, const struct config *c, struct span 
 void head_write(struct text *out, const struct head_facts *f, uint64_t which,
                 const struct smtp_recipient *recipient)
 {
+    static const struct tls_facts none = {.protocol = {0}};
+    const struct tls_facts *tls = f->peer->tls == NULL ? &none : f->peer->tls;
     const struct smtp_trace trace = {
         .hostname = f->config->smtp.hostname,
         .helo = f->session->helo,
@@ -32,6 +34,11 @@ void head_write(struct text *out, const struct head_facts *f, uint64_t which,
         .original =
             recipient == NULL || recipient->of == NULL ? SPAN("") : recipient->of->mailbox.address,
         .sender = f->session->transaction.reverse_path.address,
+        .tls_version = tls->protocol,
+        .tls_cipher = tls->cipher_iana,
+        .tls_group = tls->group,
+        .tls_sni = tls->sni,
+        .tls_client = tls_facts_verified(tls) ? tls->name : SPAN(""),
         .time = f->time,
         .crlf = f->config->line_ending,
     };

@@ -32,6 +32,7 @@ static const struct {
     [LOG_CRASH] = {"crash", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f15"},
     [LOG_SERVICE] = {"service", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f16"},
     [LOG_OPINION] = {"opinion", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f17"},
+    [LOG_TLS] = {"tls", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f18"},
 };
 
 /* systemd sets JOURNAL_STREAM to the device and inode of the stream that it has made descriptor 1

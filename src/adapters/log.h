@@ -17,6 +17,7 @@ enum log_kind {
     LOG_CRASH,
     LOG_SERVICE,
     LOG_OPINION,
+    LOG_TLS,
 };
 enum log_level {
     LOG_LEVEL_ERROR = 3,

@@ -13,11 +13,13 @@
 /* The super-servers' variables, in pairs; xinetd and inetutils-inetd know no port. */
 static const struct {
     const char *address, *port;
+    bool may_be_path; /* of a client on a local socket */
 } variables[] = {
-    {"TCPREMOTEIP", "TCPREMOTEPORT"}, /* tcpserver, tcpsvd, s6, and UCSPI proxies before us */
-    {"REMOTE_ADDR", "REMOTE_PORT"},   /* systemd */
-    {"SOCAT_PEERADDR", "SOCAT_PEERPORT"},
-    {"REMOTE_HOST", NULL},
+    {"TCPREMOTEIP", "TCPREMOTEPORT",
+     false},                              /* tcpserver, tcpsvd, s6, and UCSPI proxies before us */
+    {"REMOTE_ADDR", "REMOTE_PORT", true}, /* systemd */
+    {"SOCAT_PEERADDR", "SOCAT_PEERPORT", false},
+    {"REMOTE_HOST", NULL, false},
 };
 
 /* An address from outside, in brackets or not, with a zone (RFC 4007 11: fe80::1%eth0) or not, as
@@ -60,10 +62,11 @@ static void from_manager(struct peer *p, const struct sockaddr_storage *from, bo
 static bool from_environment(struct peer *p, bool local)
 {
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
-        const char *address = environment_get(variables[i].address), *port;
+        const char *address, *port;
 
-        if (local && span_eq(span_of(variables[i].address), SPAN("REMOTE_ADDR")))
+        if (local && variables[i].may_be_path)
             continue;
+        address = environment_get(variables[i].address);
         if (address == NULL || !take_address(p, span_of(address)))
             continue;
         port = variables[i].port == NULL ? NULL : environment_get(variables[i].port);

@@ -5,6 +5,7 @@
 
 #include "base/span.h"
 #include "config/config.h"
+#include "syntax/tls_facts.h"
 
 #include <sys/socket.h>
 
@@ -17,6 +18,7 @@ struct peer {
     struct span relay_suffix; /* its value, which goes to the end of each recipient */
     struct span cookie;       /* SO_COOKIE, where systemd tells it; else empty */
     struct span server_address, server_port; /* peer_find_server; empty: not known */
+    const struct tls_facts *tls; /* of the session, once it is inside TLS; NULL: it is not */
     char room[160], server_room[64];
 };
 

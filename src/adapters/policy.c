@@ -85,6 +85,23 @@ static void add_instance(struct text *out, const struct policy_facts *f)
     text_addc(out, '\n');
 }
 
+/* As in Postfix: names that nobody has vouched for are left out, fingerprints are not. */
+static void add_tls(struct text *out, const struct tls_facts *tls)
+{
+    static const struct tls_facts none = {.protocol = {0}};
+    bool verified;
+
+    tls = tls == NULL ? &none : tls;
+    verified = tls_facts_verified(tls);
+    add(out, "ccert_subject", verified ? tls->name : SPAN(""));
+    add(out, "ccert_issuer", verified ? tls->issuer : SPAN(""));
+    add(out, "ccert_fingerprint", tls->fingerprint);
+    add(out, "ccert_pubkey_fingerprint", tls->key_fingerprint);
+    add(out, "encryption_protocol", tls->protocol);
+    add(out, "encryption_cipher", tls->cipher);
+    add(out, "encryption_keysize", tls->bits.n > 0 ? tls->bits : SPAN("0"));
+}
+
 void policy_write(struct text *out, const struct policy_facts *f)
 {
     static const char *const states[] = {
@@ -93,17 +110,7 @@ void policy_write(struct text *out, const struct policy_facts *f)
         [POLICY_DATA] = "DATA",       [POLICY_END_OF_MESSAGE] = "END-OF-MESSAGE",
     };
     static const char *const unknown[] = {
-        "etrn_domain",
-        "stress",
-        "sasl_method",
-        "sasl_username",
-        "sasl_sender",
-        "ccert_subject",
-        "ccert_issuer",
-        "ccert_fingerprint",
-        "ccert_pubkey_fingerprint",
-        "encryption_protocol",
-        "encryption_cipher",
+        "etrn_domain", "stress", "sasl_method", "sasl_username", "sasl_sender",
     };
     const struct smtp_session *s = f->session;
     const struct smtp_transaction *t = &s->transaction;
@@ -126,7 +133,7 @@ void policy_write(struct text *out, const struct policy_facts *f)
     add_number(out, "size", mail ? f->size : 0);
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
         add(out, unknown[i], SPAN(""));
-    add_number(out, "encryption_keysize", 0);
+    add_tls(out, f->peer->tls);
     add(out, "policy_context", SPAN(""));
     text_addc(out, '\n');
 }

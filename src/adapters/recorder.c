@@ -363,6 +363,29 @@ void recorder_policy(struct recorder *r, struct span action)
         put_text(r, action.n > 0 ? action : SPAN(" "), "asks end hangs none");
 }
 
+static void put_fact(struct recorder *r, const char *name, struct span value)
+{
+    if (value.n == 0)
+        return;
+    put(r, span_of(name));
+    put_escaped(r, value);
+}
+
+void recorder_tls(struct recorder *r, const struct tls_facts *t)
+{
+    if (r->fd < 0)
+        return;
+    put(r, SPAN("tls = "));
+    put(r, t->protocol);
+    put_fact(r, " cipher=", t->cipher_iana);
+    put_fact(r, " group=", t->group);
+    put_fact(r, " sni=", t->sni);
+    /* A name with a blank would be two words there. */
+    if (tls_facts_verified(t) && span_find(t->name, ' ') == t->name.n)
+        put_fact(r, " client=", t->name);
+    put(r, SPAN("\n"));
+}
+
 uint64_t recorder_pause(struct recorder *r)
 {
     if (r->fd >= 0)

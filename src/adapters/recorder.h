@@ -43,6 +43,8 @@ void recorder_delivery(struct recorder *r, const struct deliver_report *report);
  * usable answer). */
 void recorder_check(struct recorder *r, const struct child_result *end, struct span said);
 void recorder_policy(struct recorder *r, struct span action);
+/* The session is inside TLS from here on. */
+void recorder_tls(struct recorder *r, const struct tls_facts *t);
 /* The monitor goes on with the worker's recording (sandbox/sandbox.h) for as long as that waits.
  * Returns the boundary; UINT64_MAX where the recording has ended. `ran`: a run of the delivery
  * command has been recorded. */

@@ -95,18 +95,21 @@ static enum smtp_opinion say(struct rules_question *q, const struct words *comma
     return verdict->opinion == SMTP_ACCEPT ? SMTP_NO_OPINION : verdict->opinion;
 }
 
-/* Once a session. */
+/* Once a session; again inside TLS, where more is known of the client, and what it said before is
+ * forgotten. */
 enum smtp_opinion rules_check_client(struct rules_question *q)
 {
     const struct words *command = &q->rules->config->check_client;
-    struct rules_kept *kept;
+    struct rules_sources *const s = rules_sources(q->rules);
+    struct rules_kept *const kept = &s->client;
+    const bool secure = q->rules->peer->tls != NULL;
     struct span alias;
 
-    kept = &rules_sources(q->rules)->client;
-    if (!kept->known) {
+    if (!kept->known || s->client_secure != secure) {
         const struct smtp_verdict verdict = ask_check(q, CHECK_CLIENT, command, NULL, &alias);
 
         keep(kept, &verdict, q->said);
+        s->client_secure = secure;
     }
     q->said = text_span(&kept->said);
     return say(q, command, &kept->verdict);

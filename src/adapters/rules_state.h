@@ -30,6 +30,7 @@ struct rules_sources {
     size_t domain_tables, servers;
     uint64_t transaction; /* the one that the next three are about */
     bool hold, discard;
+    bool client_secure; /* the client was inside TLS when check_client was asked */
     struct text prepended;
     const char *last; /* the rule that had the last opinion against */
     struct text last_source, last_key, last_said;

@@ -92,12 +92,16 @@ void run_not_started(struct run *r, int error)
 static const char *program_of(const char *name, struct arena *a)
 {
     struct text room = {.cap = PATH_MAX};
+    struct span word;
 
-    if (strchr(name, '/') != NULL)
+    if (name[0] == '/')
+        return name;
+    word = span_of(name);
+    if (span_find(word, '/') < word.n)
         return name;
     errno = ENOMEM;
     room.p = arena_get(a, room.cap);
-    return room.p == NULL ? NULL : run_program(span_of(name), &room);
+    return room.p == NULL ? NULL : run_program(word, &room);
 }
 
 void run_start(struct run *r, const struct run_how *how, int input)

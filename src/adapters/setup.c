@@ -3,6 +3,7 @@
 #include "adapters/known.h"
 #include "adapters/run.h"
 #include "adapters/table_check.h"
+#include "adapters/tls_check.h"
 #include "base/number.h"
 #include "io/descriptors.h"
 #include "io/environment.h"
@@ -212,6 +213,31 @@ static void take_standard_listener(struct setup *s)
         close(null);
 }
 
+/* The three descriptors of UCSPI-TLS are no command's (adapters/tls.h). */
+static void close_but_tls(unsigned from)
+{
+    static const char *const names[] = {"SSLCTLFD", "SSLREADFD", "SSLWRITEFD"};
+    uint64_t kept[sizeof names / sizeof *names] = {0}, next;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = environment_get(names[i]);
+
+        if (value == NULL || number_parse(span_of(value), INT_MAX, &kept[i]) != NUMBER_OK ||
+            fcntl((int)kept[i], F_SETFD, FD_CLOEXEC) < 0)
+            kept[i] = 0;
+    }
+    for (;; from = (unsigned)next + 1) {
+        next = UINT64_MAX;
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (kept[i] >= from && kept[i] < next)
+                next = kept[i];
+        if (next > from)
+            descriptors_close(from, next == UINT64_MAX ? ~0U : (unsigned)next - 1);
+        if (next == UINT64_MAX)
+            return;
+    }
+}
+
 /* Those that came as sd_listen_fds(3) has them. False: there are none. */
 static bool take_sockets(struct setup *s)
 {
@@ -220,7 +246,10 @@ static bool take_sockets(struct setup *s)
 
     s->manager->sockets(&passed);
     /* Leaked listeners, and the far end of our own socket pair: never ours. */
-    descriptors_close(MANAGER_SOCKETS_START + (unsigned)passed.n, ~0U);
+    if (environment_get("SSLCTLFD") == NULL)
+        descriptors_close(MANAGER_SOCKETS_START + (unsigned)passed.n, ~0U);
+    else
+        close_but_tls(MANAGER_SOCKETS_START + (unsigned)passed.n);
     if (passed.n > 0)
         take_passed(s, &passed);
     s->manager->release(held);
@@ -345,6 +374,29 @@ static bool has_unit(void)
 {
     return access("/run/systemd/system", F_OK) == 0 &&
            access(SMTPIN_UNITDIR "/smtpin@.service", F_OK) == 0;
+}
+
+/* As whom sessions run, where that is known and root asks. */
+static struct tls_check_user session_user(const struct config *c)
+{
+    struct tls_check_user user = {.name = NULL};
+
+    if (geteuid() == 0)
+        user.name = c->user.n > 0 ? c->user.p : has_unit() ? "smtpin" : NULL;
+    if (user.name != NULL && !find_user(user.name, &user.uid, &user.gid))
+        user.name = NULL;
+    return user;
+}
+
+bool setup_check_tls(const struct config *c, const struct config *outer,
+                     const struct config_report *report)
+{
+    const struct tls_check_user user = session_user(c);
+
+    if (c->smtp.tls != SMTP_TLS_OFF && c->tls_service != CONFIG_TLS_SERVICE_ONLY &&
+        !check_program(&c->tls_command, "tls_command", report))
+        return false;
+    return tls_check(c, outer, &user, report);
 }
 
 bool setup_check(const struct config *c, const struct config_report *report)

@@ -39,5 +39,10 @@ bool setup_user(const struct config *c, const struct config_report *report);
 /* What the next connection would trip over besides the configuration's own text: programs,
  * directories, the user. */
 bool setup_check(const struct config *c, const struct config_report *report);
+/* The same of TLS, for `smtpin --check` alone: a certificate that has expired is no reason to keep
+ * an old configuration in force. `outer`: the configuration outside of sections, which has been
+ * checked before; NULL: this is it. */
+bool setup_check_tls(const struct config *c, const struct config *outer,
+                     const struct config_report *report);
 
 #endif

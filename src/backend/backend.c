@@ -5,6 +5,8 @@
 #include "smtp/header.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 void backend_open(struct backend *b, struct log *log, struct title *title)
 {
@@ -45,6 +47,8 @@ void backend_close(struct backend *b)
     recorder_close(&b->recorder, b->record.end);
     record_close(&b->record);
     rules_close(&b->rules);
+    if (b->tls != NULL)
+        tls_close(b->tls);
 }
 
 struct smtp_verdict backend_decide(struct backend *b, enum smtp_subject about,
@@ -56,6 +60,46 @@ struct smtp_verdict backend_decide(struct backend *b, enum smtp_subject about,
 void backend_add_recipient(struct backend *b, struct smtp_recipient *recipient, struct arena *a)
 {
     head_complete_recipient(b->config, a, recipient);
+}
+
+bool backend_prepare_tls(struct backend *b, int in, int out)
+{
+    const bool ready = tls_prepare(b->tls, in, out, b->session->transaction.arena);
+
+    if (!ready)
+        record_tls(&b->record, b->tls);
+    return ready;
+}
+
+/* What stands in the place of a standard descriptor is no command's, and no file of ours may come
+ * there. */
+static void let_go(int fd)
+{
+    const int null = fd > 2 ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (fd > 2)
+        close(fd);
+    if (null < 0)
+        return;
+    dup2(null, fd);
+    close(null);
+}
+
+bool backend_start_tls(struct backend *b, int in, int out, int stop)
+{
+    const bool secure = tls_shake_hands(b->tls, stop);
+
+    if (!secure) {
+        record_tls(&b->record, b->tls);
+        record_end(&b->record, "tls_failed");
+        return false;
+    }
+    b->peer->tls = &b->tls->facts;
+    recorder_tls(&b->recorder, &b->tls->facts);
+    let_go(in);
+    if (out != in)
+        let_go(out);
+    return true;
 }
 
 static struct head_facts facts(const struct backend *b)

@@ -7,14 +7,16 @@
 #include "adapters/digest.h"
 #include "adapters/recorder.h"
 #include "adapters/rules.h"
+#include "adapters/tls.h"
 #include "backend/record.h"
 #include "backend/status.h"
 #include "io/spool.h"
 
-/* The first three, rules.sources, recorder.out, and the spool's buffer, are set by the caller. */
+/* The first four, rules.sources, recorder.out, and the spool's buffer, are set by the caller. */
 struct backend {
     const struct config *config;
-    const struct peer *peer;
+    struct peer *peer;
+    struct tls *tls;              /* opened; NULL: `tls` is off */
     struct smtp_session *session; /* whose envelope is meant */
     struct record record;
     struct rules rules;
@@ -42,6 +44,11 @@ struct smtp_verdict backend_decide(struct backend *b, enum smtp_subject about,
                                    struct smtp_recipient *recipient);
 /* The session has taken the recipient. */
 void backend_add_recipient(struct backend *b, struct smtp_recipient *recipient, struct arena *a);
+
+/* TLS for the connection (adapters/tls.h): can it begin? Then, once the last plain text has been
+ * sent, the handshake: where it succeeds the connection is no longer open in this process. */
+bool backend_prepare_tls(struct backend *b, int in, int out);
+bool backend_start_tls(struct backend *b, int in, int out, int stop);
 
 /* A message begins. False: it can't be stored. */
 bool backend_begin_message(struct backend *b);

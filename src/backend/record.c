@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RECIPIENTS_LOGGED = 30, FAILURES_LOGGED = 10 };
+enum { RECIPIENTS_LOGGED = 30, FAILURES_LOGGED = 10, CERTIFICATE_DAYS = 14 };
 
 /* Microseconds and the process id: no two sessions of a host share them. Messages are counted on
  * from there. */
@@ -289,6 +289,44 @@ void record_note(void *record, const struct rules_note *note)
     log_end(r->log, &l);
 }
 
+void record_tls(const struct record *r, const struct tls *t)
+{
+    struct log_record l;
+
+    if (log_is_silent(r->log))
+        return;
+    /* A client that can't be spoken to is its own matter; a certificate that is not there is not.
+     */
+    log_begin(&l, LOG_TLS, t->ready ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR);
+    log_add(&l, "tls", t->ready ? SPAN("failed") : SPAN("unavailable"));
+    add_client(r, &l);
+    log_add(&l, "reason", t->reason);
+    log_add(&l, "tls_offered", t->offered);
+    log_add(&l, "tls_sni", t->sni);
+    log_end(r->log, &l);
+}
+
+/* How a session was encrypted, and a certificate of ours that ends soon: each of its sessions says
+ * so, since no process is there to say it once a day. */
+static void add_tls(const struct record *r, struct log_record *l)
+{
+    const struct tls_facts *t = r->peer->tls;
+    int64_t days;
+
+    if (t == NULL)
+        return;
+    log_add(l, "tls", t->protocol);
+    log_add(l, "tls_cipher", t->cipher_iana.n > 0 ? t->cipher_iana : t->cipher);
+    log_add(l, "tls_group", t->group);
+    log_add(l, "tls_sni", t->sni);
+    log_add(l, "tls_client", t->name);
+    if (t->verify.n > 0 && !span_eq(t->verify, SPAN("NONE")))
+        log_add(l, "tls_client_verify", t->verify);
+    log_add(l, "tls_client_fingerprint", t->fingerprint);
+    if (tls_days_left(t->server_end, r->time, &days) && days <= CERTIFICATE_DAYS)
+        log_add(l, "certificate_ends", t->server_end);
+}
+
 bool record_after(struct record *r, enum smtp_want want)
 {
     const struct smtp_said *said = &r->session->said;
@@ -321,6 +359,7 @@ void record_close(struct record *r)
     log_begin(&l, LOG_SESSION, s->commands == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE);
     add_client(r, &l);
     log_add(&l, "protocol", smtp_session_protocol(s, false));
+    add_tls(r, &l);
     log_add_number(&l, "commands", s->commands);
     log_add_number(&l, "transactions", s->transactions);
     log_add_number(&l, "messages", s->messages);

@@ -6,6 +6,7 @@
 #include "adapters/delivery.h"
 #include "adapters/log.h"
 #include "adapters/rules.h"
+#include "adapters/tls.h"
 
 struct record {
     const struct config *config;
@@ -47,6 +48,8 @@ uint64_t record_time(const struct record *r);
 void record_spool_error(struct record *r, int error);
 /* The session can't be recorded: `trace`. */
 void record_trace_error(struct record *r, int error);
+/* TLS is not there, or the handshake has failed. */
+void record_tls(const struct record *r, const struct tls *t);
 void record_delivered(struct record *r);
 /* Why the session ends; the first reason stays. */
 void record_end(struct record *r, const char *why);

@@ -16,6 +16,23 @@ struct span {
 #define SPAN(literal) ((struct span){.p = (literal), .n = sizeof(literal) - 1})
 #define SPAN_FORMAT(s) (int)(s).n, (s).p
 
+/* A short text that stands in a table itself. A span there is a pointer, and a position-independent
+ * program has each of them relocated whenever it starts. */
+struct tag {
+    unsigned char n;
+    char p[31]; /* with a NUL */
+};
+
+#define TAG(literal)                                                                               \
+    {                                                                                              \
+        .n = sizeof(literal) - 1, .p = { literal }                                                 \
+    }
+
+static inline struct span tag_span(const struct tag *t)
+{
+    return (struct span){.p = t->p, .n = t->n};
+}
+
 bool span_eq(struct span a, struct span b);
 bool span_starts_nocase(struct span s, struct span prefix);
 /* The first place of c in s, or s.n when there is none. */

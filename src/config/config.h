@@ -33,6 +33,8 @@ enum config_log {
 };
 enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_YES, CONFIG_SANDBOX_NO };
 
+enum config_tls_service { CONFIG_TLS_SERVICE_AUTO, CONFIG_TLS_SERVICE_ONLY, CONFIG_TLS_SERVICE_NO };
+
 enum config_trace {
     CONFIG_TRACE_RETURN_PATH = 1,
     CONFIG_TRACE_DELIVERED_TO = 2,
@@ -89,6 +91,14 @@ struct config {
     uint64_t max_connections_per_source; /* 0: no limit */
     uint64_t listen_idle;                /* 0: never */
     uint64_t drain_timeout;
+    struct span tls_certificate; /* syntax/tls_certificate: CHAIN [KEY], with commas; empty: none */
+    struct span tls_options;     /* NAME=VALUE of SSL_CONF_cmd(3), with blanks */
+    struct span tls_client_ca;   /* a file; empty: none */
+    bool tls_ask_certificate;
+    uint64_t tls_service; /* enum config_tls_service */
+    struct span tls_socket;
+    struct words tls_command;
+    uint64_t tls_timeout;
     uint64_t log;     /* enum config_log */
     uint64_t sandbox; /* enum config_sandbox */
     struct span client_address, client_name;

@@ -1,21 +1,14 @@
 #include "config/load.h"
 
+#include "config/defaults.h"
 #include "config/setting.h"
 #include "config/value.h"
-#include "syntax/macro.h"
 #include "syntax/table_source.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
-
-#define TEXT_OF(literal)                                                                           \
-    {                                                                                              \
-        .p = (literal), .n = sizeof(literal) - 1                                                   \
-    }
 
 /* Where a setting comes from, and where its mistakes go. */
 struct source {
@@ -33,6 +26,7 @@ struct source {
     /* Keys that were there already, of each section, and in which line. */
     uint64_t seen[CONFIG_SECTIONS_MAX + 1][CONFIG_SETTINGS_MAX / 64];
     unsigned seen_at[CONFIG_SECTIONS_MAX + 1][CONFIG_SETTINGS_MAX];
+    uint64_t overridden[CONFIG_SETTINGS_MAX / 64]; /* keys that -o has set */
     bool good;
 };
 
@@ -59,6 +53,22 @@ static struct span value_of(struct text *setting, size_t from)
     return value;
 }
 
+/* What is set more than once adds to what it said before in the same place, and not to what another
+ * place has. */
+static void begin_anew(struct source *s, const struct setting *k, size_t number)
+{
+    uint64_t *const seen =
+        s->overriding ? &s->overridden[number / 64] : &s->seen[s->number][number / 64];
+    const uint64_t bit = (uint64_t)1 << number % 64;
+
+    if (*seen & bit)
+        return;
+    *(struct span *)((char *)s->config + k->field) = SPAN("");
+    *seen |= bit;
+    if (!s->overriding)
+        s->seen_at[s->number][number] = s->line;
+}
+
 /* A key that is there twice says two things. True: it is. */
 static bool is_twice(struct source *s, const struct setting *k)
 {
@@ -68,7 +78,9 @@ static bool is_twice(struct source *s, const struct setting *k)
     char room[64];
     struct text what = TEXT(room);
 
-    if (s->overriding)
+    if (k->repeats)
+        begin_anew(s, k, number);
+    if (k->repeats || s->overriding)
         return false;
     if (*seen & bit) {
         text_adds(&what, "is set twice: in line ");
@@ -235,100 +247,6 @@ static struct text read_file(struct arena *a, const char *file, bool may_be_miss
     return (struct text){.p = text, .n = n};
 }
 
-/* The embedded default: Maildirs. */
-static const char *default_delivery(struct config *c, struct arena *a)
-{
-    const struct span words[] = {
-        macro_literal(SPAN(SMTPIN_BINDIR "/smtpin-maildir"), a),
-        SPAN("-r"),
-        SPAN("-l"),
-        c->maildir_layout == CONFIG_LAYOUT_USER ? SPAN("user") : SPAN("domain/user"),
-        SPAN("-d"),
-        macro_literal(c->recipient_delimiter, a),
-        SPAN("--"),
-        macro_literal(c->maildir, a),
-        SPAN("${recipient}"),
-    };
-
-    c->deliver.n = sizeof words / sizeof *words;
-    c->deliver.word = arena_get(a, sizeof words);
-    c->deliver.macros = true;
-    c->embedded = true;
-    c->deliver_replies = c->deliver_per == CONFIG_PER_MESSAGE;
-    if (c->deliver.word == NULL || words[0].p == NULL || words[5].p == NULL || words[7].p == NULL)
-        return "the configuration is too large";
-    memcpy(c->deliver.word, words, sizeof words);
-    /* -r is for one run with a line for each: a run of one recipient answers by its exit status. */
-    if (c->deliver_per == CONFIG_PER_RECIPIENT) {
-        memmove(c->deliver.word + 1, c->deliver.word + 2, sizeof words - 2 * sizeof *words);
-        c->deliver.n--;
-    }
-    return NULL;
-}
-
-static void set_host_default(struct config *c, struct arena *a)
-{
-    char name[SMTP_DOMAIN_MAX + 1] = "";
-    struct span host;
-
-    if (gethostname(name, sizeof name - 1) < 0)
-        name[0] = '\0';
-    host = arena_copy(a, span_of(name));
-    c->smtp.hostname = smtp_is_domain(host, false) ? host : SPAN("localhost");
-}
-
-static const struct config defaults = {
-    .smtp =
-        {
-            .smtputf8 = true,
-            .max_message_size = 50 * 1024 * 1024,
-            .max_recipients = 1000,
-            .max_errors = 20,
-            .max_refused_recipients = 100,
-            .max_commands = 10000,
-            .max_transactions = 1000,
-            .max_received = 100,
-            .max_text_line = 65536,
-            .tolerate = {.kinds = SMTP_TOLERATE_BLANK | SMTP_TOLERATE_DOTS |
-                                  SMTP_TOLERATE_UNDERSCORE | SMTP_TOLERATE_HELO},
-        },
-    .domains = TEXT_OF(""),
-    .relay_clients = TEXT_OF(""),
-    .recipients = TEXT_OF(""),
-    .aliases = TEXT_OF(""),
-    .senders = TEXT_OF(""),
-    .sender_login = TEXT_OF(""),
-    .alias_depth = 10,
-    .check_timeout = 30 * SECOND,
-    .policy = TEXT_OF(""),
-    .policy_states = SMTP_ABOUT_RECIPIENT,
-    .policy_timeout = MINUTE,
-    .policy_default = TEXT_OF("451 4.3.5 Policy can't be asked"),
-    .deliver_timeout = 5 * MINUTE,
-    .deliver_parallel = 1,
-    .maildir = TEXT_OF("/var/mail/smtpin"),
-    .recipient_delimiter = TEXT_OF("+"),
-    .trace_headers = CONFIG_TRACE_RETURN_PATH | CONFIG_TRACE_DELIVERED_TO | CONFIG_TRACE_RECEIVED |
-                     CONFIG_TRACE_ORIGINAL_TO,
-    .spool_dir = TEXT_OF("/var/tmp"),
-    .spool_memory = 256 * 1024,
-    .command_timeout = 5 * MINUTE,
-    .data_timeout = 5 * MINUTE,
-    .session_timeout = HOUR,
-    .min_data_rate = 500,
-    .user = TEXT_OF(""),
-    .socket = TEXT_OF(""),
-    .max_connections = 200,
-    .max_connections_per_source = 10,
-    .listen_idle = 10 * MINUTE,
-    .drain_timeout = MINUTE,
-    .client_address = TEXT_OF(""),
-    .client_name = TEXT_OF(""),
-    .trace = TEXT_OF(""),
-    .trace_size = 1024 * 1024,
-    .fixed_id = TEXT_OF(""),
-};
-
 /* deliver_through: its words, then those of the command. */
 static bool put_before(struct config *c, struct arena *a)
 {
@@ -422,20 +340,33 @@ static void conclude_asks(struct config *c)
         c->smtp.decide_at = (unsigned)c->policy_states & ~(unsigned)CONFIG_POLICY_END_OF_MESSAGE;
 }
 
+static void conclude_tls(struct source *s, struct config *c)
+{
+    if (c->tls_command.macros)
+        mistake(s, SPAN("tls_command"), "takes no macros");
+    /* A session without TLS has no use for it; --print and --check have. */
+    if ((c->smtp.tls != SMTP_TLS_OFF || s->report->origin != NULL) && c->tls_command.n == 0 &&
+        !defaults_tls_command(c, s->arena))
+        mistake(s, SPAN("tls_command"), "the configuration is too large");
+    if (c->smtp.requiretls && c->smtp.tls == SMTP_TLS_OFF)
+        clash(s, SPAN("requiretls"), SPAN("tls"), "is nothing without TLS");
+}
+
 /* What follows from several settings together. */
 static void conclude(struct source *s, struct config *c)
 {
     const char *wrong;
 
     if (c->smtp.hostname.n == 0)
-        set_host_default(c, s->arena);
-    wrong = c->deliver.n == 0 ? default_delivery(c, s->arena) : NULL;
+        defaults_hostname(c, s->arena);
+    wrong = c->deliver.n == 0 ? defaults_delivery(c, s->arena) : NULL;
     if (wrong != NULL)
         mistake(s, SPAN("deliver"), wrong);
     if (s->good && !put_before(c, s->arena))
         mistake(s, SPAN("deliver_through"), "the configuration is too large");
     c->smtp.tolerate.domain = config_own_domain(c);
     conclude_asks(c);
+    conclude_tls(s, c);
     c->smtp.lmtp = c->protocol == 1;
     c->smtp.single = c->partial == 1;
     c->smtp.prdr = c->deliver_per == CONFIG_PER_RECIPIENT || c->deliver_replies == 1;
@@ -454,7 +385,7 @@ bool config_load(struct config *c, struct arena *a, const struct config_source *
     struct source s; /* seen_at is not looked at before it is set */
     struct text text;
 
-    *c = defaults;
+    *c = config_defaults;
     s.config = s.own = c;
     s.others = &others;
     s.arena = a;
@@ -467,6 +398,7 @@ bool config_load(struct config *c, struct arena *a, const struct config_source *
     s.overriding = false;
     s.good = true;
     memset(s.seen, 0, sizeof s.seen);
+    memset(s.overridden, 0, sizeof s.overridden);
     find_socket(&s, from);
     text = read_file(a, s.file, from->file == NULL);
     if (text.p == NULL)

@@ -11,7 +11,8 @@ struct config_origin {
     struct span section; /* of the file; empty: none */
 };
 
-/* Where mistakes go (say = NULL: nowhere): the file's name or "-o", its line (0: none), the key. */
+/* Where mistakes go (say = NULL: nowhere): the file's name or "-o", its line (0: none), the key.
+ * `smtpin --check` alone is also told what others have found: file = NULL. */
 struct config_report {
     void (*say)(void *context, const char *file, unsigned line, struct span key, const char *what);
     void *context;

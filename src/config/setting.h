@@ -20,12 +20,14 @@ enum setting_kind {
     VALUE_DOMAINS,
     VALUE_NETWORKS,
     VALUE_ADDRESS,
-    VALUE_TABLE,    /* empty, or syntax/table_source.h */
-    VALUE_SERVERS,  /* a list: syntax/policy_server.h */
-    VALUE_OPINION,  /* "DUNNO", or smtp_result_of_words */
-    VALUE_SOCKET,   /* struct span; load.c sets it before it reads the file */
-    VALUE_COMMAND,  /* struct words; with `least` it can't be empty */
-    VALUE_EXIT_MAP, /* struct smtp_exit_map */
+    VALUE_TABLE,        /* empty, or syntax/table_source.h */
+    VALUE_SERVERS,      /* a list: syntax/policy_server.h */
+    VALUE_OPINION,      /* "DUNNO", or smtp_result_of_words */
+    VALUE_CERTIFICATES, /* with commas: "self-signed", or one or two absolute paths */
+    VALUE_TLS_OPTIONS,  /* a list: NAME=VALUE */
+    VALUE_SOCKET,       /* struct span; load.c sets it before it reads the file */
+    VALUE_COMMAND,      /* struct words; with `least` it can't be empty */
+    VALUE_EXIT_MAP,     /* struct smtp_exit_map */
 };
 
 struct setting {
@@ -36,6 +38,7 @@ struct setting {
     const char *names;  /* of an enumeration, in order */
     bool only_override; /* not in the file */
     bool reaches_out;   /* names a program, a user or a file: not for a transcript of strangers */
+    bool repeats;       /* may be set more than once: all values count, with commas between */
     bool only_section;  /* only in the section of a socket that is not the one of port 25 */
 };
 

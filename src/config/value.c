@@ -1,7 +1,8 @@
-/* The values of settings: what each kind of value must look like, and how it is written. */
+/* The values of settings: what each kind of value must look like. */
 #include "config/value.h"
 
 #include "base/number.h"
+#include "config/unit.h"
 #include "syntax/idn.h"
 #include "syntax/macro.h"
 #include "syntax/network.h"
@@ -10,27 +11,6 @@
 
 #include <assert.h>
 #include <string.h>
-
-struct unit {
-    const char *name;
-    uint64_t of;
-};
-
-/* Of numbers, sizes and times. */
-static const struct unit ones[] = {{"", 1}};
-static const struct unit octets[] = {
-    {"G", (uint64_t)1 << 30}, {"M", (uint64_t)1 << 20}, {"K", (uint64_t)1 << 10}, {"", 1}};
-static const struct unit times[] = {
-    {"d", 24 * 60 * 60 * 1000}, {"h", 60 * 60 * 1000}, {"m", 60 * 1000}, {"s", 1000}, {"ms", 1}};
-
-/* In the largest unit that it is a whole number of; the last unit is 1. */
-static void add_in_units(struct text *out, uint64_t number, const struct unit *unit)
-{
-    while (number == 0 ? unit->of != 1 : number % unit->of != 0)
-        unit++;
-    text_addn(out, number / unit->of, 1);
-    text_adds(out, unit->name);
-}
 
 /* What is wrong with a value, in the arena. */
 static const char *keep_mistake(struct text *out, struct arena *a)
@@ -53,10 +33,10 @@ static const char *out_of_range(const struct setting *k, const char *wants,
     struct text out = begin_mistake(a, wants);
 
     text_adds(&out, k->most == UINT64_MAX ? ", at least " : " from ");
-    add_in_units(&out, k->least, units);
+    unit_add(&out, k->least, units);
     if (k->most != UINT64_MAX) {
         text_adds(&out, " to ");
-        add_in_units(&out, k->most, units);
+        unit_add(&out, k->most, units);
     }
     return keep_mistake(&out, a);
 }
@@ -275,6 +255,57 @@ static const char *set_servers(const struct setting *k, struct span *field, stru
     return wrong == NULL ? set_text(k, field, value) : wrong;
 }
 
+/* "self-signed", or the paths of a chain and perhaps its key; a directory may hold several. */
+static const char *is_certificate(struct span words)
+{
+    struct span word;
+    size_t n = 0;
+
+    if (span_eq(span_trim(words), SPAN("self-signed")))
+        return NULL;
+    while (span_word(&words, " \t", &word)) {
+        if (word.p[0] != '/')
+            return "not an absolute path, nor self-signed";
+        if (++n > 2)
+            return "has more than a chain and a key; separate certificates with a comma";
+    }
+    return n > 0 ? NULL : "has an empty certificate between commas";
+}
+
+static const char *set_certificates(const struct setting *k, struct span *field, struct span value,
+                                    struct arena *a)
+{
+    struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
+    struct span left = value, one;
+    const char *wrong = NULL;
+
+    if (value.n == 0)
+        return set_text(k, field, value);
+    while (wrong == NULL && span_word(&left, ",", &one))
+        wrong = is_certificate(one);
+    if (wrong != NULL || field->n == 0)
+        return wrong != NULL ? wrong : set_text(k, field, value);
+    text_add(&out, *field);
+    text_adds(&out, ", ");
+    text_add(&out, value);
+    text_addc(&out, '\0');
+    if (out.cut || out.n > k->most || arena_get(a, out.n) == NULL)
+        return "is too long";
+    *field = (struct span){.p = out.p, .n = out.n - 1};
+    return NULL;
+}
+
+static const char *set_tls_options(const struct setting *k, struct span *field, struct span value,
+                                   struct arena *a)
+{
+    struct span left = value, word;
+
+    while (span_word(&left, " \t", &word))
+        if (span_find(word, '=') == word.n || span_find(word, '=') == 0)
+            return wrong_word("has a word that is not NAME=VALUE: ", word, a);
+    return set_text(k, field, value);
+}
+
 static const char *set_opinion(const struct setting *k, struct span *field, struct span value)
 {
     char bytes[SMTP_RESULT_TEXT_MAX];
@@ -332,13 +363,13 @@ const char *value_set(const struct setting *k, struct config *c, struct span val
         return "has quotes around its value: leave them out";
     switch (k->kind) {
     case VALUE_NUMBER:
-        return set_in_units(k, field, value, a, number_parse, "must be a number", ones);
+        return set_in_units(k, field, value, a, number_parse, "must be a number", unit_ones);
     case VALUE_SIZE:
         return set_in_units(k, field, value, a, number_parse_size,
-                            "must be a size (octets, or with K, M or G)", octets);
+                            "must be a size (octets, or with K, M or G)", unit_octets);
     case VALUE_TIME:
         return set_in_units(k, field, value, a, number_parse_time,
-                            "must be a time (seconds, or with ms, s, m, h or d)", times);
+                            "must be a time (seconds, or with ms, s, m, h or d)", unit_times);
     case VALUE_BOOL:
         return set_bool(field, value);
     case VALUE_NORMALIZE:
@@ -365,6 +396,10 @@ const char *value_set(const struct setting *k, struct config *c, struct span val
         return set_servers(k, field, value);
     case VALUE_OPINION:
         return set_opinion(k, field, value);
+    case VALUE_CERTIFICATES:
+        return set_certificates(k, field, value, a);
+    case VALUE_TLS_OPTIONS:
+        return set_tls_options(k, field, value, a);
     case VALUE_SOCKET:
         return config_is_socket_name(value) ? NULL : "not the name of a socket";
     case VALUE_COMMAND:
@@ -373,100 +408,4 @@ const char *value_set(const struct setting *k, struct config *c, struct span val
         return set_exit_map(field, value);
     }
     return "no such kind";
-}
-
-/* The name in that place. */
-static struct span name_at(const char *names, uint64_t place)
-{
-    struct span left = span_of(names), name = SPAN("");
-
-    for (uint64_t i = 0; i <= place; i++)
-        span_word(&left, " ", &name);
-    return name;
-}
-
-static void show_flags(const char *names, uint64_t flags, struct text *out)
-{
-    struct span left = span_of(names), name;
-    const char *between = "";
-
-    for (uint64_t bit = 1; span_word(&left, " ", &name); bit <<= 1) {
-        if ((flags & bit) == 0)
-            continue;
-        text_adds(out, between);
-        text_add(out, name);
-        between = " ";
-    }
-}
-
-static void show_exit_map(const struct smtp_exit_map *map, struct text *out)
-{
-    const char *between = "";
-
-    for (size_t i = 0; i < sizeof map->code / sizeof *map->code; i++) {
-        if (map->code[i] == 0)
-            continue;
-        text_adds(out, between);
-        text_addn(out, i, 1);
-        text_addc(out, ':');
-        text_addn(out, map->code[i], 1);
-        between = " ";
-    }
-}
-
-/* Of the command's own words: those of deliver_through are in front of them. */
-static void show_command(const struct config *c, const struct words *words, struct text *out)
-{
-    for (size_t i = words == &c->deliver ? c->through.n : 0; i < words->n; i++) {
-        words_add(out, words->word[i]);
-        if (i + 1 < words->n)
-            text_addc(out, ' ');
-    }
-}
-
-void value_show(const struct setting *k, const struct config *c, struct text *out)
-{
-    const void *field = (const char *)c + k->field;
-
-    switch (k->kind) {
-    case VALUE_NUMBER:
-        add_in_units(out, *(const uint64_t *)field, ones);
-        break;
-    case VALUE_SIZE:
-        add_in_units(out, *(const uint64_t *)field, octets);
-        break;
-    case VALUE_TIME:
-        add_in_units(out, *(const uint64_t *)field, times);
-        break;
-    case VALUE_BOOL:
-        text_adds(out, *(const bool *)field ? "yes" : "no");
-        break;
-    case VALUE_NORMALIZE:
-        text_adds(out, *(const bool *)field ? "normalize" : "refuse");
-        break;
-    case VALUE_CHOICE:
-        text_add(out, name_at(k->names, *(const uint64_t *)field));
-        break;
-    case VALUE_FLAGS:
-        show_flags(k->names, *(const uint64_t *)field, out);
-        break;
-    case VALUE_TEXT:
-    case VALUE_DIRECTORY:
-    case VALUE_HOSTNAME:
-    case VALUE_DOMAINS:
-    case VALUE_NETWORKS:
-    case VALUE_ADDRESS:
-    case VALUE_TABLE:
-    case VALUE_SERVERS:
-    case VALUE_OPINION:
-    case VALUE_SOCKET:
-        text_add(out, *(const struct span *)field);
-        break;
-    case VALUE_COMMAND:
-        show_command(c, field, out);
-        break;
-    case VALUE_EXIT_MAP:
-        show_exit_map(field, out);
-        break;
-    }
 }

@@ -237,8 +237,9 @@ void child_start(struct child_process *p, const struct child *c, struct text *sa
         .outlet = {{.fd = -1, .text = said}, {.fd = -1, .text = complained}},
         .write_end = {-1, -1},
     };
-    for (size_t i = 0; i < CHILD_OUTLETS; i++)
-        open_outlet(&p->outlet[i], &p->write_end[i], &failed);
+    if (!c->quiet)
+        for (size_t i = 0; i < CHILD_OUTLETS; i++)
+            open_outlet(&p->outlet[i], &p->write_end[i], &failed);
     error = failed ? errno : start(c, p->write_end[0], p->write_end[1], &p->pid);
     if (c->among_many)
         close_write_ends(p);

@@ -30,6 +30,7 @@ struct child {
     struct child_descriptor pass[CHILD_DESCRIPTORS];
     size_t passed;
     uint64_t timeout; /* milliseconds */
+    bool quiet;       /* what it writes is not read: it has no CHILD_SAID and no CHILD_COMPLAINED */
     bool among_many;  /* others run beside it: no descriptor is kept that need not be */
 };
 

@@ -108,16 +108,18 @@ static int connect_inet(const char *server, uint64_t deadline, const char **wron
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
-    const char *colon = strrchr(server, ':');
+    size_t colon = strlen(server);
     char host[256];
     struct text t = TEXT(host);
     struct span name;
     int fd = -1, result;
 
+    while (colon > 0 && server[colon] != ':')
+        colon--;
     *wrong = "has no port";
-    if (colon == NULL)
+    if (server[colon] != ':')
         return -1;
-    name = (struct span){.p = server, .n = (size_t)(colon - server)};
+    name = (struct span){.p = server, .n = colon};
     if (name.n > 1 && name.p[0] == '[' && name.p[name.n - 1] == ']')
         name = span_first(span_from(name, 1), name.n - 2);
     text_add(&t, name);
@@ -125,7 +127,7 @@ static int connect_inet(const char *server, uint64_t deadline, const char **wron
     *wrong = "has a name that is too long";
     if (t.cut)
         return -1;
-    result = getaddrinfo(host, colon + 1, &hints, &list);
+    result = getaddrinfo(host, server + colon + 1, &hints, &list);
     if (result == 0) {
         fd = connect_one_of(list, deadline, wrong);
         freeaddrinfo(list);

@@ -7,8 +7,10 @@
  * passed over without a call. getenv(3) measures the name and compares whole strings each time. */
 const char *environment_get(const char *name)
 {
-    for (char **variable = environ; variable != NULL && *variable != NULL; variable++) {
-        const char *at = *variable;
+    char *const none = NULL, *const *variable = environ == NULL ? &none : environ;
+    const char *at;
+
+    for (; (at = *variable) != NULL; variable++) {
         size_t i = 1;
 
         if (at[0] != name[0])

@@ -12,6 +12,7 @@
 struct monitor {
     struct backend *backend;
     int fd;            /* to the worker */
+    int in, out;       /* the connection, which this process never reads: for smtpin-tls */
     pid_t worker;      /* its process */
     int stop;          /* readable once this one is asked to end; -1: never, or it has been told */
     uint64_t slack;    /* milliseconds for last words when its time is over */
@@ -49,6 +50,10 @@ REQUEST_KINDS(MONITOR_HANDLER)
 
 /* Is this process asked to end? Then the worker is asked too, and has less time. */
 void monitor_check_stop(struct monitor *m);
+/* What the worker has waited for, in milliseconds. The time of decisions, and of TLS, is the
+ * session's. Where it goes beyond the session's end, it leaves the worker the time for its last
+ * words; an honest one does not ask again. */
+void monitor_count_time(struct monitor *m, uint64_t took);
 /* Sends the worker one packet of an answer, which is in m->room. *deadline, 0 at first, is for all
  * packets of the answer; it is set once one has to wait. */
 const char *monitor_send_answer(struct monitor *m, uint64_t *deadline);
@@ -73,6 +78,9 @@ const char *monitor_keep_envelope(struct monitor *m, const struct request *r, st
 const char *monitor_check_steps(const struct monitor *m, unsigned before);
 /* Adds the recipients of a request to the transaction: each is decided here once more. */
 const char *monitor_add_recipients(struct monitor *m, struct span added);
+
+/* monitor-tls.c: is there no TLS yet, without which there is no mail? */
+bool monitor_lacks_tls(const struct monitor *m);
 
 /* monitor-log.c: what the log and the service manager hear. */
 

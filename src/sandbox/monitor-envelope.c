@@ -5,9 +5,6 @@
 
 enum {
     REFUSALS_MORE = 2, /* the one that is one too many, and the next transaction's */
-    /* Milliseconds from which on the worker looks at its clock before it goes on (serve.c does so
-     * after WIRE_MOMENT). */
-    LONG_DECISION = 1000,
     /* Steps that come before the others. */
     BEFORE_MAIL = SMTP_ABOUT_CLIENT | SMTP_ABOUT_GREETING,
     OF_TRANSACTION = SMTP_ABOUT_SENDER | SMTP_ABOUT_RECIPIENT | SMTP_ABOUT_DATA,
@@ -240,6 +237,8 @@ static const char *check_question(struct monitor *m, const struct request *r)
         return "outlives its time";
     if (m->state != MONITOR_IDLE)
         return "asks within a message";
+    if (r->about == SMTP_ABOUT_USER && monitor_lacks_tls(m))
+        return "asks of a user outside TLS";
     if (!(r->about & asked))
         return "asks what is not asked";
     if (r->about & m->asked)
@@ -321,20 +320,6 @@ static const char *count_refusal(struct monitor *m, enum smtp_subject about,
                                                            : NULL;
 }
 
-/* The time of decisions is the session's. One that goes beyond its end leaves the worker the time
- * for its last words; an honest one does not ask again. */
-static void count_time(struct monitor *m, uint64_t took)
-{
-    if (took < LONG_DECISION)
-        return;
-    if ((uint64_t)clock_left(m->deadline + m->delivering) <= m->slack) {
-        m->delivering += took;
-        m->overtime = true;
-    }
-    /* Before the worker goes on to what waits behind this. */
-    monitor_check_stop(m);
-}
-
 /* A question that the worker can't answer itself. */
 const char *monitor_decide(struct monitor *m, const struct request *r)
 {
@@ -350,7 +335,7 @@ const char *monitor_decide(struct monitor *m, const struct request *r)
         wrong = count_refusal(m, r->about, &verdict);
     if (wrong != NULL)
         return wrong;
-    count_time(m, clock_now() - before);
+    monitor_count_time(m, clock_now() - before);
     m->room.n = 0;
     packet_put_number(&m->room, recorder_leave(&m->backend->recorder));
     packet_put_number(&m->room, verdict.opinion);

@@ -36,6 +36,9 @@ static const char *begin_message(struct monitor *m, const struct request *r)
     if (!t->smtputf8 && needs_utf8(t))
         return "has addresses that need SMTPUTF8";
     t->prdr = r->prdr && o->prdr && !o->lmtp;
+    t->requiretls = r->requiretls;
+    if (t->requiretls && !(o->requiretls && m->backend->session->secure))
+        return "requires TLS that it was not offered";
     if (o->single && !o->lmtp && !t->prdr && t->recipients > 1)
         return "has more than a single recipient";
     m->refused = !backend_begin_message(m->backend);

@@ -6,7 +6,12 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-enum { PATIENCE = 10 * 1000 }; /* milliseconds for the worker to take all of an answer */
+enum {
+    PATIENCE = 10 * 1000, /* milliseconds for the worker to take all of an answer */
+    /* Milliseconds from which on the worker looks at its clock before it goes on (serve.c does so
+     * after WIRE_MOMENT). */
+    LONG_WAIT = 1000,
+};
 
 void monitor_check_stop(struct monitor *m)
 {
@@ -21,6 +26,18 @@ void monitor_check_stop(struct monitor *m)
     drained = clock_now() + c->drain_timeout + m->slack;
     if (drained < m->deadline + m->delivering)
         m->deadline = drained - m->delivering;
+}
+
+void monitor_count_time(struct monitor *m, uint64_t took)
+{
+    if (took < LONG_WAIT)
+        return;
+    if ((uint64_t)clock_left(m->deadline + m->delivering) <= m->slack) {
+        m->delivering += took;
+        m->overtime = true;
+    }
+    /* Before the worker goes on to what waits behind this. */
+    monitor_check_stop(m);
 }
 
 /* One packet of an answer; *deadline, for all of them, is set once one has to wait. */

@@ -16,6 +16,8 @@ static const char *turn_to_transaction(struct monitor *m, uint64_t transaction)
         return "has too many transactions";
     if (m->unfiltered)
         return "goes on without its filter";
+    if (monitor_lacks_tls(m))
+        return "has mail outside TLS";
     smtp_forget_transaction(m->backend->session);
     m->transaction = m->backend->session->transactions = transaction;
     m->asked &= SMTP_ABOUT_CLIENT;

@@ -91,6 +91,7 @@ static const struct field fields[] = {
     FIELD(REQUEST_ENVELOPE, begins, FLAG, 1),
     FIELD(REQUEST_ENVELOPE, eight_bit, FLAG, 1),
     FIELD(REQUEST_ENVELOPE, prdr, FLAG, 1),
+    FIELD(REQUEST_ENVELOPE, requiretls, FLAG, 1),
     FIELD(REQUEST_ENVELOPE, recipients, NUMBER, UINT64_MAX),
     FIELD(REQUEST_ENVELOPE, declared_size, NUMBER, UINT64_MAX),
     FIELD(REQUEST_SMTPUTF8, smtputf8, FLAG, 1),

@@ -13,7 +13,7 @@ enum request_field {
     REQUEST_MESSAGE_OCTETS = 1, /* octets */
     REQUEST_ADDRESS = 2,        /* address */
     REQUEST_GREETING = 4,       /* helo, esmtp */
-    REQUEST_ENVELOPE = 8,       /* begins, eight_bit, prdr, recipients, declared_size */
+    REQUEST_ENVELOPE = 8,       /* begins, eight_bit, prdr, requiretls, recipients, declared_size */
     REQUEST_SMTPUTF8 = 16,      /* smtputf8 */
     REQUEST_OUTCOME = 32,       /* fault, ended */
     REQUEST_SIZE = 64,          /* size */
@@ -48,6 +48,11 @@ enum request_pace {
     KIND(DECIDE, decide, EACH_COMMAND,                                                             \
          REQUEST_ADDRESS | REQUEST_SUBJECT | REQUEST_GREETING | REQUEST_COMMANDS |                 \
              REQUEST_ENVELOPE | REQUEST_SMTPUTF8 | REQUEST_BOUNDARY)                               \
+    /* TLS: can it begin? The answer is yes or no. */                                              \
+    KIND(PREPARE_TLS, prepare_tls, ONCE, REQUEST_COMMANDS)                                         \
+    /* The last plain text has been sent. The answer: does the recording go on, and is the session \
+     * secure? */                                                                                  \
+    KIND(START_TLS, start_tls, ONCE, REQUEST_COMMANDS | REQUEST_BOUNDARY)                          \
     /* More recipients than fit into the next request. */                                          \
     KIND(RECIPIENTS, take_recipients, EACH_COMMAND, 0)                                             \
     KIND(OCTETS, take_octets, EACH_TRANSACTION, REQUEST_OF_MESSAGE | REQUEST_MESSAGE_OCTETS)       \
@@ -104,7 +109,7 @@ struct request {
     struct span sender; /* the reverse-path, where `address` is none */
     struct span helo;
     bool begins; /* a message: with its envelope, at the first of its requests */
-    bool esmtp, smtputf8, eight_bit, prdr;
+    bool esmtp, smtputf8, eight_bit, prdr, requiretls;
     uint64_t recipients, declared_size;
     uint64_t size;     /* of the message: RFC 1870 5 */
     uint64_t boundary; /* of the recording: struct recorder */

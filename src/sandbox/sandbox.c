@@ -80,7 +80,7 @@ static size_t most_octets(int fd)
 static bool become_worker(struct backend *b, struct worker *w, const struct sandbox_session *s,
                           int fd, pid_t monitor)
 {
-    int kept[] = {s->in, s->out, s->stop, b->recorder.fd, fd};
+    int kept[] = {s->in, s->out, s->plain.in, s->plain.out, s->stop, b->recorder.fd, fd};
     const bool recorded = b->recorder.fd >= 0;
 
     /* No worker is left without its monitor, not even where that has ended before this line. */
@@ -201,6 +201,8 @@ static bool become_monitor(struct backend *b, const struct sandbox_session *s, p
     struct monitor m = {
         .backend = b,
         .fd = fd,
+        .in = s->in,
+        .out = s->out,
         .worker = worker,
         .stop = s->stop,
         .slack = s->late + SLACK,
@@ -212,7 +214,8 @@ static bool become_monitor(struct backend *b, const struct sandbox_session *s, p
     int status = 0;
     bool fine;
 
-    *b->session = (struct smtp_session){.options = o, .transaction = {.arena = s->transaction}};
+    *b->session = (struct smtp_session){
+        .options = o, .transaction = {.arena = s->transaction}, .secure = b->peer->tls != NULL};
     m.deadline = s->deadline + m.slack;
     wrong = answer_requests(&m);
     if (reap_worker(worker, wrong == NULL && m.closed, &status) != NULL)
@@ -244,6 +247,10 @@ enum sandbox_result sandbox_fork(struct backend *b, struct worker *w,
         return SANDBOX_WORKER;
     }
     close(ends[1]);
+    if (s->plain.in >= 0)
+        close(s->plain.in);
+    if (s->plain.out >= 0 && s->plain.out != s->plain.in)
+        close(s->plain.out);
     b->recorder.out.n = 0; /* the worker's to write */
     b->status.of_monitor = true;
     return become_monitor(b, s, worker, ends[0]) ? SANDBOX_ENDED : SANDBOX_CRASHED;

@@ -17,6 +17,7 @@ enum sandbox_result {
 /* What both processes get of the session that is to begin. */
 struct sandbox_session {
     int in, out, stop;         /* the worker's, and readable once this process is asked to end */
+    struct tls_stream plain;   /* what it goes on with inside TLS; -1: nothing */
     uint64_t deadline;         /* when the session ends at the latest, but for a delivery */
     uint64_t late;             /* milliseconds for late replies beyond that */
     struct text packet, added; /* rooms: PACKET_MAX and REQUEST_ADDED_MAX */

@@ -119,6 +119,28 @@ struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, enum
     return verdict;
 }
 
+bool worker_prepare_tls(struct worker *w, const struct smtp_session *s)
+{
+    const struct request r = {
+        .kind = REQUEST_PREPARE_TLS, .transaction = s->transactions, .commands = s->commands};
+    struct packet answer;
+
+    return ask(w, r, &answer) && packet_number_up_to(&answer, 1) == 1;
+}
+
+bool worker_start_tls(struct worker *w, const struct smtp_session *s, struct recorder *recorder)
+{
+    const struct request r = {.kind = REQUEST_START_TLS,
+                              .transaction = s->transactions,
+                              .commands = s->commands,
+                              .boundary = recorder_pause(recorder)};
+    struct packet answer;
+    const bool answered = ask(w, r, &answer);
+
+    recorder_resume(recorder, answered && packet_number_up_to(&answer, 1) == 1, false);
+    return answered && packet_number_up_to(&answer, 1) == 1;
+}
+
 void worker_add_recipient(struct worker *w, const struct smtp_session *s, struct span address)
 {
     if (w->added.cap - w->added.n < sizeof(uint64_t) + address.n)
@@ -151,6 +173,7 @@ static struct request about_message(struct worker *w, const struct smtp_session 
         .smtputf8 = t->smtputf8,
         .eight_bit = t->body == SMTP_BODY_8BITMIME,
         .prdr = t->prdr,
+        .requiretls = t->requiretls,
         .declared_size = t->declared_size,
         .commands = s->commands,
     };

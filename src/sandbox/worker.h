@@ -25,6 +25,9 @@ struct worker {
  * asked for it is recorded. */
 struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, enum smtp_subject about,
                                   struct span address, struct recorder *recorder);
+/* TLS: can it begin? Then, the handshake, which is recorded. */
+bool worker_prepare_tls(struct worker *w, const struct smtp_session *s);
+bool worker_start_tls(struct worker *w, const struct smtp_session *s, struct recorder *recorder);
 /* The transaction has another recipient. */
 void worker_add_recipient(struct worker *w, const struct smtp_session *s, struct span address);
 void worker_begin_message(struct worker *w);

@@ -52,6 +52,17 @@ static enum smtp_reply_id set_prdr(struct smtp_session *s, struct span value)
     return SMTP_REPLY_OK;
 }
 
+/* RFC 8689 3: no value; known only where it was announced. */
+static enum smtp_reply_id set_requiretls(struct smtp_session *s, struct span value)
+{
+    if (!s->options->requiretls || !s->secure)
+        return SMTP_REPLY_UNKNOWN_PARAMETER;
+    if (value.p != NULL)
+        return SMTP_REPLY_BAD_PARAMETERS;
+    s->transaction.requiretls = true;
+    return SMTP_REPLY_OK;
+}
+
 /* RFC 4954 5: "AUTH=<>" claims nothing, and some proxies pass it on to whoever it is. */
 static enum smtp_reply_id set_auth(struct smtp_session *s, struct span value)
 {
@@ -72,6 +83,7 @@ static const struct parameter parameters[] = {
     {.verb = "MAIL", .keyword = {.p = "AUTH", .n = 4}, .set = set_auth},
     {.verb = "MAIL", .keyword = {.p = "SMTPUTF8", .n = 8}, .set = set_smtputf8},
     {.verb = "MAIL", .keyword = {.p = "PRDR", .n = 4}, .set = set_prdr},
+    {.verb = "MAIL", .keyword = {.p = "REQUIRETLS", .n = 10}, .set = set_requiretls},
 };
 
 /* esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-") */

@@ -14,6 +14,12 @@ static enum smtp_want say_greeting(struct smtp_session *s)
                     s->options->hostname);
 }
 
+static enum smtp_want ask_or_greet(struct smtp_session *s)
+{
+    return s->options->decide_at & SMTP_ABOUT_CLIENT ? smtp_ask(s, SMTP_ABOUT_CLIENT)
+                                                     : say_greeting(s);
+}
+
 enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_options *options,
                                  struct text *out, struct arena *arena, bool available)
 {
@@ -24,10 +30,44 @@ enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_optio
         .phase = SMTP_CONNECTED,
     };
     arena_reset(arena);
-    if (!available)
-        return smtp_say(s, SMTP_REPLY_UNAVAILABLE, options->hostname);
-    return options->decide_at & SMTP_ABOUT_CLIENT ? smtp_ask(s, SMTP_ABOUT_CLIENT)
-                                                  : say_greeting(s);
+    if (options->tls == SMTP_TLS_IMPLICIT)
+        return available ? SMTP_NEXT_TLS : SMTP_NEXT_CLOSE;
+    return available ? ask_or_greet(s) : smtp_say(s, SMTP_REPLY_UNAVAILABLE, options->hostname);
+}
+
+enum smtp_want smtp_session_is_secure(struct smtp_session *s, enum smtp_want want)
+{
+    s->secure = true;
+    return want == SMTP_NEXT_TLS ? ask_or_greet(s) : want;
+}
+
+enum smtp_want smtp_session_tls(struct smtp_session *s, enum smtp_tls_offer offer)
+{
+    const bool implicit = s->options->tls == SMTP_TLS_IMPLICIT;
+
+    begin(s);
+    switch (offer) {
+    case SMTP_TLS_READY:
+        if (!implicit)
+            smtp_say(s, SMTP_REPLY_START_TLS, SPAN(""));
+        return SMTP_NEXT_HANDSHAKE;
+    case SMTP_TLS_NOT_ALONE:
+        return smtp_say(s, SMTP_REPLY_TLS_NOT_ALONE, SPAN(""));
+    default:
+        s->tls_unavailable = true;
+        /* Who waits for TLS from the first octet on must hear nothing else. */
+        return implicit ? SMTP_NEXT_CLOSE : smtp_say(s, SMTP_REPLY_TLS_UNAVAILABLE, SPAN(""));
+    }
+}
+
+enum smtp_want smtp_session_secured(struct smtp_session *s, bool secure)
+{
+    begin(s);
+    if (!secure)
+        return SMTP_NEXT_CLOSE;
+    s->secure = true;
+    smtp_forget_client(s);
+    return s->options->tls == SMTP_TLS_IMPLICIT ? ask_or_greet(s) : SMTP_NEXT_LINE;
 }
 
 enum smtp_want smtp_session_line(struct smtp_session *s, struct span line)

@@ -18,10 +18,18 @@
  * false the client is sent away with 421. */
 enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_options *options,
                                  struct text *out, struct arena *arena, bool available);
+/* TLS was there before the session: `want` is what smtp_session_open has said. */
+enum smtp_want smtp_session_is_secure(struct smtp_session *s, enum smtp_want want);
 /* `line` is without its CRLF; it need live only for the call. */
 enum smtp_want smtp_session_line(struct smtp_session *s, struct span line);
 enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_result fault);
 enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_verdict *verdict);
+/* READY: TLS can begin. NOT_ALONE: octets of the client stand behind its STARTTLS, in plain text;
+ * whoever put them there, they must not be taken for what it says inside TLS (CVE-2011-0411). */
+enum smtp_tls_offer { SMTP_TLS_READY, SMTP_TLS_UNAVAILABLE, SMTP_TLS_NOT_ALONE };
+enum smtp_want smtp_session_tls(struct smtp_session *s, enum smtp_tls_offer offer);
+/* The handshake is over. With secure = false nothing more can be said. */
+enum smtp_want smtp_session_secured(struct smtp_session *s, bool secure);
 /* Prepares the decoder for this session's limits. */
 void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data);
 /* The decoder has ended or was left: `data` says how. */

@@ -28,6 +28,13 @@ void smtp_forget_transaction(struct smtp_session *s)
     s->phase = s->helo.n > 0 ? SMTP_GREETED : SMTP_CONNECTED;
 }
 
+void smtp_forget_client(struct smtp_session *s)
+{
+    s->helo = (struct span){0};
+    s->esmtp = s->authenticated = false;
+    smtp_forget_transaction(s);
+}
+
 void smtp_add_recipient(struct smtp_transaction *t, struct smtp_recipient *r)
 {
     if (t->last == NULL)

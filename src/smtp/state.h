@@ -10,12 +10,14 @@
 #include "smtp/reply.h"
 
 enum smtp_want {
-    SMTP_NEXT_LINE,     /* read a line:     smtp_session_line or smtp_session_bad_line */
-    SMTP_NEXT_DECISION, /* judge what `about` says:       smtp_session_decided */
-    SMTP_NEXT_DATA,     /* collect the message to its end: smtp_session_collected */
-    SMTP_NEXT_DELIVERY, /* deliver it, give each recipient its result: smtp_session_delivered */
-    SMTP_NEXT_MORE,     /* empty `out`, there are more replies: smtp_session_more */
-    SMTP_NEXT_CLOSE,    /* write what is in `out`, then hang up */
+    SMTP_NEXT_LINE,      /* read a line:     smtp_session_line or smtp_session_bad_line */
+    SMTP_NEXT_DECISION,  /* judge what `about` says:       smtp_session_decided */
+    SMTP_NEXT_DATA,      /* collect the message to its end: smtp_session_collected */
+    SMTP_NEXT_DELIVERY,  /* deliver it, give each recipient its result: smtp_session_delivered */
+    SMTP_NEXT_TLS,       /* get TLS ready, if nothing is unread: smtp_session_tls */
+    SMTP_NEXT_HANDSHAKE, /* write what is in `out`, then do it:  smtp_session_secured */
+    SMTP_NEXT_MORE,      /* empty `out`, there are more replies: smtp_session_more */
+    SMTP_NEXT_CLOSE,     /* write what is in `out`, then hang up */
 };
 
 /* Legal phases are a column of the table of verbs, so these are bits. */
@@ -37,11 +39,16 @@ enum smtp_subject {
     SMTP_ABOUT_USER = 32,     /* VRFY: the candidate, of whom nothing is kept */
 };
 
+/* RFC 3207; IMPLICIT: RFC 8314 3 */
+enum smtp_tls { SMTP_TLS_OFF, SMTP_TLS_MAY, SMTP_TLS_REQUIRED, SMTP_TLS_IMPLICIT };
+
 /* What the administrator decides; constant while the session lives. */
 struct smtp_options {
     unsigned decide_at; /* enum smtp_subject */
     bool vrfy;          /* SMTP_ABOUT_USER: else each VRFY gets 252 */
     bool lmtp;          /* RFC 2033: LHLO, and a reply for each recipient after the message */
+    uint64_t tls;       /* enum smtp_tls */
+    bool requiretls;    /* announce it under TLS: the delivery command honours it (RFC 8689) */
     bool prdr;          /* announce it: each recipient's result is known */
     /* One recipient a transaction, so that each has its own reply (but for LMTP and PRDR). */
     bool single;
@@ -81,6 +88,7 @@ struct smtp_transaction {
     uint64_t declared_size;
     enum smtp_body body;
     bool smtputf8;
+    bool requiretls;
     bool prdr; /* the client takes a reply for each recipient */
     struct arena *arena;
 };
@@ -113,8 +121,9 @@ struct smtp_session {
     struct span judged;
     struct smtp_recipient *reporting; /* the next one to hear its result */
     enum smtp_phase phase;
-    bool esmtp; /* greeted with EHLO: enhanced status codes */
-    bool secure;
+    bool esmtp;           /* greeted with EHLO: enhanced status codes */
+    bool secure;          /* the client speaks inside TLS */
+    bool tls_unavailable; /* it could not be had once: nobody is asked again */
     bool authenticated;
     uint64_t commands, transactions, messages;
     uint64_t errors, refused_recipients; /* since the last message that was taken */
@@ -128,6 +137,8 @@ enum smtp_want smtp_say(struct smtp_session *s, enum smtp_reply_id id, struct sp
 enum smtp_want smtp_say_reply(struct smtp_session *s, const struct smtp_reply *r,
                               struct span argument);
 void smtp_forget_transaction(struct smtp_session *s);
+/* RFC 3207 4.2: as after the greeting. What counts towards a limit goes on counting. */
+void smtp_forget_client(struct smtp_session *s);
 /* The recipient, which lives in the transaction's arena, is its last one. */
 void smtp_add_recipient(struct smtp_transaction *t, struct smtp_recipient *r);
 /* SMTP_NEXT_DECISION about that. */

@@ -65,6 +65,39 @@ void smtp_add_helo_name(struct text *out, struct span name)
     }
 }
 
+/* A comment (RFC 5322 3.2.2): no standard has a clause for these. */
+static void add_tls_comment(struct text *out, const struct smtp_trace *t)
+{
+    if (t->tls_version.n == 0)
+        return;
+    end_line(out, t);
+    text_adds(out, "\t(");
+    text_add(out, t->tls_version);
+    if (t->tls_sni.n > 0) {
+        text_adds(out, " to ");
+        text_add(out, t->tls_sni);
+    }
+    if (t->tls_client.n > 0) {
+        text_adds(out, ", client certificate of ");
+        text_add(out, t->tls_client);
+    }
+    text_addc(out, ')');
+}
+
+/* RFC 8314 4.3: the "tls" clause goes last. */
+static void add_tls_clause(struct text *out, const struct smtp_trace *t)
+{
+    if (t->tls_cipher.n == 0)
+        return;
+    end_line(out, t);
+    text_adds(out, "\ttls ");
+    text_add(out, t->tls_cipher);
+    if (t->tls_group.n > 0) {
+        text_adds(out, " group ");
+        text_add(out, t->tls_group);
+    }
+}
+
 /* From-domain = "FROM" FWS Extended-Domain; Extended-Domain = Domain [FWS "(" TCP-info ")"];
  * TCP-info = address-literal / ( Domain FWS address-literal ) */
 void smtp_trace_received(struct text *out, const struct smtp_trace *t)
@@ -92,6 +125,7 @@ void smtp_trace_received(struct text *out, const struct smtp_trace *t)
         add_literal(out, t->client_address);
         text_addc(out, ')');
     }
+    add_tls_comment(out, t);
     end_line(out, t);
     text_adds(out, "\tby ");
     text_add(out, t->hostname);
@@ -105,6 +139,7 @@ void smtp_trace_received(struct text *out, const struct smtp_trace *t)
         text_add(out, t->original.n > 0 ? t->original : t->recipient);
         text_addc(out, '>');
     }
+    add_tls_clause(out, t);
     text_addc(out, ';');
     end_line(out, t);
     text_addc(out, '\t');

@@ -16,8 +16,11 @@ struct smtp_trace {
     struct span recipient; /* for the "for" clause and Delivered-To: empty where naming one would
                               tell it of the others (RFC 5321 7.2) */
     struct span sender;    /* the reverse-path, empty for the null one */
-    uint64_t time;         /* seconds since 1970 */
-    bool crlf;             /* line ends */
+    /* Inside TLS: version, IANA's names of cipher and group, the host name that the client asked
+     * for, the client's own name where a certificate authority vouches for it. Empty: not known. */
+    struct span tls_version, tls_cipher, tls_group, tls_sni, tls_client;
+    uint64_t time; /* seconds since 1970 */
+    bool crlf;     /* line ends */
 };
 
 /* The name of EHLO as a word of Received: and of replies: a blank and an octet outside ASCII, which

@@ -1,7 +1,7 @@
 #include "smtp/verbs.h"
 
+#include "smtp/hello.h"
 #include "smtp/param.h"
-#include "smtp/trace.h"
 
 #include <string.h>
 
@@ -20,84 +20,13 @@ struct verb {
     unsigned phases;              /* where it is legal */
     enum smtp_reply_id misplaced; /* the reply elsewhere */
     bool may_need_helo;
-    bool recorded; /* its command holds no secret: `trace` writes it down */
-    enum { IN_BOTH, IN_SMTP, IN_LMTP } in;
+    bool before_tls; /* legal where TLS is required and not there yet (RFC 3207 4) */
+    bool recorded;   /* its command holds no secret: `trace` writes it down */
+    enum { IN_BOTH, IN_SMTP, IN_LMTP, WITH_TLS } in;
     enum smtp_want (*run)(struct smtp_session *s, struct span argument);
 };
 
 enum { ANY_PHASE = SMTP_CONNECTED | SMTP_GREETED | SMTP_MAIL | SMTP_RCPT };
-
-static bool greet(struct smtp_session *s, struct span name, bool esmtp)
-{
-    if (!smtp_is_helo_name(name, s->options->tolerate.kinds))
-        return false;
-    memcpy(s->helo_room, name.p, name.n);
-    s->helo = (struct span){.p = s->helo_room, .n = name.n};
-    s->esmtp = esmtp;
-    smtp_forget_transaction(s);
-    return true;
-}
-
-/* partial = single: the others are asked to come one by one, each to hear its own result. */
-static bool one_at_a_time(const struct smtp_session *s)
-{
-    return s->options->single && !s->options->lmtp && !s->transaction.prdr;
-}
-
-static enum smtp_want say_ehlo(struct smtp_session *s)
-{
-    const struct smtp_options *o = s->options;
-    char room[SMTP_REPLY_LINE_MAX];
-    struct text hello = TEXT(room);
-
-    /* ehlo-ok-rsp: the domain, then a greeting (RFC 5321 4.1.1.1) */
-    text_add(&hello, o->hostname);
-    text_add(&hello, SPAN(" Hello "));
-    if (o->tolerate.kinds & SMTP_TOLERATE_HELO)
-        smtp_add_helo_name(&hello, span_first(s->helo, 100));
-    else
-        text_add(&hello, span_first(s->helo, 200));
-    smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELLO), false, false, text_span(&hello));
-    text_add(s->out, SPAN("250-SIZE "));
-    text_addn(s->out, o->max_message_size, 1);
-    /* RFC 9422: how many transactions a session, how many recipients a transaction. */
-    text_add(s->out, SPAN("\r\n250-LIMITS MAILMAX="));
-    text_addn(s->out, o->max_transactions, 1);
-    text_add(s->out, SPAN(" RCPTMAX="));
-    text_addn(s->out, one_at_a_time(s) ? 1 : o->max_recipients, 1);
-    if (o->prdr && !o->lmtp)
-        text_add(s->out, SPAN("\r\n250-PRDR"));
-    text_add(s->out, SPAN("\r\n250-PIPELINING\r\n250-8BITMIME"));
-    if (o->smtputf8)
-        text_add(s->out, SPAN("\r\n250-SMTPUTF8"));
-    text_add(s->out, SPAN("\r\n250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n"));
-    return SMTP_NEXT_LINE;
-}
-
-static enum smtp_want say_hello(struct smtp_session *s)
-{
-    return s->esmtp ? say_ehlo(s) : smtp_say(s, SMTP_REPLY_HELLO, s->options->hostname);
-}
-
-static enum smtp_want ask_or_say_hello(struct smtp_session *s)
-{
-    return s->options->decide_at & SMTP_ABOUT_GREETING ? smtp_ask(s, SMTP_ABOUT_GREETING)
-                                                       : say_hello(s);
-}
-
-static enum smtp_want do_helo(struct smtp_session *s, struct span argument)
-{
-    if (!greet(s, argument, false))
-        return smtp_say(s, SMTP_REPLY_BAD_NAME, SPAN("HELO"));
-    return ask_or_say_hello(s);
-}
-
-static enum smtp_want do_ehlo(struct smtp_session *s, struct span argument)
-{
-    if (!greet(s, argument, true))
-        return smtp_say(s, SMTP_REPLY_BAD_NAME, s->options->lmtp ? SPAN("LHLO") : SPAN("EHLO"));
-    return ask_or_say_hello(s);
-}
 
 static enum smtp_want refuse_mail(struct smtp_session *s, enum smtp_reply_id why)
 {
@@ -159,7 +88,7 @@ static enum smtp_want do_rcpt(struct smtp_session *s, struct span argument)
     /* RFC 5321 4.5.3.1.10: 452 where 552 was once; those before are kept. */
     if (t->recipients >= s->options->max_recipients)
         return smtp_say(s, SMTP_REPLY_TOO_MANY_RECIPIENTS, SPAN(""));
-    if (t->recipients > 0 && one_at_a_time(s))
+    if (t->recipients > 0 && smtp_one_at_a_time(s))
         return smtp_say(s, SMTP_REPLY_ONE_RECIPIENT, SPAN(""));
     /* Nobody is looked up for a client that guesses. */
     if (t->recipients > 0 && s->refused_recipients > s->options->max_refused_recipients)
@@ -205,7 +134,7 @@ enum smtp_want smtp_go_on(struct smtp_session *s)
 {
     switch (s->about) {
     case SMTP_ABOUT_GREETING:
-        return say_hello(s);
+        return smtp_say_hello(s);
     case SMTP_ABOUT_SENDER:
         return begin_transaction(s);
     default:
@@ -263,6 +192,14 @@ static enum smtp_want do_expn(struct smtp_session *s, struct span argument)
     return smtp_say(s, SMTP_REPLY_NO_EXPN, SPAN(""));
 }
 
+static enum smtp_want do_starttls(struct smtp_session *s, struct span argument)
+{
+    (void)argument;
+    if (s->secure)
+        return smtp_say(s, SMTP_REPLY_TLS_TWICE, SPAN(""));
+    return s->tls_unavailable ? smtp_say(s, SMTP_REPLY_TLS_UNAVAILABLE, SPAN("")) : SMTP_NEXT_TLS;
+}
+
 static enum smtp_want do_quit(struct smtp_session *s, struct span argument)
 {
     (void)argument;
@@ -283,22 +220,24 @@ static const struct verb verbs[] = {
      .argument = ARGUMENT_NEEDED,
      .phases = ANY_PHASE,
      .in = IN_SMTP,
+     .before_tls = true,
      .recorded = true,
-     .run = do_ehlo},
+     .run = smtp_ehlo},
     {.name = NAME("LHLO"),
      .syntax = NAME("LHLO hostname"),
      .argument = ARGUMENT_NEEDED,
      .phases = ANY_PHASE,
      .in = IN_LMTP,
+     .before_tls = true,
      .recorded = true,
-     .run = do_ehlo},
+     .run = smtp_ehlo},
     {.name = NAME("HELO"),
      .syntax = NAME("HELO hostname"),
      .argument = ARGUMENT_NEEDED,
      .phases = ANY_PHASE,
      .in = IN_SMTP,
      .recorded = true,
-     .run = do_helo},
+     .run = smtp_helo},
     {.name = NAME("MAIL"),
      .syntax = NAME("MAIL FROM:<address> [parameters]"),
      .argument = ARGUMENT_FROM,
@@ -331,6 +270,7 @@ static const struct verb verbs[] = {
      .syntax = NAME("NOOP [text]"),
      .argument = ARGUMENT_ANY,
      .phases = ANY_PHASE,
+     .before_tls = true,
      .recorded = true,
      .run = do_noop},
     {.name = NAME("VRFY"),
@@ -354,15 +294,29 @@ static const struct verb verbs[] = {
     {.name = NAME("QUIT"),
      .syntax = NAME("QUIT"),
      .phases = ANY_PHASE,
+     .before_tls = true,
      .recorded = true,
      .run = do_quit},
+    {.name = NAME("STARTTLS"),
+     .syntax = NAME("STARTTLS"),
+     .phases = SMTP_CONNECTED | SMTP_GREETED,
+     .misplaced = SMTP_REPLY_IN_TRANSACTION,
+     .may_need_helo = true,
+     .before_tls = true,
+     .in = WITH_TLS,
+     .recorded = true,
+     .run = do_starttls},
 };
 
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 static bool is_spoken(const struct smtp_session *s, const struct verb *v)
 {
-    return v->in == IN_BOTH || (v->in == IN_LMTP) == s->options->lmtp;
+    if (v->in == IN_BOTH)
+        return true;
+    if (v->in == WITH_TLS)
+        return s->options->tls != SMTP_TLS_OFF;
+    return (v->in == IN_LMTP) == s->options->lmtp;
 }
 
 enum { LETTERS = 4 }; /* no verb is shorter */
@@ -465,6 +419,15 @@ static enum smtp_reply_id out_of_order(const struct smtp_session *s, const struc
     return v->misplaced;
 }
 
+static enum smtp_want not_a_verb(struct smtp_session *s, struct span line)
+{
+    if (is_foreign(line))
+        return smtp_say(s, SMTP_REPLY_FOREIGN, s->options->hostname);
+    return smtp_say(
+        s, span_has_control_but_tab(line) ? SMTP_REPLY_BAD_BYTES : SMTP_REPLY_UNKNOWN_COMMAND,
+        SPAN(""));
+}
+
 enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
 {
     struct span command = line, name, argument;
@@ -476,17 +439,16 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
     name = span_first(command, span_find(command, ' '));
     argument = span_from(command, name.n + 1);
     v = find_verb(s, name);
-    if (v == NULL && is_foreign(line))
-        return smtp_say(s, SMTP_REPLY_FOREIGN, s->options->hostname);
-    if (span_has_control_but_tab(line))
-        return smtp_say(s, v == NULL ? SMTP_REPLY_BAD_BYTES : SMTP_REPLY_BAD_BYTES_ARGUMENT,
-                        SPAN(""));
     if (v == NULL)
-        return smtp_say(s, SMTP_REPLY_UNKNOWN_COMMAND, SPAN(""));
+        return not_a_verb(s, line);
+    if (span_has_control_but_tab(line))
+        return smtp_say(s, SMTP_REPLY_BAD_BYTES_ARGUMENT, SPAN(""));
     if (!fits(v, &argument, s->options->tolerate.kinds))
         return smtp_say(
             s, v->argument == ARGUMENT_NONE ? SMTP_REPLY_NO_ARGUMENT : SMTP_REPLY_WANTS_ARGUMENT,
             v->argument == ARGUMENT_NONE ? v->name : v->syntax);
+    if (s->options->tls == SMTP_TLS_REQUIRED && !s->secure && !v->before_tls)
+        return smtp_say(s, SMTP_REPLY_TLS_FIRST, SPAN(""));
     if (v->may_need_helo && s->options->helo_required && s->phase == SMTP_CONNECTED)
         return smtp_say(s, SMTP_REPLY_HELLO_FIRST, SPAN(""));
     if (!(v->phases & s->phase))

@@ -2,12 +2,7 @@
 
 #include "base/text.h"
 
-#define TEXT_OF(literal)                                                                           \
-    {                                                                                              \
-        .p = (literal), .n = sizeof(literal) - 1                                                   \
-    }
-
-#define FACT(macro, in_environment) .name = TEXT_OF(macro), .variable = TEXT_OF(in_environment)
+#define FACT(macro, in_environment) .name = TAG(macro), .variable = TAG(in_environment)
 
 const struct macro macros[MACROS] = {
     [MACRO_SENDER] = {FACT("sender", "SENDER=")},
@@ -31,6 +26,15 @@ const struct macro macros[MACROS] = {
     [MACRO_CLIENT_PROTOCOL] = {FACT("client_protocol", "CLIENT_PROTOCOL=")},
     [MACRO_CREDENTIALS_DIRECTORY] = {FACT("credentials_directory", "CREDENTIALS_DIRECTORY="),
                                      .optional = true},
+    [MACRO_TLS_PROTOCOL] = {FACT("tls_protocol", "SSL_PROTOCOL="), .optional = true},
+    [MACRO_TLS_CIPHER] = {FACT("tls_cipher", "SSL_CIPHER="), .optional = true},
+    [MACRO_TLS_SNI] = {FACT("tls_sni", "SSL_TLS_SNI="), .optional = true},
+    [MACRO_TLS_CLIENT_VERIFY] = {FACT("tls_client_verify", "SSL_CLIENT_VERIFY="), .optional = true},
+    [MACRO_TLS_CLIENT_NAME] = {FACT("tls_client_name", "SSL_CLIENT_NAME="), .optional = true},
+    [MACRO_TLS_CLIENT_SUBJECT] = {FACT("tls_client_subject", "SSL_CLIENT_S_DN="), .optional = true},
+    [MACRO_TLS_CLIENT_FINGERPRINT] = {FACT("tls_client_fingerprint", "SSL_CLIENT_FINGERPRINT="),
+                                      .optional = true},
+    [MACRO_REQUIRETLS] = {FACT("requiretls", "SMTPIN_REQUIRETLS="), .optional = true},
 };
 
 bool macro_next_piece(struct span *word, struct span *literal, enum macro_id *m)
@@ -54,7 +58,7 @@ bool macro_next_piece(struct span *word, struct span *literal, enum macro_id *m)
         return false;
     *word = span_from(rest, close + 1);
     for (enum macro_id i = 0; i < MACROS; i++)
-        if (span_eq(macros[i].name, span_first(span_from(rest, 2), close - 2)))
+        if (span_eq(tag_span(&macros[i].name), span_first(span_from(rest, 2), close - 2)))
             *m = i;
     return *m != MACROS;
 }

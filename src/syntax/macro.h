@@ -27,12 +27,20 @@ enum macro_id {
     MACRO_CLIENT_HELO,
     MACRO_CLIENT_PROTOCOL,
     MACRO_CREDENTIALS_DIRECTORY,
+    MACRO_TLS_PROTOCOL, /* from here on: empty outside TLS */
+    MACRO_TLS_CIPHER,
+    MACRO_TLS_SNI,
+    MACRO_TLS_CLIENT_VERIFY,
+    MACRO_TLS_CLIENT_NAME,
+    MACRO_TLS_CLIENT_SUBJECT,
+    MACRO_TLS_CLIENT_FINGERPRINT,
+    MACRO_REQUIRETLS,
     MACROS, /* how many there are; none of them */
 };
 
 struct macro {
-    struct span name;
-    struct span variable; /* in the environment, with its '='; empty: none */
+    struct tag name;
+    struct tag variable; /* in the environment, with its '='; empty: none */
     bool per_recipient;
     bool optional; /* an empty one is no variable */
 };

@@ -47,8 +47,8 @@ def free_ports(n):
     return ports
 
 
-def configure(services):
-    """The least that smtpd needs, and what takes a message and discards it. `services`: port, policy and sessions a process of each smtpd."""
+def configure(smtpds, settings="", others=()):
+    """Starts a Postfix, with the least that smtpd needs and what takes a message and discards it. `smtpds`: port and options of each smtpd; `settings`: lines for main.cf; `others`: more services, as in the list below."""
     for name, line in (("passwd", f"bench-postfix:x:{OWNER}:{OWNER}::/nonexistent:/bin/false"), ("group", f"bench-postfix:x:{OWNER}:\nbench-postdrop:x:{GROUP}:")):
         (WORK / name).write_text(pathlib.Path("/etc", name).read_text() + line + "\n")
         mount(WORK / name, f"/etc/{name}")
@@ -83,15 +83,33 @@ max_use = 1000000
 max_idle = 1h
 in_flow_delay = 0
 compatibility_level = 3.6
-""")
-    rows = [f"127.0.0.1:{port} inet n - n - 1 smtpd -o max_use={uses} -o smtpd_recipient_restrictions={'check_policy_service,' + policy if policy else ''}" for port, policy, uses in services]
+{settings}""")
+    rows = [f"127.0.0.1:{port} inet n - n - 1 smtpd" + "".join(f" -o {o}" for o in options) for port, options in smtpds]
     rows += [f"{name} unix {private} - n - {limit} {program}" for name, private, limit, program in (
         ("cleanup", "n", 0, "cleanup"), ("qmgr", "n", 1, "qmgr"), ("rewrite", "-", 1, "trivial-rewrite"), ("discard", "-", 1, "discard"),
-        ("bounce", "-", 0, "bounce"), ("defer", "-", 0, "bounce"), ("trace", "-", 0, "bounce"), ("proxymap", "-", 1, "proxymap"), ("anvil", "-", 1, "anvil"))]
+        ("bounce", "-", 0, "bounce"), ("defer", "-", 0, "bounce"), ("trace", "-", 0, "bounce"), ("proxymap", "-", 1, "proxymap"), ("anvil", "-", 1, "anvil"), *others)]
     (etc / "master.cf").write_text("\n".join(rows) + "\n")
     # In an environment of its own: nothing of the caller's.
-    return subprocess.Popen([programs / "sbin/master", "-c", etc, "-d"], start_new_session=True,
-                            env={"PATH": "/bin:/usr/bin", "LD_LIBRARY_PATH": str(programs), "MAIL_CONFIG": str(etc)})
+    master = subprocess.Popen([programs / "sbin/master", "-c", etc, "-d"], start_new_session=True,
+                              env={"PATH": "/bin:/usr/bin", "LD_LIBRARY_PATH": str(programs), "MAIL_CONFIG": str(etc)})
+    deadline = time.monotonic() + 30
+    for port, _ in smtpds:
+        while True:
+            try: socket.create_connection(("127.0.0.1", port), timeout=30).close()
+            except OSError:
+                if time.monotonic() > deadline: raise SystemExit("Postfix does not start")
+                time.sleep(0.1)
+            else: break
+    # All that it starts for a message, and what it then has in memory.
+    for port, _ in smtpds: subprocess.run([WORK / "session", "-t", "-r", "1", "-n", "50", "warm", f"PORT={port}", f"PROCESS={master.pid}"], check=True, timeout=60, stdout=subprocess.DEVNULL)
+    time.sleep(1)
+    return master
+
+
+def pid_of_smtpd(master, port):
+    """Of one of `smtpds` that runs on."""
+    numbers = pathlib.Path(f"/proc/{master.pid}/task/{master.pid}/children").read_text().split()
+    return next(n for n in numbers if f"127.0.0.1:{port}" in pathlib.Path(f"/proc/{n}/cmdline").read_text().split("\0"))
 
 
 def compare(title, options, sessions, commands):
@@ -120,24 +138,11 @@ def main():
                                f"spool_dir = {WORK}\nlisten_idle = 0\nmax_connections_per_source = 0\nlog = syslog\n")
     ports = free_ports(4)
     port = dict(zip((unix, inet, None), ports))
-    master = configure([*((port[p], p, 1000000) for p in port), (ports[3], unix, 1)])
-    deadline = time.monotonic() + 30
-    for p in ports:
-        while True:
-            try: socket.create_connection(("127.0.0.1", p), timeout=30).close()
-            except OSError:
-                if time.monotonic() > deadline: raise SystemExit("Postfix does not start")
-                time.sleep(0.1)
-            else: break
-    # All that it starts for a message, and what it then has in memory.
-    for p in ports: subprocess.run([WORK / "session", "-t", "-r", "1", "-n", "50", "warm", f"PORT={p}", f"PROCESS={master.pid}"], check=True, timeout=60, stdout=subprocess.DEVNULL)
-    time.sleep(1)
-    numbers = pathlib.Path(f"/proc/{master.pid}/task/{master.pid}/children").read_text().split()
-    words = {n: pathlib.Path(f"/proc/{n}/cmdline").read_text().split("\0") for n in numbers}
+    asks = lambda p: f"smtpd_recipient_restrictions={'check_policy_service,' + p if p else ''}"
+    master = configure([*((port[p], [asks(p)]) for p in port), (ports[3], [asks(unix), "max_use=1"])])
 
     def smtpd(policy):
-        process = next(n for n in numbers if f"127.0.0.1:{port[policy]}" in words[n])
-        return "Postfix smtpd" + ("" if policy else ", no policy"), f"PORT={port[policy]}", f"PROCESS={process}"
+        return "Postfix smtpd" + ("" if policy else ", no policy"), f"PORT={port[policy]}", f"PROCESS={pid_of_smtpd(master, port[policy])}"
 
     ways = [(b, s) for b in ("static", "default") for s in (False, True)]
     started = "Postfix smtpd, started for each session", f"PORT={ports[3]}", f"PROCESS={master.pid}"
@@ -151,4 +156,4 @@ def main():
     master.wait(30)
 
 
-main()
+if __name__ == "__main__": main()

@@ -11,7 +11,7 @@ build() { name=$1; shift; { meson setup "$work/$name" "$source" "$@" && ninja -C
 build default
 CC=musl-gcc build static -Dprefer_static=true -Db_pie=false
 gcc -O2 -static -nostdlib -ffreestanding -fno-stack-protector -fcf-protection=none -fno-pie -no-pie -Wl,--build-id=none -o "$work/floor" "$source/tests/bench/floor.c"
-gcc -O2 -o "$work/session" "$source/tests/bench/session.c"
+gcc -O2 -o "$work/session" "$source/tests/bench/session.c" "$source/tests/bench/usage.c" "$source/tests/bench/secure.c" -lssl -lcrypto
 printf '#!%s queue\n' "$work/floor" >"$work/qmail-queue"; chmod 755 "$work/qmail-queue"
 cat >"$work/conf" <<CONF
 hostname = mx.example.org

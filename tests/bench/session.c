@@ -8,55 +8,43 @@
  * "exit" says nothing: it is started, and waited for. Some variables are not the server's:
  * RECIPIENTS=n, all in one write; KIB=n, the size of the message; PORT=n, of a server that runs
  * already and takes the place of a command, with PROCESS=pid, whose CPU and page faults are meant,
- * or FAMILY=pid, with its children. */
+ * or FAMILY=pid, with its children; TLS=1.2 or TLS=1.3: STARTTLS after EHLO, and EHLO again;
+ * SERVICE="PROGRAM ... SOCKET", which runs beside it in each round and whose CPU from its first
+ * session on counts; SINK=port: no SMTP, the command listens there once, for TLS and the text of
+ * the message. */
 #define _GNU_SOURCE
+#include "secure.h"
+#include "usage.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { COMMANDS = 24, ROUNDS = 101 };
-
-struct figures {
-    double cpu, wall, faults;
-};
 
 struct command {
     const char *name;
     char **argv;
     char *environment[16]; /* NAME=value words before the program, nothing else but PATH */
     long recipients;
-    size_t size; /* 0: 2 KiB in one write */
-    in_port_t port;
+    size_t size;       /* 0: 2 KiB in one write */
+    const char *tls;   /* NULL: plain text */
+    char *service[16]; /* the last word is its socket */
+    in_port_t sink, port;
     pid_t process;
     bool family;
     struct figures round[ROUNDS];
 };
 
 static bool pipelined, quits, tcp;
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static void die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
 
 /* Reads n whole replies; false when the server is gone or refuses. */
 static bool replies(int fd, int n)
@@ -84,7 +72,7 @@ static bool replies(int fd, int n)
                 return true;
             }
         }
-        got = read(fd, held + filled, sizeof held - filled);
+        got = secure_read(fd, held + filled, sizeof held - filled);
         if (got <= 0)
             return false;
         filled += (size_t)got;
@@ -95,7 +83,7 @@ static bool turn(int fd, const char *text, int n)
 {
     const size_t length = strlen(text);
 
-    return write(fd, text, length) == (ssize_t)length && (n == 0 || replies(fd, n));
+    return secure_write(fd, text, length) == (ssize_t)length && (n == 0 || replies(fd, n));
 }
 
 /* MAIL, RCPT and DATA, and the replies to them. All of RCPT is one write. */
@@ -119,7 +107,7 @@ static bool envelope(int fd, long recipients)
     return fine && turn(fd, text, (int)recipients) && (quits || turn(fd, "DATA\r\n", 1));
 }
 
-static bool message(int fd, size_t size)
+static bool message(int fd, size_t size, int replied)
 {
     static const char line[] =
         "The quick brown fox jumps over the lazy dog, and the dog does not mind it..\r\n";
@@ -136,35 +124,25 @@ static bool message(int fd, size_t size)
     }
     for (size_t n = 0; n < size && fine; n += strlen(block))
         fine = turn(fd, block, 0);
-    return fine && turn(fd, small, 1);
+    return fine && turn(fd, small, replied);
+}
+
+static bool starttls(int fd, const char *version)
+{
+    return turn(fd, "STARTTLS\r\n", 1) && secure_start(fd, version) &&
+           turn(fd, "EHLO client.example.com\r\n", 1);
 }
 
 static void play(int fd, const struct command *c)
 {
     replies(fd, 0);
     if (!(replies(fd, 1) && turn(fd, "EHLO client.example.com\r\n", 1) &&
-          envelope(fd, c->recipients) && (quits || message(fd, c->size)) &&
-          turn(fd, "QUIT\r\n", 1))) {
+          (c->tls == NULL || starttls(fd, c->tls)) && envelope(fd, c->recipients) &&
+          (quits || message(fd, c->size, 1)) && turn(fd, "QUIT\r\n", 1))) {
         fprintf(stderr, "%s: the session failed\n", c->name);
         exit(1);
     }
-}
-
-static double cpu_of(const struct rusage *r)
-{
-    return (double)(r->ru_utime.tv_sec + r->ru_stime.tv_sec) * 1e6 +
-           (double)(r->ru_utime.tv_usec + r->ru_stime.tv_usec);
-}
-
-static void finish(pid_t pid, struct figures *f)
-{
-    struct rusage r;
-    int status;
-
-    if (wait4(pid, &status, 0, &r) != pid)
-        die("wait4");
-    f->cpu += cpu_of(&r);
-    f->faults += (double)r.ru_minflt;
+    secure_end(false);
 }
 
 /* A listening TCP socket on loopback, and its address. */
@@ -176,7 +154,7 @@ static int listener(struct sockaddr_in *a)
     *a = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     if (bind(s, (struct sockaddr *)a, sizeof *a) < 0 || listen(s, 100) < 0 ||
         getsockname(s, (struct sockaddr *)a, &length) < 0)
-        die("listen");
+        usage_die("listen");
     return s;
 }
 
@@ -185,7 +163,7 @@ static int connected(const struct sockaddr_in *a)
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (connect(fd, (const struct sockaddr *)a, sizeof *a) < 0)
-        die("connect");
+        usage_die("connect");
     return fd;
 }
 
@@ -194,13 +172,64 @@ static void pair(int ends[2], int s, const struct sockaddr_in *a)
 {
     if (!tcp) {
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-            die("socketpair");
+            usage_die("socketpair");
         return;
     }
     ends[0] = connected(a);
     ends[1] = accept4(s, NULL, NULL, SOCK_CLOEXEC);
     if (ends[1] < 0)
-        die("accept");
+        usage_die("accept");
+}
+
+/* It listens from here on; *before is what it has used by then. */
+static pid_t start_service(const struct command *c, struct figures *before)
+{
+    const char *socket = NULL;
+    const pid_t pid = c->service[0] == NULL ? 0 : vfork();
+
+    if (pid == 0 && c->service[0] != NULL) {
+        execve(c->service[0], c->service, c->environment);
+        _exit(127);
+    }
+    if (pid == 0)
+        return 0;
+    for (int i = 0; c->service[i] != NULL; i++)
+        socket = c->service[i];
+    for (int i = 0; access(socket, F_OK) < 0 && i < 1000; i++)
+        usleep(10000);
+    *before = usage_at_rest(pid, false);
+    return pid;
+}
+
+static void end_service(pid_t pid, const struct figures *before, struct figures *f)
+{
+    if (pid == 0)
+        return;
+    usage_at_rest(pid, false); /* its sessions are over */
+    kill(pid, SIGTERM);
+    usage_of_ended(pid, f);
+    f->cpu -= before->cpu;
+    f->faults -= before->faults;
+}
+
+/* TLS at once, and a message's text. */
+static void pour(const struct command *c)
+{
+    const struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(c->sink), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    for (int i = 0; connect(fd, (const struct sockaddr *)&a, sizeof a) < 0; i++) {
+        if (i == 1000)
+            usage_die(c->name);
+        usleep(10000);
+    }
+    if (!secure_start(fd, c->tls) || !message(fd, c->size, 0)) {
+        fprintf(stderr, "%s: the session failed\n", c->name);
+        exit(1);
+    }
+    secure_end(true);
+    close(fd);
 }
 
 static void one_each(const struct command *c, int n, struct figures *f)
@@ -210,7 +239,7 @@ static void one_each(const struct command *c, int n, struct figures *f)
     const int s = listener(&a);
 
     for (int i = 0; i < n; i++) {
-        const double start = now();
+        const double start = usage_now();
         int ends[2];
         pid_t pid;
 
@@ -224,11 +253,13 @@ static void one_each(const struct command *c, int n, struct figures *f)
             _exit(127);
         }
         close(ends[1]);
-        if (strncmp(c->name, "exit", 4) != 0)
+        if (c->sink != 0)
+            pour(c);
+        else if (strncmp(c->name, "exit", 4) != 0)
             play(ends[0], c);
         close(ends[0]);
-        finish(pid, f);
-        f->wall += now() - start;
+        usage_of_ended(pid, f);
+        f->wall += usage_now() - start;
     }
     close(null);
     close(s);
@@ -254,92 +285,25 @@ static void listening(const struct command *c, int n, struct figures *f)
         execve(c->argv[0], c->argv, environment);
         _exit(127);
     }
-    start = now();
+    start = usage_now();
     for (int i = 0; i < n; i++) {
         const int fd = connected(&a);
 
         play(fd, c);
         close(fd);
     }
-    f->wall += now() - start;
+    f->wall += usage_now() - start;
     close(s);
     kill(pid, SIGTERM);
-    finish(pid, f);
-}
-
-/* Reads the beginning of a file below /proc/PID as a string. */
-static void read_proc(pid_t pid, const char *name, char *text, size_t size)
-{
-    char path[60];
-    size_t n;
-    FILE *f;
-
-    snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, name);
-    f = fopen(path, "re");
-    if (f == NULL)
-        die(path);
-    n = fread(text, 1, size - 1, f);
-    text[n] = '\0';
-    fclose(f);
-}
-
-/* Of a process that is not our child, and of the children that it has waited for (those in ticks
- * of 10 ms). */
-static void add_used(pid_t pid, struct figures *sum)
-{
-    unsigned long faults, child_faults, user, system;
-    const char *rest;
-    char text[1024];
-    struct timespec t;
-    clockid_t clock;
-
-    read_proc(pid, "stat", text, sizeof text);
-    rest = strrchr(text, ')');
-    if (rest == NULL ||
-        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %lu %*u %*u %*u %*u %lu %lu", &faults,
-               &child_faults, &user, &system) != 4 ||
-        clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
-        die("a process that runs already");
-    sum->cpu += (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3 +
-                (double)(user + system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
-    sum->faults += (double)(faults + child_faults);
-}
-
-static struct figures used(const struct command *c)
-{
-    char name[40], text[4096];
-    struct figures sum = {0};
-
-    add_used(c->process, &sum);
-    if (c->family) {
-        snprintf(name, sizeof name, "task/%ld/children", (long)c->process);
-        read_proc(c->process, name, text, sizeof text);
-        for (char *p = strtok(text, " "); p != NULL; p = strtok(NULL, " "))
-            add_used((pid_t)atol(p), &sum);
-    }
-    return sum;
-}
-
-/* What they still do after the last session counts: until they have done nothing for 50 ms. */
-static struct figures used_at_rest(const struct command *c)
-{
-    struct figures last, now = used(c);
-    int i = 0;
-
-    do {
-        last = now;
-        usleep(50000);
-        now = used(c);
-    } while (now.cpu > last.cpu && ++i < 100);
-    return now;
+    usage_of_ended(pid, f);
 }
 
 static void running(const struct command *c, int n, struct figures *f)
 {
     const struct sockaddr_in a = {
         .sin_family = AF_INET, .sin_port = htons(c->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    const struct figures before = used_at_rest(c);
-    const double start = now();
+    const struct figures before = usage_at_rest(c->process, c->family);
+    const double start = usage_now();
     struct figures after;
 
     for (int i = 0; i < n; i++) {
@@ -348,20 +312,27 @@ static void running(const struct command *c, int n, struct figures *f)
         play(fd, c);
         close(fd);
     }
-    f->wall += now() - start;
-    after = used_at_rest(c);
+    f->wall += usage_now() - start;
+    after = usage_at_rest(c->process, c->family);
     f->cpu += after.cpu - before.cpu;
     f->faults += after.faults - before.faults;
 }
 
 static void measure(const struct command *c, int n, struct figures *f)
 {
+    struct figures before = {0};
+    const pid_t service = start_service(c, &before);
+
     if (c->port != 0)
         running(c, n, f);
     else if (strncmp(c->name, "listen", 6) == 0)
         listening(c, n, f);
     else
         one_each(c, n, f);
+    end_service(service, &before, f);
+    /* What their parents have left behind has come to us. */
+    while (usage_of_ended(-1, f))
+        ;
 }
 
 static int compare(const void *a, const void *b)
@@ -377,6 +348,14 @@ static double median(double *v, int n)
     return v[n / 2];
 }
 
+static void split(char *line, char **word, size_t most)
+{
+    size_t n = 0;
+
+    for (char *p = strtok(line, " "); p != NULL && n + 1 < most; p = strtok(NULL, " "))
+        word[n++] = p;
+}
+
 /* A variable that is not the server's */
 static bool is_ours(struct command *c, const char *word)
 {
@@ -384,6 +363,12 @@ static bool is_ours(struct command *c, const char *word)
         c->recipients = atol(word + 11);
     else if (strncmp(word, "KIB=", 4) == 0)
         c->size = (size_t)atol(word + 4) * 1024;
+    else if (strncmp(word, "TLS=", 4) == 0)
+        c->tls = word + 4;
+    else if (strncmp(word, "SERVICE=", 8) == 0)
+        split(strdup(word + 8), c->service, sizeof c->service / sizeof *c->service);
+    else if (strncmp(word, "SINK=", 5) == 0)
+        c->sink = (in_port_t)atoi(word + 5);
     else if (strncmp(word, "PORT=", 5) == 0)
         c->port = (in_port_t)atoi(word + 5);
     else if (strncmp(word, "PROCESS=", 8) == 0)
@@ -434,6 +419,7 @@ int main(int argc, char **argv)
         if (i < argc)
             argv[i] = NULL;
     }
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     if ((pipelined && quits) || commands == 0 || rounds < 1 || rounds > ROUNDS)
         return 64;
     for (int r = 0; r < rounds; r++)

@@ -21,6 +21,7 @@ struct drive {
     struct arena arena;
     struct text out;
     struct model model;
+    bool secure;
     struct drive_output sums;
     size_t start, visible; /* of the bytes: used, and come */
     unsigned long random;
@@ -71,6 +72,8 @@ static struct smtp_options drive_options(unsigned bits)
         .max_transactions = bits & 128 ? 2 : 1000,
         .max_received = bits & 256 ? 1 : 100,
         .max_text_line = bits & 256 ? 40 : 65536,
+        .tls = bits >> 10 & 3,
+        .requiretls = bits & 2,
     };
 }
 
@@ -145,10 +148,14 @@ static enum smtp_want say_line(struct drive *d, struct span line)
         promise(n == 0 && d->model.open && is_verb(line, "RCPT"));
         return want;
     }
+    if (want == SMTP_NEXT_TLS) {
+        promise(n == 0 && !d->model.open && !d->secure);
+        return want;
+    }
     promise(n == 1);
     promise((want == SMTP_NEXT_CLOSE) == (code == 221 || code == 421));
     if (is_verb(line, "MAIL") && code == 250) {
-        promise(!d->model.open);
+        promise(!d->model.open && (d->secure || d->options.tls <= SMTP_TLS_MAY));
         d->model.open = true;
     }
     if ((is_verb(line, "RSET") || is_verb(line, "EHLO") || is_verb(line, "HELO") ||
@@ -158,6 +165,51 @@ static enum smtp_want say_line(struct drive *d, struct span line)
     if (want == SMTP_NEXT_DATA)
         promise(code == 354 && d->model.open && d->model.recipients > 0);
     promise(want != SMTP_NEXT_DELIVERY && want != SMTP_NEXT_MORE);
+    return want;
+}
+
+/* By chance that is the same however the octets come: what stands behind the line has come with it,
+ * in plain text, or is said inside TLS. */
+static unsigned tls_chance(const struct drive *d)
+{
+    return (unsigned)((address_sum(d, SPAN("")) + d->start * 0x9e3779b97f4a7c15UL) >> 40) % 8;
+}
+
+static enum smtp_want begin_tls(struct drive *d)
+{
+    const bool implicit = d->options.tls == SMTP_TLS_IMPLICIT;
+    const unsigned chance = tls_chance(d);
+    const bool alone = implicit || chance > 1;
+    const enum smtp_tls_offer offer = !alone        ? SMTP_TLS_NOT_ALONE
+                                      : chance == 2 ? SMTP_TLS_UNAVAILABLE
+                                                    : SMTP_TLS_READY;
+    const enum smtp_want want = smtp_session_tls(&d->session, offer);
+    unsigned code = 0;
+    const size_t n = replies(d, &code);
+
+    promise(n == !(implicit && alone));
+    promise(n == 0 || code == (offer == SMTP_TLS_READY       ? 220
+                               : offer == SMTP_TLS_NOT_ALONE ? 554
+                                                             : 454));
+    promise(want == (offer == SMTP_TLS_READY                   ? SMTP_NEXT_HANDSHAKE
+                     : offer == SMTP_TLS_NOT_ALONE || implicit ? SMTP_NEXT_CLOSE
+                                                               : SMTP_NEXT_LINE));
+    return want;
+}
+
+/* RFC 3207 4.2: the session is what it was after the greeting. */
+static enum smtp_want shake_hands(struct drive *d)
+{
+    const bool secure = tls_chance(d) != 3;
+    const enum smtp_want want = smtp_session_secured(&d->session, secure);
+    unsigned code = 0;
+    const size_t n = replies(d, &code);
+
+    promise(want == (secure ? SMTP_NEXT_LINE : SMTP_NEXT_CLOSE));
+    promise(n == (secure && d->options.tls == SMTP_TLS_IMPLICIT));
+    promise(!secure || (d->session.helo.n == 0 && d->session.phase == SMTP_CONNECTED));
+    forget(&d->model);
+    d->secure = secure;
     return want;
 }
 
@@ -360,13 +412,22 @@ struct drive_output drive(const struct drive_input *in)
     d.arena = (struct arena){.base = d.arena_room, .cap = in->options & 64 ? 700 : ARENA};
     d.out = TEXT(d.out_room);
     want = smtp_session_open(&d.session, &d.options, &d.out, &d.arena, true);
-    promise(replies(&d, &code) == 1 && code == 220);
+    if (want == SMTP_NEXT_TLS)
+        promise(replies(&d, &code) == 0);
+    else
+        promise(replies(&d, &code) == 1 && code == 220);
     while (want != SMTP_NEXT_CLOSE) {
         promise(steps++ <= 3 * in->bytes.n + 10);
         promise(d.arena.used <= d.arena.cap);
         switch (want) {
         case SMTP_NEXT_LINE:
             want = next_line(&d);
+            break;
+        case SMTP_NEXT_TLS:
+            want = begin_tls(&d);
+            break;
+        case SMTP_NEXT_HANDSHAKE:
+            want = shake_hands(&d);
             break;
         case SMTP_NEXT_DECISION:
             want = decide(&d);

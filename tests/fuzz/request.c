@@ -24,6 +24,7 @@ static struct {
     unsigned passed;      /* enum smtp_subject: what this stand-in has let through */
     uint64_t sender;      /* the transaction of that one */
     uint64_t data;
+    unsigned prepared, started; /* TLS: how often it was asked for */
     char room[4096];
 } kept;
 
@@ -90,6 +91,30 @@ void backend_add_recipient(struct backend *b, struct smtp_recipient *recipient, 
     kept.accepted++;
 }
 
+/* Whether it can be had, and whether it comes, is in what was asked. */
+bool backend_prepare_tls(struct backend *b, int in, int out)
+{
+    (void)in;
+    (void)out;
+    promise(b->tls != NULL && b->config->smtp.tls != SMTP_TLS_OFF && !b->session->secure);
+    promise(!kept.message && ++kept.prepared == 1 && kept.started == 0);
+    b->tls->ready = b->session->commands % 4 != 3;
+    return b->tls->ready;
+}
+
+bool backend_start_tls(struct backend *b, int in, int out, int stop)
+{
+    (void)in;
+    (void)out;
+    (void)stop;
+    promise(b->tls != NULL && b->tls->ready && !b->session->secure);
+    promise(!kept.message && kept.prepared == 1 && ++kept.started == 1);
+    /* What was said in plain text counts no longer. */
+    kept.accepted = 0;
+    kept.passed &= ~(unsigned)SMTP_ABOUT_GREETING;
+    return b->session->commands % 4 != 2;
+}
+
 bool backend_begin_message(struct backend *b)
 {
     const struct smtp_transaction *t = &b->session->transaction;
@@ -97,6 +122,9 @@ bool backend_begin_message(struct backend *b)
     promise(!kept.message && t->recipients > 0 && t->recipients == kept.accepted);
     promise(t->reverse_path.address.p != NULL && b->session->helo.n <= SMTP_DOMAIN_MAX);
     promise(t->declared_size <= b->config->smtp.max_message_size);
+    promise(b->session->secure || b->config->smtp.tls < SMTP_TLS_REQUIRED);
+    promise(!b->session->secure || kept.started == 1);
+    promise(!t->requiretls || (b->session->secure && b->config->smtp.requiretls));
     check_steps(b->session);
     kept.message = true;
     kept.octets = 0;
@@ -213,6 +241,7 @@ static void make_request(const uint8_t **p, const uint8_t *end, struct text *pac
                         .ended = flags & 8,
                         .close = flags & 16,
                         .prdr = flags & 32,
+                        .requiretls = flags & 16,
                         .fault = (enum smtp_data_fault)(flags >> 6)};
 
     r.octets = (struct span){.p = octets, .n = (size_t)small(p, end) % (sizeof octets + 2)};
@@ -278,6 +307,18 @@ static void make_next(const uint8_t **p, const uint8_t *end, const struct config
     request_write(packet, &r);
 }
 
+/* An honest session's TLS: first it is asked for. */
+static void make_tls(const uint8_t **p, const uint8_t *end, uint64_t transaction,
+                     struct text *packet)
+{
+    const struct request r = {.kind = kept.prepared == 0 ? REQUEST_PREPARE_TLS : REQUEST_START_TLS,
+                              .transaction = transaction,
+                              .commands = small(p, end),
+                              .boundary = UINT64_MAX};
+
+    request_write(packet, &r);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct log log = {.target = CONFIG_LOG_NONE};
@@ -285,7 +326,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct backend b;
     static struct smtp_session session;
     static struct config config;
-    const struct peer peer = {.address = SPAN("192.0.2.1"), .name = SPAN("")};
+    static struct tls tls;
+    struct peer peer = {.address = SPAN("192.0.2.1"), .name = SPAN("")};
     struct arena arena = {.base = arena_room, .cap = sizeof arena_room / 2};
     struct monitor m = {.backend = &b,
                         .stop = -1,
@@ -308,6 +350,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                       .lmtp = size & 2,
                                       .vrfy = size & 4,
                                       .helo_required = size & 8,
+                                      .tls = size / 1024 % 4,
+                                      .requiretls = size & 4096,
                                       .decide_at = size / 16 % 32 & ~(size_t)SMTP_ABOUT_RECIPIENT},
                              .asks = size & 512};
     session = (struct smtp_session){.options = &config.smtp, .transaction = {.arena = &arena}};
@@ -316,13 +360,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     b.peer = &peer;
     b.session = &session;
     b.recorder.fd = -1;
+    tls = (struct tls){.config = &config, .control = -1, .theirs = -1, .ours = {-1, -1, false}};
+    b.tls = config.smtp.tls == SMTP_TLS_OFF ? NULL : &tls;
     b.rules = (struct rules){.config = &config, .peer = &peer, .session = &session};
     record_open(&b.record, &config, &peer, &session, &log);
     while (p < end) {
         /* As in the monitor: the packet that is read and the answer share one buffer. */
         struct text packet = {.p = m.room.p, .cap = m.room.cap};
 
-        switch (*p++ % 5) {
+        switch (*p++ % 6) {
         case 0:
             text_add(&packet, some(&p, end));
             break;
@@ -332,6 +378,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 2:
             stage++;
             continue;
+        case 3:
+            make_tls(&p, end, m.transaction, &packet);
+            break;
         default:
             make_next(&p, end, &config, &stage, &packet);
             break;

@@ -18,7 +18,7 @@ sources() {
     policy) echo "src/adapters/policy.c src/adapters/policy_action.c src/syntax/policy_server.c src/io/connect.c src/io/clock.c $core" ;;
     table) echo "src/adapters/table.c src/adapters/cdb.c src/adapters/text_table.c src/syntax/table_source.c src/io/clock.c $core" ;;
     texts | config) echo "$shell $core" ;;
-    transcript) echo "$replay/read*.c $replay/diff*.c $replay/transcript.c $replay/play.c $replay/replies.c $replay/listener.c $shell $core" ;;
+    transcript) echo "$replay/read*.c $replay/diff*.c $replay/transcript.c $replay/told_tls.c $replay/play.c $replay/replies.c $replay/listener.c $shell $core" ;;
     lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/syntax/idn.c $core" ;;
     request) echo "src/sandbox/monitor*.c src/sandbox/request.c src/sandbox/packet.c src/backend/record.c $shell $core" ;;
     esac
@@ -38,6 +38,11 @@ seeds() {
         printf '\1a 1\nb 2\nc 3\n\0\0\20\377' >"$work/seeds-table/altered"
         printf '\2# c\nBob@example.org OK\n\n"a b"@example.org 550\n  5.1.1 No\n@example.org' >"$work/seeds-table/text"
         command -v cdb >/dev/null && printf 'bob@example.org OK\n@example.org x@example.com\n' | cdb -c -m "$work/seeds-table/cdb" && sed -i '1s/^/\x04/' "$work/seeds-table/cdb" ;;
+    texts)
+        printf 'tSSL_PROTOCOL=TLSv1.3\0SSL_CIPHER=TLS_AES_256_GCM_SHA384\0SSL_CIPHER_USEKEYSIZE=256\0SSL_GROUP=x25519\0SSL_TLS_SNI=mx.example.org\0SSL_SERVER_V_END=2027-02-28T23:59:59Z\0' >"$work/seeds-texts/facts"
+        printf 'tSSL_PROTOCOL=TLSv1.2\0SSL_CLIENT_VERIFY=FAILED:x\0SSL_CLIENT_S_DN=CN=c,O=(x)\0SSL_CLIENT_NAME=c.example\0SSL_CLIENT_FINGERPRINT=AA:BB\0' >"$work/seeds-texts/client"
+        printf 'tSSL_PROTOCOL=TLSv1.3\0SSL_TLS_SNI_SERVERNAME=a.example\0SSL_PEER_CERT_HASH=SHA256:ab\0\0' >"$work/seeds-texts/s6"
+        printf 't2026-12-31T23:59:59Z' >"$work/seeds-texts/date" ;;
     config) cp units/smtpin.conf tests/transcripts/common.conf "$work/seeds-config" ;;
     esac 2>/dev/null
     [ ! -d "tests/fuzz/found/$1" ] || cp tests/fuzz/found/"$1"/* "$work/seeds-$1"

@@ -7,6 +7,7 @@
 #include "smtp/session.h"
 #include "syntax/macro.h"
 #include "syntax/network.h"
+#include "syntax/tls_facts.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -156,6 +157,33 @@ static void try_header(struct span in)
     smtp_header_has(&h, SPAN("jane@example.org"));
 }
 
+/* What is taken of facts is in the input, is no more than that, and ends no line and no comment:
+ * certificates' subjects and the verdict go into no comment. */
+static void try_facts(struct span in)
+{
+    struct tls_facts f;
+    const bool known = tls_facts_read(in, &f);
+    const struct span all[] = {f.protocol, f.cipher,    f.cipher_iana, f.bits,
+                               f.group,    f.sni,       f.name,        f.verify,
+                               f.subject,  f.issuer,    f.fingerprint, f.key_fingerprint,
+                               f.exporter, f.end_point, f.server_end};
+    int64_t days;
+
+    promise(known == (f.protocol.n > 0));
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        promise(all[i].n == 0 || (all[i].p > in.p && all[i].p + all[i].n < in.p + in.n));
+        for (size_t k = 0; k < all[i].n; k++) {
+            const char c = all[i].p[k];
+
+            promise(c >= ' ' && c <= '~');
+            promise(i > 6 || (c != '(' && c != ')' && c != '\\'));
+        }
+    }
+    if (tls_days_left(f.server_end, 1800000000, &days))
+        promise(days >= -1);
+    tls_days_left(in, 0, &days);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span in;
@@ -165,6 +193,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     in = (struct span){.p = (const char *)data + 1, .n = size - 1};
     if (data[0] == 'h') {
         try_header(in);
+        return 0;
+    }
+    if (data[0] == 't') {
+        try_facts(in);
         return 0;
     }
     switch (data[0] % 5) {

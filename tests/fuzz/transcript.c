@@ -2,6 +2,7 @@
  * server says; without one, it says what the transcript expects, as far as that is written out. */
 #include "commands/replay/play.h"
 #include "commands/replay/read.h"
+#include "commands/replay/told_tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct server {
     struct span left;
     size_t at_once;
     bool times_out;
+    size_t tls; /* what becomes of a handshake */
 };
 
 static bool take(void *context, struct span bytes)
@@ -34,6 +36,18 @@ static struct span say(void *context, bool *timed_out)
     return now;
 }
 
+static bool secure(void *context, const struct tls_facts *wanted, struct tls_facts *is,
+                   struct span *why)
+{
+    const struct server *s = context;
+
+    *why = SPAN("no");
+    *is = *wanted;
+    if (s->tls == 1)
+        is->cipher_iana = is->protocol;
+    return s->tls != 2;
+}
+
 static void pass(void *context)
 {
     (void)context;
@@ -44,6 +58,8 @@ static void pass(void *context)
 static bool script(const struct transcript *t, struct text *out)
 {
     for (const struct step *s = t->first; s != NULL; s = s->next) {
+        if (s->kind == STEP_TLS)
+            return false; /* it says all at once */
         if (s->kind == STEP_WAIT || s->kind == STEP_DISCONNECT || s->kind == STEP_MESSAGE)
             return false;
         if (s->kind != STEP_EXPECT || step_accepts_only(s, ACCEPT_END))
@@ -66,9 +82,15 @@ static void play_it(const struct transcript *t, struct span says, size_t size, s
     const bool right = says.p == NULL && script(t, &known);
     struct server s = {.left = says.p == NULL ? text_span(&known) : says,
                        .at_once = size % 7 + 1,
-                       .times_out = !right && size % 3 == 0};
-    const struct endpoint e = {
-        .context = &s, .send = take, .receive = say, .half_close = pass, .disconnect = pass};
+                       .times_out = !right && size % 3 == 0,
+                       .tls = right ? 0 : size % 4};
+    const struct endpoint e = {.context = &s,
+                               .send = take,
+                               .receive = say,
+                               .secure = secure,
+                               .secure_first = right ? t->tls.line > 0 : size % 2 == 0,
+                               .half_close = pass,
+                               .disconnect = pass};
     const struct play_options o = {.whole = size % 5 == 0};
 
     for (const struct step *i = t->first; i != NULL; i = i->next)
@@ -80,6 +102,21 @@ static void play_it(const struct transcript *t, struct span says, size_t size, s
         abort();
     if ((d.count == 0) != (out.n == 0) || (out.n > 0 && out.p[0] != 'x'))
         abort(); /* a difference begins with its place */
+}
+
+/* What is stated goes into a header, and to other programs. */
+static void look_at_tls(const struct transcript *t)
+{
+    const struct tls_facts *f = &t->tls.facts;
+    char room[200];
+    struct text name = TEXT(room);
+
+    if (t->tls.line == 0)
+        return;
+    told_tls_cipher(&name, f->cipher_iana);
+    if (!tls_facts_known(f) || name.cut || span_find(f->name, '(') < f->name.n ||
+        span_has_control_but_tab(f->name) || !told_tls_same_cipher(f->cipher_iana, f->cipher_iana))
+        abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -99,10 +136,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     if (write(fd, data, nul) != (ssize_t)nul)
         abort();
-    if (transcript_read(&t, path, size % 2 == 0, &a, &line, &wrong))
+    if (transcript_read(&t, path, size % 2 == 0, &a, &line, &wrong)) {
+        look_at_tls(&t);
         play_it(&t, nul < size ? span_from(all, nul + 1) : (struct span){.p = NULL}, size, &a);
-    else if (wrong == NULL)
+    } else if (wrong == NULL) {
         abort();
+    }
     close(fd);
     return 0;
 }

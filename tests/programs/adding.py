@@ -27,7 +27,7 @@ EXAMPLES = {
         ("src/smtp/verbs.c", "before", "static const struct verb verbs[] = {", "static enum smtp_want do_xdum(struct smtp_session *s, struct span argument)\n{\n    (void)argument;\n    return smtp_say(s, SMTP_REPLY_OK, SPAN(\"\"));\n}\n\n"),
         ("src/smtp/verbs.c", "before", '    {.name = NAME("QUIT")', '    {.name = NAME("XDUM"), .syntax = NAME("XDUM"), .phases = ANY_PHASE, .recorded = true, .run = do_xdum},\n'),
         ("tests/unit/session.c", "before", '    {"HELP", ALL(214), STAYS},', '    {"XDUM", ALL(250), STAYS},\n'),
-        ("tests/unit/model.c", "before", '    {"HELP", NULL, 214},', '    {"XDUM", NULL, 250},\n'),
+        ("tests/unit/model.c", "before", '    {"HELP", NULL, 214, .only_secure = true},', '    {"XDUM", NULL, 250, .only_secure = true},\n'),
         ("tests/transcripts/ehlo.smtp", "before", " QUIT\n", " XDUM"),
         ("tests/fuzz/smtp.dict", "before", '"EXPN "', '"XDUM"\n'),
         ("docs/smtpin.8", "before", "EXPN (502).", "XDUM, "),
@@ -52,7 +52,7 @@ EXAMPLES = {
     "a setting": [
         ("src/config/config.h", "after", "struct config {\n", "    uint64_t dummy; /* nothing */\n"),
         ("src/config/setting.c", "before", '    {KEY("exit_map"', '    {KEY("dummy", VALUE_NUMBER, dummy), .most = 9},\n'),
-        ("src/config/load.c", "before", "    .command_timeout = ", "    .dummy = 3,\n"),
+        ("src/config/defaults.c", "before", "    .command_timeout = ", "    .dummy = 3,\n"),
         ("docs/smtpin.conf.5", "before", ".It max_received Ta", ".It dummy Ta 3 Ta nothing\n"),
         ("docs/smtpin.conf.5", "before", ".It Cm max_received\n", ".It Cm dummy\nNothing.\nDefault: 3.\n"),
         ("tests/unit/config.c", "before", '        {"log = everywhere', '        {"dummy = 10\\n", "dummy", 1},\n'),

@@ -6,7 +6,7 @@ import document
 ROOT = os.geteuid() == 0
 ONCE = not SANITIZED and os.environ.get("SMTPIN_STATIC") != "1"  # what says nothing of the build that is tested is done once
 TREE = os.path.join(TMP, "tree")  # where README's and contributing.md's reader is
-COMPANIONS = ("smtpin", "smtpin-lmtp", "smtpin-maildir", "smtpin-replay")
+COMPANIONS = ("smtpin", "smtpin-lmtp", "smtpin-maildir", "smtpin-replay", "smtpin-tls")
 ALL = {name: list(document.blocks(SOURCE, name)) for name in document.names(SOURCE)}
 ok(len(ALL["README.md"]) > 10 and all(ALL["docs/" + n] for n in ("inetd.md", "systemd.md", "smtpin.8", "smtpin.conf.5")), "the documents have blocks", {n: len(b) for n, b in ALL.items()})
 
@@ -90,7 +90,8 @@ for name, blocks in ALL.items():
             path = os.path.join(here, b.argument.lstrip("/"))
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w") as f: f.write(b.text)
-            if b.language == "sh": os.chmod(path, 0o755); hostile(b, path)
+            if b.language == "sh": os.chmod(path, 0o755)
+            if b.language == "sh" and "RECIPIENT" in b.text: hostile(b, path)
         if b.language == "sh" and b.how in ("", "exit"):
             missing = [what for text, (there, what) in NEEDS.items() if text in b.text and not there()]
             left_out = bool(missing)
@@ -127,8 +128,9 @@ for name, blocks in ALL.items():
 # Running text. What the programs and the source know:
 KEYS = set(re.findall(r'\{KEY\("([a-z0-9_]+)"', read("src/config/setting.c")))
 CODE = "\n".join(open(f, errors="replace").read() for d in ("src", "units", "tests") for f in glob.glob(f"{SOURCE}/{d}/**/*", recursive=True) if os.path.isfile(f) and not f.endswith("blocks.py"))
-UNITS = {"smtpin.service", "smtpin@.service", "smtpin-lmtp@.service", "smtpin.socket", "smtpin-lmtp.socket", "smtpin.slice"} | set(re.findall(r"/([\w@-]+\.(?:socket|service))$", "\n".join(p for bs in ALL.values() for b in bs for p, _ in b.files()), re.M))
-FOREIGN = {"shutdown_clients", "message_size_limit", "no_new_privs"}  # of Dovecot, Postfix, prctl(2)
+UNITS = {re.sub(r"\.in$", "", f) for f in os.listdir(os.path.join(SOURCE, "units"))} | {"smtpin@.service", "smtpin-lmtp@.service", "smtpin-smtps@.service"} | set(re.findall(r"/([\w@-]+\.(?:socket|service))$", "\n".join(p for bs in ALL.values() for b in bs for p, _ in b.files()), re.M))
+FOREIGN = {"shutdown_clients", "message_size_limit", "no_new_privs", "process_vm_readv", "reuse_key"}  # of Dovecot, Postfix, Linux, certbot
+SOCKETS = {"NAME"} | {m for f in glob.glob(f"{SOURCE}/units/*.socket") for m in re.findall(r"^FileDescriptorName=(\S+)", open(f).read(), re.M)}
 OPTIONS = {}
 for program in COMPANIONS:
     text = subprocess.run([os.path.join(BUILD, program), "--help"], capture_output=True, text=True).stdout
@@ -142,6 +144,7 @@ for program in COMPANIONS:
 def setting(key, value):
     """What --check says of it by itself, or in a section."""
     if key not in KEYS: return None if key in FOREIGN else "no such setting"
+    if key == "socket": return None if value in SOCKETS else f"{value}: no such socket"  # not in a file
     said = ""
     for front in ("", "[local]\n"):
         conf = write("one.conf", ("" if key == "domains" else "domains = example.org\n") + f"{front}{key} = {value}\n", 0o644)
@@ -169,13 +172,13 @@ def fields(text):
 def of_text(name, text):
     """What is wrong with a piece of running text that is set as code."""
     if (m := re.fullmatch(r"([a-z_]+) = (\S.*)", text)) and "..." not in text: return setting(m[1], m[2])
-    if re.match(r"smtpin(-lmtp|-maildir|-replay)? -", text): return command_line(shlex.split(text))
+    if re.match(r"smtpin(-lmtp|-maildir|-replay|-tls)? -", text): return command_line(shlex.split(text))
     if m := re.match(r"sh (\S+)", text): return None if os.path.exists(os.path.join(SOURCE, m[1])) else "no such script"
     if m := re.match(r"CC=\S+ meson setup \S+ (.*)", text): return None if m[1] in read("tests/run.sh") else "tests/run.sh builds nothing so"
     if re.fullmatch(r"(docs|tests|src|units|base|smtp|io|adapters|syntax|config|backend|sandbox|program)/[\w.*/-]+", text) and "X" not in text:
         return None if any(glob.glob(os.path.join(SOURCE, d, text + end)) for end in ("", ".*") for d in ("", "src", "tests/transcripts")) or re.search(r"[A-Z]{4}", text) else "no such file"
     if m := re.fullmatch(r"(smtpin[\w.-]*)\((\d)\)", text): return None if f"docs/{m[1]}.{m[2]}" in ALL else "no such manual"
-    if m := re.search(r"(?<![\w.@/-])(smtpin[\w@-]*\.(?:service|socket|slice))(?![\w.])", text): return None if m[1] in UNITS else f"{m[1]}: no such unit"
+    if m := re.search(r"(?<![\w.@/-])(smtpin[\w@-]*\.(?:service|socket|slice|path))(?![\w.])", text): return None if m[1] in UNITS else f"{m[1]}: no such unit"
     if m := fields(text): return m
     if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+(\(\))?", text) and text not in KEYS and text not in FOREIGN: return None if re.search(rf"\b{text.removesuffix('()')}\b", CODE) else "nothing has that name"
     for macro in re.findall(r"\$\{(\w+)\}", text):

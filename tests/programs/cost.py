@@ -1,4 +1,5 @@
 """A guard on what a connection costs that does not depend on time: tests/programs/ceilings."""
+import ssl
 from harness import *
 
 if SANITIZED:
@@ -64,6 +65,27 @@ def calls(path):
     return n
 
 
+def secure_calls(conf):
+    """Of the session 'message', after STARTTLS."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(60)
+    p = subprocess.Popen(["strace", "-f", "-o", trace, SMTPIN, "-f", conf], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, env={"PATH": os.environ["PATH"]})
+    theirs.close()
+    read_reply(ours)
+    for t in (b"EHLO c.example.com\r\n", b"STARTTLS\r\n"):
+        ours.sendall(t)
+        read_reply(ours)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(ours) as s:
+        for t in SESSIONS["message"]:
+            s.sendall(t)
+            last = read_reply(s)
+    if not last.startswith(b"221"): raise SystemExit(last)
+    p.wait(60)
+    return [calls(trace)]
+
+
 ceilings = {tuple(l.split()[:2]): [int(v) for v in l.split()[2:]] for l in open(CEILINGS) if l.strip() and l[0] != "#"}
 trace = os.path.join(TMP, "trace")
 # A slow moment costs a poll or a page fault more, and a command that takes more than 5 ms is waited for in another way (io/child.c):
@@ -103,4 +125,15 @@ for name in ("quit", "message", "ten", "two", "thousand"):
     least = least_of(lambda: calls_and_faults(SESSIONS[name], SANDBOXED), most)
     print(f"# {KIND} sandbox-{name}: {least[0]} calls, {least[1]} faults")
     ok(most and all(l <= m for l, m in zip(least, most)), f"{KIND} build, session '{name}' in the sandbox: no more than {most} calls, faults", least)
+# With STARTTLS, where the build has smtpin-tls: smtpin's own calls, and no faults, since those of smtpin-tls would be among them.
+TLS = os.path.join(BUILD, "smtpin-tls")
+if os.path.exists(TLS) and have("openssl"):
+    pair = os.path.join(TMP, "pair.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", pair + ".key", "-out", pair, "-days", "30", "-subj", "/CN=mx.example.org"], check=True, capture_output=True)
+    for name, sandbox in (("tls", "no"), ("sandbox-tls", "yes")):
+        conf = write(name + ".conf", LINES + f"sandbox = {sandbox}\ntls = may\ntls_service = no\ntls_command = {TLS}\ntls_certificate = {pair} {pair}.key\n", 0o644)
+        most = ceilings.get((KIND, name), [])
+        least = least_of(lambda: secure_calls(conf), most)
+        print(f"# {KIND} {name}: {least[0]} calls")
+        ok(most and least[0] <= most[0], f"{KIND} build, session '{name}': no more than {most} calls", least)
 done()

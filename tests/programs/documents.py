@@ -9,9 +9,10 @@ stored = os.path.join(TMP, "stored")
 
 
 def settings_of(text):
-    """({key: value}, the first key that stands twice or None) of lines `key = value`."""
+    """({key: value}, the first key that stands twice or None) of lines `key = value` outside of sections."""
     settings, twice = {}, None
-    for m in re.finditer(r"^([a-z_]+) = (.*)$", text, re.M):
+    for m in re.finditer(r"^([a-z_]+) = (.*)$", re.sub(r"\n[ \t]+", " ", text).split("\n[")[0], re.M):
+        if m[1] == "tls_certificate" and m[1] in settings: settings[m[1]] += ", " + m[2]; continue
         if m[1] in settings: twice = twice or m[1]
         settings[m[1]] = m[2]
     return settings, twice
@@ -109,6 +110,8 @@ def here(settings):
     if name == "curl": line = re.sub(r"https?://\S+", f"http://127.0.0.1:{web.server_port}/in", line)
     if name == "redis-cli": line = re.sub(r"(-s \S+ )?-x", f"-s {redis_socket} -x", line, count=1)
     if name == "sh": line = line.replace("fdm", os.path.join(TMP, "bin/fdm"), 1)
+    if "tls" in settings: settings = {**settings, "tls_command": os.path.join(BUILD, "smtpin-tls")}
+    if "tls_certificate" in settings: settings = {**settings, "tls_certificate": document.certificates(f"tls_certificate = {settings['tls_certificate']}", os.path.join(TMP, "tls")).split(" = ", 1)[1]}
     return name, {**settings, "deliver": line}
 
 

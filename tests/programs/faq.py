@@ -38,7 +38,7 @@ for e in entries:
 settings, rules, fields = faq.settings(SOURCE), faq.rules(SOURCE), faq.log_fields(SOURCE)
 KINDS = set(re.findall(r'\{"(\w+)", "[0-9a-f]{32}"\}', faq.read("src/adapters/log.c", SOURCE)))
 OTHERS = {"tcprules", "nc", "ps", "sendmail", "nullmailer-queue", "shutdown_clients", "maildirsize", "cps", "info", "mail", "smtpin"}  # of other programs
-ok(len(settings) > 50 and len(rules) > 30 and len(fields) > 30 and len(KINDS) == 7, "names of the source", (settings, rules, fields, KINDS))
+ok(len(settings) > 50 and len(rules) > 30 and len(fields) > 30 and len(KINDS) == 8, "names of the source", (settings, rules, fields, KINDS))
 manuals = {n for n in os.listdir(SOURCE + "/docs")}
 choices = faq.read("src/config/setting.c", SOURCE) + faq.read("src/smtp/result.c", SOURCE)
 
@@ -117,6 +117,21 @@ def slowly(settings, *items, stop=False):
     c.close()
     _, err = p.communicate(timeout=30)
     return Heard("\r\n".join(replies).encode() + b"\r\n" + rest, err)
+
+
+def on_socket(settings, *items, then=b""):
+    """A client of smtpin with smtpin-tls, which it starts."""
+    def run():
+        p, c = session({**COMMON, "tls": "may", "tls_command": os.path.join(BUILD, "smtpin-tls"), **settings}, stderr=subprocess.PIPE)
+        replies = [read_one(c)]
+        for i in items:
+            c.sendall(i.encode() + b"\r\n"); replies.append(read_one(c))
+        c.sendall(then); c.shutdown(socket.SHUT_WR)
+        rest = read_all(c)
+        c.close()
+        _, err = p.communicate(timeout=30)
+        return Heard("\r\n".join(r.strip("\r\n") for r in replies).encode() + b"\r\n" + rest, err, items)
+    return run
 
 
 def crowd(settings):
@@ -234,6 +249,8 @@ SESSIONS = {
     "NO_MEMORY": in_turn({"max_recipients": "100000", "max_commands": "100000"}, HELO, MAIL, *[f"RCPT TO:<{i}{'a' * 100}@example.org>" for i in range(9000)]),
     "NO_SPOOL": in_turn({"spool_dir": "/nonexistent", "spool_memory": "0"}, *START, BODY),
     "line 452 4.2.2 Mailbox full": maildir(f"-q 1 -- {good}"), "line 452 4.2.2 No room for the message": maildir(f"-- {good}", "ulimit -f 1; ", body="Subject: x\r\n\r\n" + "text\r\n" * 1000 + "."),
+    "START_TLS": on_socket({"tls_certificate": "self-signed"}, HELO, "STARTTLS"), "TLS_UNAVAILABLE": on_socket({"tls_service": "no"}, HELO, "STARTTLS"), "TLS_FIRST": in_turn({"tls": "required"}, HELO, MAIL),
+    "TLS_NOT_ALONE": in_turn({"tls": "may"}, HELO, "STARTTLS", "EHLO again"), "IN_TRANSACTION": in_turn({"tls": "may"}, HELO, MAIL, "STARTTLS"), "TLS_TWICE": lambda: play({"tls": "may"}, HELO, "STARTTLS", env={**os.environ, "SSL_PROTOCOL": "TLSv1.3"}),
     "UNKNOWN_COMMAND": in_turn({}, HELO, "STARTTLS"), "BAD_BYTES": in_turn({}, HELO, "NO\x08OP"), "BAD_BYTES_ARGUMENT": in_turn({}, HELO, "NOOP \x08"), "LINE_TOO_LONG": in_turn({}, HELO, "x" * 3000),
     "BARE_LF": in_turn({}, HELO, "NOOP\nNOOP"), "BARE_CR": in_turn({}, HELO, "NO\rOP"), "NO_ARGUMENT": in_turn({}, HELO, "DATA now"), "WANTS_ARGUMENT": in_turn({}, HELO, "MAIL <joe@someplace.org>"),
     "BAD_NAME": in_turn({}, "EHLO <client>"), "BAD_REVERSE_PATH": in_turn({}, HELO, "MAIL FROM:joe@someplace.org"), "BAD_FORWARD_PATH": in_turn({}, HELO, MAIL, "RCPT TO:<jane>"),
@@ -273,7 +290,7 @@ def matches(template, record):
 ok(matches("a x=1 ... y=2 ...", "a x=1 y=2") and matches("a ... y=2 ...", "a z=3 y=2 k=4") and not matches("a ... y=2", "a y=2 z=3") and not matches("a ... y=2", "a yy=2"), "how records are compared")
 equal(sorted(set(SESSIONS) | set(NOT_PROVOKED)), sorted(table), "each reply has its session, or a reason why not")
 equal(sorted(set(SESSIONS) & set(NOT_PROVOKED)), [], "and not both")
-VERBS = {"EHLO", "MAIL", "RCPT", "DATA", "EXPN"}
+VERBS = {"EHLO", "MAIL", "RCPT", "DATA", "EXPN", "STARTTLS"}
 for e in entries:
     for n, (i, said, logged, rule) in enumerate(faq.all_shown(e, table)):
         if i not in SESSIONS: continue
@@ -306,6 +323,7 @@ def leaves():
 TEXT = {
     "own words": lambda: play({"deliver": '/bin/sh -c "echo 5.2.2 Over quota; exit 75"'}, *START, BODY), "left": in_turn({}, HELO, "QUIT"), "accepted": in_turn({}, *START, BODY),
     "loop": in_turn({}, HELO, MAIL, RCPT, RCPT2, DATA, OURS + BODY), "mixed": half, "lost": leaves,
+    "no certificate": on_socket({"tls_certificate": "/nonexistent/fullchain.pem"}, HELO, "STARTTLS"), "handshake": on_socket({"tls_certificate": "self-signed"}, HELO, "STARTTLS", then=b"EHLO again\r\n"),
 }
 shown = dict(re.findall(r"^ *@record (.*)\n *(.*)$", text, re.M))
 equal(sorted(shown), sorted(TEXT), "each record of the text has its session")

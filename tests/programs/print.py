@@ -67,7 +67,7 @@ for row in re.findall(r"^\.It (?:(\w+) )?Ta ([^\n]*?) ?Ta\b", open(os.path.join(
     if row[0]: table.append([row[0], row[1]])
     else: table[-1][1] = f"{table[-1][1]} {row[1]}".strip()
 defaults = {**dict(re.findall(r"^(?:# )?(\w+) =(?: (.*))?$", out, re.M)), "hostname": "host's name"}
-defaults["deliver"] = defaults["deliver"].split()[0].split("/")[-1]
+for command in ("deliver", "tls_command"): defaults[command] = defaults[command].split()[0].split("/")[-1]
 equal(sorted(map(tuple, table)), sorted((k, v or "-") for k, v in defaults.items()), "smtpin.conf(5): the table has each key once, with the default that --print-defaults prints")
 ok(status == 0 and told["max_errors"] == "20" and told["domains"] == "" and out.startswith("# default:\n") and "# deliver = " in out, "--print-defaults: not the file's", out)
 status, out, err = run("-f", write("wrong.conf", "nonsense = 1\n", 0o644), "--print")

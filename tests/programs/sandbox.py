@@ -32,17 +32,29 @@ class Session:
         return self.log_file.read().decode()
 
 
-def compromised(attack, *more, conf=CONF, seconds=60):
+def compromised(attack, conf=CONF, seconds=60):
     """What it wrote to the client, its exit status, its log."""
     try: p = subprocess.run([COMPROMISED, conf, attack], stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, cwd=TMP)
     except subprocess.TimeoutExpired: return "", f"still there after {seconds} seconds", ""
     return p.stdout.decode(), p.returncode, p.stderr.decode()
 
 
+def on_socket(attack, conf, env):
+    """The same, on a connection: smtpin-tls takes nothing else."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        p = subprocess.Popen([COMPROMISED, conf, attack], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, cwd=TMP, env={**os.environ, **env})
+        theirs.close(); ours.settimeout(60)
+        said, log = read_all(ours).decode(), p.stderr.read().decode()
+        p.stderr.close()
+        return said, p.wait(60), log
+
+
 listed = [l.split("\t") for l in subprocess.run([COMPROMISED, CONF], capture_output=True, text=True).stdout.splitlines()]
 calls = [l[1] for l in listed if l[0] == "call"]
 attacks = [l[1:] for l in listed if l[0] == "request"]  # name, kind, what the client sees, violation, configuration
 kinds = [l[1] for l in listed if l[0] == "kind"]
+tls_calls = [l[1] for l in listed if l[0] == "tls_call"]
 
 # System calls: the process dies of each, before it comes back; of its stack by SIGSEGV.
 for name in calls:
@@ -62,6 +74,11 @@ TABLE = text_table("recipients", "b@example.org OK\nc@example.org OK\nlater@exam
 # Where no policy server is, policy_default is what one says at each of the steps.
 NO_SERVER = lambda states, default: f"policy = unix:{TMP}/nobody\npolicy_states = {states}\npolicy_default = {default}\n"
 tables = lines + f"recipients = {TABLE}\nvrfy = yes\nmax_refused_recipients = 5\nmax_errors = 4\n"
+# In smtpin-tls's place, for the requests about TLS.
+GOOD = tls_stand_in("tls-good", "hear(); say(b'ready\\0'); hear(); say(b'secure\\0' + facts); carry()")
+NONE = tls_stand_in("tls-none", "hear(); say(b'unavailable\\0reason=no certificate\\0'); hear()")
+FAILED = tls_stand_in("tls-failed", "hear(); say(b'ready\\0'); hear(); say(b'failed\\0reason=http request\\0')")
+tls = lambda kind, program=GOOD: f"tls = {kind}\ntls_service = no\ntls_command = {program}\n"
 slow = write("slow", "#!/bin/sh\nsleep 2\n")
 CONFS = {
     "usual": CONF,
@@ -73,6 +90,13 @@ CONFS = {
     "tables": write("tables.conf", tables, 0o644),
     "few": write("few.conf", tables + "max_commands = 10\n", 0o644),
     "slow": write("slow.conf", lines + f"check_recipient = {slow}\nsession_timeout = 1\ncommand_timeout = 1\n", 0o644),
+    "tls": write("tls.conf", lines + tls("may"), 0o644),
+    "tls_none": write("tls_none.conf", lines + tls("may", NONE), 0o644),
+    "tls_failed": write("tls_failed.conf", lines + tls("required", FAILED), 0o644),
+    "tls_required": write("tls_required.conf", tables + tls("required"), 0o644),
+    "tls_implicit": write("tls_implicit.conf", lines + tls("implicit"), 0o644),
+    "tls_steps": write("tls_steps.conf", lines + NO_SERVER("CONNECT EHLO MAIL DATA", "DUNNO") + tls("may"), 0o644),
+    "requiretls": write("requiretls.conf", lines + tls("may") + "requiretls = yes\n", 0o644),
     "steps": write("steps.conf", lines + NO_SERVER("CONNECT EHLO MAIL DATA", "DUNNO"), 0o644),
     **{name: write(f"{name}.conf", lines + NO_SERVER(state, "550 5.7.1 No") + "helo_required = yes\n", 0o644)
        for name, state in (("no_client", "CONNECT"), ("no_greeting", "EHLO"), ("no_sender", "MAIL"), ("no_data", "DATA"))},
@@ -83,7 +107,7 @@ def attack(a):
     return a, compromised(a[0], conf=CONFS[a[4]]), time.monotonic() - start
 hangs = ["sleep_on", None, "", None, "hung"]
 with concurrent.futures.ThreadPoolExecutor(4) as pool: (_, hung, hung_for), *done_to = list(pool.map(attack, [hangs] + [a for a in attacks if not (SANITIZED and a[0] == "crash")]))
-UNREADABLE = ("long_list", "too_long", "more_octets", "padded", "garbage", "no_kind", "forge_log", "ask_for_long_sender", "ask_with_long_name", "ask_two_at_once", "ask_nothing")
+UNREADABLE = ("long_list", "too_long", "more_octets", "padded", "garbage", "no_kind", "forge_log", "ask_for_long_sender", "ask_with_long_name", "ask_two_at_once", "ask_nothing", "claim_facts")
 for (name, kind, wanted, violation, conf), (said, status, log), took in done_to:
     violation = None if violation == "-" else violation
     # The end may come before what was written was.
@@ -98,6 +122,17 @@ for (name, kind, wanted, violation, conf), (said, status, log), took in done_to:
     ok(len(re.findall(r"^smtpin\[\d+\]: session session=", log, re.M)) == 1, f"{name}: one record of the session", log)
 
 ok(0 < sum(os.path.getsize(os.path.join(TRACES, f)) for f in os.listdir(TRACES)) < 30000, "a recording keeps its size", [os.path.getsize(os.path.join(TRACES, f)) for f in os.listdir(TRACES)])
+
+# With smtpin-tls itself beside it: its key, its memory and its sockets are out of reach.
+TLS = os.path.join(BUILD, "smtpin-tls")
+if os.path.exists(TLS) and have("openssl") and not SANITIZED:
+    KEY, CHAIN = os.path.join(TMP, "key.pem"), os.path.join(TMP, "chain.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=mx.example.org", "-days", "30", "-keyout", KEY, "-out", CHAIN], check=True, capture_output=True)
+    real = write("real.conf", lines + f"tls = may\ntls_service = no\ntls_command = {TLS}\ntls_certificate = {CHAIN} {KEY}\n", 0o644)
+    for name in tls_calls:
+        said, status, log = on_socket(name, real, {"SMTPIN_TEST_KEY": KEY})
+        ok(said == "ready " and status == 70 and re.search(r"crash process=\d+ session=\S+ client_address=192.0.2.1 signal=31$", log, re.M), f"{name}, beside smtpin-tls: ends it, and is a record", (said, status, log))
+elif not SANITIZED: skip("system calls beside smtpin-tls", "this build has none, or there is no openssl")
 
 # A session that hangs is ended when its time is over, with 10 seconds for last words.
 said, status, log = hung
@@ -124,6 +159,14 @@ sandboxed = open(STATUS).read()
 # The monitor's end is the other one's, and the other way round.
 os.kill(monitor, signal.SIGKILL)
 ok(gone(worker, 20), "without its monitor it is gone")
+p.close()
+
+p = Session(["-f", CONFS["tls"]])
+p.reply()
+children = open(f"/proc/{p.p.pid}/task/{p.p.pid}/children").read().split()
+held = [os.readlink(f"/proc/{children[0]}/fd/{n}").split(":")[0] for n in os.listdir(f"/proc/{children[0]}/fd")]
+equal(sorted(held), ["anon_inode", "socket", "socket", "socket", "socket"], "with TLS, the worker holds its end of the plain text too")
+equal(len(children), 1, "and nobody does TLS before it is asked for")
 p.close()
 
 p = Session(["-f", OPEN])

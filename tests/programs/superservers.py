@@ -1,5 +1,5 @@
 """docs/inetd.md: each super-server with its line there, real programs and a real client. The packages are unpacked beside the system: SMTPIN_PEERS."""
-import getpass, glob, re, shlex, smtplib, struct, threading
+import getpass, glob, re, shlex, smtplib, ssl, struct, threading
 from harness import *
 import document
 
@@ -13,6 +13,11 @@ taker_sh = write("take", f'#!/bin/sh\ncat >"{directory}/$SMTPIN_ID.part" || exit
                  f'mv "{directory}/$SMTPIN_ID.part" "{directory}/$SMTPIN_ID.msg"\n')
 CONF = write("smtpin.conf", f"hostname = mx.example.org\ndomains = example.org\ndeliver = {taker_sh}\nlisten_idle = 0\nmax_connections_per_source = 0\n", 0o644)
 ARGUMENTS = f"-f {CONF}"
+# STARTTLS, under each of them. (The static build has no smtpin-tls of its own.)
+TLS = os.environ.get("SMTPIN_TLS", os.path.join(BUILD, "smtpin-tls"))
+if os.path.exists(TLS):
+    with open(CONF, "a") as f: f.write(f"tls = may\ntls_certificate = self-signed\ntls_service = no\ntls_command = {TLS}\n")
+else: skip("STARTTLS under super-servers", "this build has no smtpin-tls")
 
 
 def recipe(name):
@@ -70,6 +75,23 @@ def connect(where):
     return socket.create_connection(("127.0.0.1", where), timeout=30)
 
 
+def check_tls(name, where, server):
+    clear(directory)
+    anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); anybody.check_hostname = False; anybody.verify_mode = ssl.CERT_NONE
+    try:
+        with client(where) as c:
+            if "pty" in name:  # where lines have ends of a terminal's, there is no place for records
+                equal(c.docmd("STARTTLS")[0], 454, f"{name}: no TLS on a terminal")
+                return
+            c.starttls(context=anybody)
+            c.sendmail("a@example.com", ["b@example.org"], b"Subject: x\r\n\r\ny\r\n")
+    except Exception as e: ok(False, f"{name}: STARTTLS by smtplib", f"{e!r}\n{server.said()}"); return
+    got = messages(directory)
+    ok(len(got) == 1 and re.search(rb"\n\t\(TLSv1.3( to \S+)?\)\n", got[0]), f"{name}: STARTTLS by smtplib", got or server.said())
+    left = {n[-3:]: open(os.path.join(directory, n)).read() for n in os.listdir(directory)}
+    ok("SSL_PROTOCOL=TLSv1.3" in left["env"] and left["fds"].split()[:3] == ["0", "1", "2"] and len(left["fds"].split()) <= 4, f"{name}: the command hears of TLS, and has no leaked descriptor", (left["env"], left["fds"]))
+
+
 def check(name, where, server, peer):
     """Peer: what stands behind the name in Received:."""
     for _ in range(600):
@@ -86,6 +108,7 @@ def check(name, where, server, peer):
     left = {n[-3:]: open(os.path.join(directory, n)).read() for n in os.listdir(directory)}
     ok(left["fds"].split()[:3] == ["0", "1", "2"] and len(left["fds"].split()) <= 4, f"{name}: the command has no leaked descriptor", left["fds"])
     ok(not re.search(r"^(inetd_dummy|LISTEN_|SOCAT_|TCPREMOTE|IPCREMOTE|UNIXREMOTE|NCACHE)", left["env"], re.M), f"{name}: nor the super-server's environment", left["env"])
+    if os.path.exists(TLS): check_tls(name, where, server)
     with connect(where) as s:  # a session with records of each kind
         s.sendall(b"BAD\r\nEHLO x\r\nLHLO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<x@elsewhere.example>\r\nQUIT\r\n")
         said = read_all(s)

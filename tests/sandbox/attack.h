@@ -26,6 +26,13 @@ extern const struct attack attack_calls[]; /* system calls: none may come back *
 extern const struct attack attack_requests[];
 extern const struct attack attack_conduct[];
 extern const struct attack attack_questions[];
+extern const struct attack attack_tls[];
+extern const struct attack attack_tls_calls[]; /* as attack_calls, with smtpin-tls beside it */
+
+/* From before the filter: the file of a key that smtpin-tls reads, and the process that it is
+ * likely to be. */
+extern const char *attack_key;
+extern long attack_helper;
 
 /* To the client: how far it came. */
 void attack_say(const char *text);

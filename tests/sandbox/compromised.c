@@ -8,8 +8,12 @@
 #include "serve.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+const char *attack_key = "/etc/shadow";
+long attack_helper;
 
 void attack_say(const char *text)
 {
@@ -23,6 +27,33 @@ static const struct attack *find(const struct attack *all, const char *name)
         if (strcmp(all->name, name) == 0)
             break;
     return all;
+}
+
+/* All that there are, and what tests/programs/sandbox.py calls them. */
+static const struct {
+    const char *what;
+    const struct attack *attacks;
+} lists[] = {
+    {"call", attack_calls},        {"request", attack_requests}, {"request", attack_conduct},
+    {"request", attack_questions}, {"request", attack_tls},      {"tls_call", attack_tls_calls},
+};
+
+static const struct attack *find_in_all(const char *name)
+{
+    const struct attack *found = find(lists[0].attacks, name);
+
+    for (size_t i = 1; i < sizeof lists / sizeof *lists && found->name == NULL; i++)
+        found = find(lists[i].attacks, name);
+    return found;
+}
+
+static void look_around(void)
+{
+    const char *key = getenv("SMTPIN_TEST_KEY");
+
+    if (key != NULL)
+        attack_key = key;
+    attack_helper = (long)getpid() + 2; /* behind the worker */
 }
 
 /* A line each, its columns apart by tabs; what is "-" is NULL. */
@@ -58,11 +89,12 @@ int main(int argc, char **argv)
     static struct backend backend;
     static struct worker worker;
     const struct config_report silent = {.say = NULL};
-    const struct peer peer = {.address = SPAN("192.0.2.1"), .name = SPAN("")};
+    struct peer peer = {.address = SPAN("192.0.2.1"), .name = SPAN("")};
     struct arena arena = {.base = memory.arena, .cap = CONFIG_ARENA_MAX}, transaction;
     struct log log = LOG_CLOSED;
     const struct config_source from = {.file = argc > 1 ? argv[1] : ""};
     const struct attack *attack;
+    struct tls_stream plain = {-1, -1, false};
     bool available = true;
     sigset_t blocked;
 
@@ -74,22 +106,15 @@ int main(int argc, char **argv)
     sigprocmask(SIG_SETMASK, &blocked, NULL);
     if (argc == 2) {
         list_kinds();
-        list("call", attack_calls);
-        list("request", attack_requests);
-        list("request", attack_conduct);
-        list("request", attack_questions);
+        for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+            list(lists[i].what, lists[i].attacks);
     }
     if (argc != 3 || !config_load(&config, &arena, &from, &silent))
         return argc == 2 ? 0 : 64;
-    attack = find(attack_calls, argv[2]);
-    if (attack->name == NULL)
-        attack = find(attack_requests, argv[2]);
-    if (attack->name == NULL)
-        attack = find(attack_conduct, argv[2]);
-    if (attack->name == NULL)
-        attack = find(attack_questions, argv[2]);
+    attack = find_in_all(argv[2]);
     if (attack->name == NULL)
         return 64;
+    look_around();
     log_open(&log, CONFIG_LOG_STDERR, true);
     transaction = arena_behind(&arena, arena.used + SERVE_ARENA_MAX);
     backend = (struct backend){
@@ -100,12 +125,19 @@ int main(int argc, char **argv)
         .recorder = {.out = TEXT(memory.trace)},
         .spool = {.fd = -1, .buffer = memory.spool, .cap = sizeof memory.spool},
     };
+    if (config.smtp.tls != SMTP_TLS_OFF) {
+        tls_open(&memory.tls, &config);
+        backend.tls = &memory.tls;
+        peer.tls = memory.tls.given ? &memory.tls.facts : NULL;
+        plain = memory.tls.ours;
+    }
     backend_open(&backend, &log, NULL);
     switch (sandbox_fork(&backend, &worker,
                          &(struct sandbox_session){
                              .in = 0,
                              .out = 1,
                              .stop = -1,
+                             .plain = plain,
                              .deadline = clock_now() + config.session_timeout,
                              .late = serve_late_time(&config),
                              .packet = TEXT(memory.packet),

@@ -1,6 +1,6 @@
 """Inside the box: the blocks of one document that are for root (tests/document.py), in their order, to the letter. $1: a build with prefix
 /usr, in the tree that README means. $2: the source. $3: the document, or `conf`: what --check says of each configuration."""
-import http.server, imaplib, os, pty, select, shutil, threading
+import http.server, imaplib, os, pty, select, shutil, ssl, threading
 from manager import *
 import document
 
@@ -175,6 +175,19 @@ def stop_and_start():
         ok(p.returncode == 0, f"{FILE}: {line}", p.stdout + p.stderr); c.close()
 
 
+def begin_tls():
+    """As docs/tls.md begins."""
+    run("mkdir -p /etc/smtpin; ln -s /etc/letsencrypt/live/mx.example.org /etc/smtpin/tls; systemctl enable --now smtpin-tls.socket")
+
+
+def tls():
+    """One service has port 25, with STARTTLS, and port 465."""
+    configuration("tls = may\ntls_service = only\n[smtps]\ntls = implicit\n")
+    has_tls("TLS", (25, 465))
+    ok(until(lambda: "tls=TLSv1.3" in journal("SMTP_SOCKET=smtps")) and (show("smtpin-smtps.socket", "Accept"), show("smtpin-smtps.socket", "Triggers")) == ("no", "smtpin.service"), f"{FILE}: in smtpin.service", journal("-n", "20"))
+    configuration("")
+
+
 def refused_mail():
     """What faq.md's reader looks for."""
     run("ip addr add 192.0.2.7/32 dev lo; systemctl start smtpin.socket")
@@ -184,17 +197,59 @@ def refused_mail():
     run("journalctl --sync")
 
 
-AT_START = {"docs/faq.md": refused_mail}
+AT_START = {"docs/faq.md": refused_mail, "docs/systemd.md": begin_tls}
 AT_END = {("README.md", "systemd"): first_steps, ("README.md", "Delivering to your own script"): own_script, ("README.md", "Delivering to an HTTP service"): http_service, ("README.md", "Reading the mail"): reading,
-          ("docs/systemd.md", "Sockets and settings"): submission, ("docs/smtpin-maildir.1", "EXAMPLES"): maildir_manual, ("docs/inetd.md", "smtpin under other super-servers"): by_inetd}
-NEEDS = {("README.md", "Reading the mail"): ("dovecot", "mutt", "/usr/lib/dovecot/imap"), ("README.md", "Delivering to an HTTP service"): ("curl",), ("README.md", "Everything, for a test"): ("curl",)}
+          ("docs/systemd.md", "Sockets and settings"): submission, ("docs/systemd.md", "TLS"): tls, ("docs/smtpin-maildir.1", "EXAMPLES"): maildir_manual, ("docs/inetd.md", "smtpin under other super-servers"): by_inetd}
+NEEDS = {("docs/systemd.md", "TLS"): ("openssl",), ("README.md", "Reading the mail"): ("dovecot", "mutt", "/usr/lib/dovecot/imap"), ("README.md", "Delivering to an HTTP service"): ("curl",), ("README.md", "Everything, for a test"): ("curl",)}
 terminals = []
+
+
+def certbot():
+    """What certbot has made; a server listens."""
+    document.certificates("tls_certificate = /etc/letsencrypt/live/mx.example.org\ntls_certificate = /etc/letsencrypt/live/mail.example.net\n", readable=False)
+    run("mkdir -p /etc/smtpin /etc/letsencrypt/renewal-hooks/deploy; ip addr add 192.0.2.7/32 dev lo; systemctl start smtpin.socket")
+
+
+def tls_mail(port):
+    """What a client hears at the end, inside TLS; and the name in the certificate."""
+    context = ssl._create_unverified_context()
+    try:
+        with smtplib.SMTP_SSL("127.0.0.1", port, timeout=30, context=context) if port == 465 else smtplib.SMTP("127.0.0.1", port, timeout=30) as c:
+            if port != 465: c.starttls(context=context)
+            pem = ssl.DER_cert_to_PEM_cert(c.sock.getpeercert(True))
+            c.sendmail("a@example.com", ["jane@example.org"], "Subject: x\r\n\r\nx\r\n")
+    except (OSError, smtplib.SMTPException) as e: return repr(e)
+    return subprocess.run(["openssl", "x509", "-noout", "-ext", "subjectAltName"], input=pem, capture_output=True, text=True).stdout.strip().split()[-1]
+
+
+def has_tls(name, ports=(25,)):
+    for port in ports: equal(tls_mail(port), "DNS:mx.example.org", f"{FILE}: {name}: mail inside TLS, port {port}")
+
+
+def tls_first_hour():
+    has_tls("the first hour", (25, 465))
+    ok(sum("with ESMTPS " in m and "\ttls TLS_" in m for m in stored()) == 2, f"{FILE}: Received: says so", stored())
+    ok(run("runuser -u smtpin -- cat /etc/letsencrypt/live/mx.example.org/privkey.pem 2>&1").strip().endswith("Permission denied"), f"{FILE}: and smtpin's user can't read the key")
+
+
+def tls_cold():
+    run("systemctl stop smtpin-tls.socket smtpin-tls.service")
+    for value in ("/etc/letsencrypt/live/mx.example.org", "/etc/smtpin/certificate"):
+        configuration(f"tls = may\ntls_certificate = {value}\n")
+        has_tls(f"without the service, {value}")
+    run("systemctl start smtpin-tls.socket"); configuration("tls = may\ntls_certificate = /etc/letsencrypt/live/mx.example.org\n[smtps]\ntls = implicit\n")
+
+
+AT_START |= {"docs/tls.md": certbot}
+AT_END |= {("docs/tls.md", "The first hour"): tls_first_hour, ("docs/tls.md", "Without systemd"): tls_cold, ("README.md", "TLS"): lambda: has_tls("TLS")}
+NEEDS |= {("docs/tls.md", "Testing"): ("swaks",)}
 
 
 def stand_ins():
     write("/usr/local/bin/my-program", f"#!/bin/sh\ncase $* in *gone@*) exit 67 ;; esac\ncat >/dev/null && printf '%s\\n' \"$*\" >>{MAIL}/my-program\n", 0o755)
     run("useradd -m jane; mkdir -p /etc/fail2ban/filter.d /etc/fail2ban/jail.d")
     if os.path.isdir("/etc/dovecot/conf.d") and not os.path.exists("/etc/dovecot/private/dovecot.pem"): write("/etc/dovecot/conf.d/10-ssl.conf", "ssl = no\n")  # of ssl-cert, which Dovecot only recommends
+    document.certificates("tls_certificate = /etc/letsencrypt/live/mx.example.org\n", readable=False)
     web = http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Endpoint)
     threading.Thread(target=web.serve_forever, daemon=True).start()
     write(f"{TREE}/message", "Subject: x\n\nx\n")
@@ -247,7 +302,9 @@ def play():
     if FILE == "docs/systemd.md": stop_and_start()
 
 
-def mistakes(out): return [l for l in out.split("\n") if l and ": note: " not in l and "configuration is good" not in l]
+def mistakes(out):
+    """But for what smtpin-tls says of a certificate: its file, then lines with blanks in front."""
+    return [l for l in out.split("\n") if l and ": note: " not in l and "configuration is good" not in l and (not re.match(r"  |/\S+$", l) or " wrong: " in l)]
 
 
 if FILE == "README.md": stand_ins(); play()
@@ -256,7 +313,8 @@ elif FILE == "conf":
     stand_ins(); run("mkdir -p /usr/local/bin; touch /usr/local/bin/my-script; chmod 755 /usr/local/bin/my-script")
     for block in document.blocks(SOURCE):
         if block.language != "conf": continue
-        write("/etc/smtpin/check.conf", ("" if "domains = " in block.text else "domains = example.org\n") + block.text)
+        text = document.certificates(block.text, "/etc/readable")
+        write("/etc/smtpin/check.conf", ("" if "domains = " in text else "domains = example.org\n") + text)
         program = re.search(r"^deliver = (/\S+)", block.text, re.M)
         if program and not os.path.exists(program[1]): # the box forgets it; --check runs nothing
             with open(program[1], "w") as f: f.write("#!/bin/sh\nexit 75\n")

@@ -64,6 +64,22 @@ def listening():
     drop_in("smtpin.service", "serve-smtpin-lmtp.conf", "lmtp.conf")
 
 
+LIVE, ARCHIVE = "/etc/letsencrypt/live/mx.example.org", "/etc/letsencrypt/archive/mx.example.org"
+
+
+def certificate(n, live=LIVE, key="ec -pkeyopt ec_paramgen_curve:P-256"):
+    """One as certbot keeps it: only root can read the key."""
+    archive = live.replace("/live/", "/archive/")
+    for d in (archive, live): os.makedirs(d, exist_ok=True); os.chmod(os.path.dirname(d), 0o700)
+    run(f"openssl req -x509 -newkey {key} -nodes -days 90 -subj /CN=mx.example.org -addext subjectAltName=DNS:mx.example.org -keyout {archive}/privkey{n}.pem -out {archive}/fullchain{n}.pem; chmod 600 {archive}/privkey{n}.pem")
+
+
+def link(n, *kinds, live=LIVE):
+    """As certbot renews: each link is removed and made anew."""
+    for kind in kinds or ("privkey", "fullchain"):
+        run(f"rm -f {live}/{kind}.pem; sleep 0.1; ln -s {live.replace('/live/', '/archive/')}/{kind}{n}.pem {live}/{kind}.pem")
+
+
 def count(): return len(glob.glob(f"{MAIL}/*/*/new/*"))
 
 

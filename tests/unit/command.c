@@ -1,6 +1,7 @@
 /* What a delivery command is told: its words, with their macros expanded, and its environment. */
 #include "adapters/command.h"
 #include "syntax/macro.h"
+#include "syntax/tls_facts.h"
 #include "unit.h"
 
 #include <stdlib.h>
@@ -9,8 +10,7 @@ static struct smtp_recipient recipients[3];
 static const struct smtp_recipient *const list[3] = {&recipients[0], &recipients[1],
                                                      &recipients[2]};
 static struct smtp_session session;
-static const struct peer peer = {.address = {.p = "192.0.2.1", .n = 9},
-                                 .port = {.p = "25", .n = 2}};
+static struct peer peer = {.address = {.p = "192.0.2.1", .n = 9}, .port = {.p = "25", .n = 2}};
 
 static void set_recipient(struct smtp_recipient *r, const char *address, const char *local,
                           const char *domain)
@@ -109,6 +109,71 @@ Test(macro, nothing_is_expanded_twice, .init = set_up)
 {
     session.transaction.reverse_path.address = SPAN("${recipient}$$\"; id `x`\"@x");
     EXPECT_WORDS("/x ${sender}", 1, "/x", "${recipient}$$\"; id `x`\"@x");
+}
+
+static const struct tls_facts secure = {.protocol = {.p = "TLSv1.3", .n = 7},
+                                        .cipher = {.p = "CIPHER", .n = 6},
+                                        .cipher_iana = {.p = "IANA", .n = 4},
+                                        .sni = {.p = "mx.example.org", .n = 14},
+                                        .verify = {.p = "SUCCESS", .n = 7},
+                                        .name = {.p = "c.example", .n = 9},
+                                        .subject = {.p = "CN=c \"x\"", .n = 8},
+                                        .fingerprint = {.p = "AA:BB", .n = 5}};
+
+/* Outside TLS they are empty words. */
+Test(macro, tls, .init = set_up)
+{
+    static const char command[] =
+        "/x ${tls_protocol} ${tls_cipher} ${tls_sni} ${tls_client_verify} ${tls_client_name} "
+        "${tls_client_subject} ${tls_client_fingerprint} <${requiretls}>";
+
+    EXPECT_WORDS(command, 1, "/x", "", "", "", "", "", "", "", "<>");
+    peer.tls = &secure;
+    session.secure = true;
+    EXPECT_WORDS(command, 1, "/x", "TLSv1.3", "CIPHER", "mx.example.org", "SUCCESS", "c.example",
+                 "CN=c \"x\"", "AA:BB", "<>");
+    session.transaction.requiretls = true;
+    EXPECT_WORDS("/x ${requiretls} ${client_protocol}", 1, "/x", "1", "ESMTPS");
+    peer.tls = NULL;
+}
+
+/* The value of a variable; NULL: there is none. */
+static const char *variable(const char *name)
+{
+    static char room[16384];
+    struct arena a = {.base = room, .cap = sizeof room};
+    const struct command_run run = {
+        .session = &session, .peer = &peer, .recipient = list, .recipients = 1};
+    char **e = command_environment(&run, &a);
+    const size_t n = strlen(name);
+
+    cr_assert_not_null(e);
+    for (; *e != NULL; e++)
+        if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+            return *e + n + 1;
+    return NULL;
+}
+
+/* Only inside TLS, and only what is known. */
+Test(macro, tls_environment, .init = set_up)
+{
+    static const struct tls_facts least = {.protocol = {.p = "TLSv1.2", .n = 7}};
+
+    setenv("SSL_PROTOCOL", "evil", 1);
+    cr_expect_null(variable("SSL_PROTOCOL"));
+    peer.tls = &secure;
+    cr_expect_str_eq(variable("SSL_PROTOCOL"), "TLSv1.3");
+    cr_expect_str_eq(variable("SSL_CIPHER"), "CIPHER");
+    cr_expect_str_eq(variable("SSL_TLS_SNI"), "mx.example.org");
+    cr_expect_str_eq(variable("SSL_CLIENT_VERIFY"), "SUCCESS");
+    cr_expect_str_eq(variable("SSL_CLIENT_S_DN"), "CN=c \"x\"");
+    cr_expect_null(variable("SMTPIN_REQUIRETLS"));
+    session.transaction.requiretls = true;
+    cr_expect_str_eq(variable("SMTPIN_REQUIRETLS"), "1");
+    peer.tls = &least;
+    cr_expect_str_eq(variable("SSL_PROTOCOL"), "TLSv1.2");
+    cr_expect_null(variable("SSL_TLS_SNI"));
+    peer.tls = NULL;
 }
 
 Test(macro, a_full_arena_is_an_answer, .init = set_up)

@@ -172,6 +172,20 @@ Test(config, mistakes_have_their_line_and_key)
         {"[local]\nbare_line_ends = maybe\n", "bare_line_ends", 2},
         {"tolerate = blank everything\n", "tolerate", 1},
         {"max_refused_recipients = 0\n", "max_refused_recipients", 1},
+        {"tls = yes\n", "tls", 1},
+        {"tls_certificate = relative.pem\n", "tls_certificate", 1},
+        {"tls_certificate = /a /b /c\n", "tls_certificate", 1},
+        {"tls_certificate = /a\ntls_certificate = self-signed /b\n", "tls_certificate", 2},
+        {"tls_certificate = /a,  , /b\n", "tls_certificate", 1},
+        {"tls_options = MinProtocol\n", "tls_options", 1},
+        {"tls_options = MinProtocol=TLSv1.2 =x\n", "tls_options", 1},
+        {"tls_timeout = 0\n", "tls_timeout", 1},
+        {"tls_timeout = 11m\n", "tls_timeout", 1},
+        {"tls_socket = tls.sock\n", "tls_socket", 1},
+        {"tls_client_ca = ca.pem\n", "tls_client_ca", 1},
+        {"tls_command =\n", "tls_command", 1},
+        {"tls_service = sometimes\n", "tls_service", 1},
+        {"tls_timeout = 5\ntls_timeout = 5\n", "tls_timeout", 2},
     };
     struct config c;
     struct heard h;
@@ -192,6 +206,75 @@ Test(config, every_mistake_is_told)
     cr_expect_not(load(&c, "a = 1\nmax_errors = x\nhostname = mx.example.org\nb\n", &h));
     cr_expect_eq(h.count, 3);
     cr_expect_span(c.smtp.hostname, "mx.example.org", "what is right is taken");
+}
+
+/* A key that may be repeated adds to what it has in the same place, and takes the place of what a
+ * more general one has. */
+Test(config, certificates_add_up)
+{
+    static const char text[] = "tls = may\n"
+                               "tls_certificate = /a/chain.pem /a/key.pem\n"
+                               "tls_certificate = /b, /c.pem\n"
+                               "[smtps]\n"
+                               "tls = implicit\n"
+                               "tls_certificate = /d\n"
+                               "tls_certificate = /e.pem /e.key\n"
+                               "[lmtp]\n"
+                               "tls = off\n"
+                               "[other]\n"
+                               "tls_certificate =\n";
+    struct config c;
+    struct heard h;
+
+    cr_expect(load_for("smtp", &c, text, &h), "%s", h.what);
+    cr_expect_span(c.tls_certificate, "/a/chain.pem /a/key.pem, /b, /c.pem", "all of them");
+    cr_expect_eq(c.smtp.tls, SMTP_TLS_MAY);
+    cr_expect(load_for("smtps", &c, text, &h), "%s", h.what);
+    cr_expect_span(c.tls_certificate, "/d, /e.pem /e.key", "the section's alone");
+    cr_expect_eq(c.smtp.tls, SMTP_TLS_IMPLICIT);
+    cr_expect(load_for("lmtp", &c, text, &h), "%s", h.what);
+    cr_expect_eq(c.smtp.tls, SMTP_TLS_OFF);
+    cr_expect(load_for("other", &c, text, &h), "%s", h.what);
+    cr_expect_span(c.tls_certificate, "", "none");
+}
+
+Test(config, certificates_of_the_command_line)
+{
+    static const char *const more[] = {"tls_certificate=/o.pem", "tls_certificate=/p",
+                                       "tls=required"};
+    static char room[2 * CONFIG_FILE_MAX];
+    struct arena a = {.base = room, .cap = sizeof room};
+    char name[] = "/tmp/smtpin-unit.XXXXXX";
+    const int fd = mkstemp(name);
+    struct heard h = {0};
+    const struct config_report report = {.say = hear, .context = &h};
+    struct config c;
+
+    cr_assert(fd >= 0 && write(fd, "tls_certificate = /a\n", 21) == 21);
+    close(fd);
+    cr_expect(config_load(
+        &c, &a, &(struct config_source){.file = name, .override = more, .overrides = COUNT(more)},
+        &report));
+    unlink(name);
+    cr_expect_span(c.tls_certificate, "/o.pem, /p", "the file's are replaced");
+    cr_expect_eq(c.smtp.tls, SMTP_TLS_REQUIRED);
+}
+
+Test(config, tls_as_a_whole)
+{
+    struct config c;
+    struct heard h;
+
+    cr_expect(load(&c, "tls = may\n", &h));
+    cr_expect_eq(c.tls_timeout, 30 * 1000);
+    cr_expect_span(c.tls_socket, "/run/smtpin/tls.sock", "of the units");
+    cr_assert_eq(c.tls_command.n, 1);
+    cr_expect_span(c.tls_command.word[0], SMTPIN_SBINDIR "/smtpin-tls", "installed");
+    cr_expect_not(load(&c, "requiretls = yes\n", &h), "nothing without TLS");
+    cr_expect(load(&c, "tls = may\nrequiretls = yes\n", &h));
+    cr_expect_not(load(&c, "tls = may\ntls_command = /bin/x ${sender}\n", &h));
+    cr_expect_str_eq(h.what, "takes no macros");
+    cr_expect(load(&c, "tls_options = MinProtocol=TLSv1.2  Groups=X25519:P-256\n", &h));
 }
 
 /* What is wrong says what would be right. */

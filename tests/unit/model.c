@@ -5,19 +5,30 @@
 
 enum phase { CONNECTED, GREETED, MAIL, MAIL_REFUSED, RCPT, PHASES };
 
-enum flag { LMTP = 1, SINGLE = 2, HELO_REQUIRED = 4, PRDR = 8, GREETED_BY_HELO = 16, FLAGS = 32 };
+enum flag {
+    LMTP = 1,
+    SINGLE = 2,
+    HELO_REQUIRED = 4,
+    PRDR = 8,
+    GREETED_BY_HELO = 16,
+    TLS = 32,          /* it is offered, and without the next two, not there yet: */
+    TLS_REQUIRED = 64, /* there is no mail without it */
+    SECURE = 128,      /* it is there */
+    FLAGS = 256
+};
 
 /* Where a line leads to. */
 struct outcome {
     unsigned code;
     enum phase phase;
-    bool closes, data;
+    bool closes, data, tls;
 };
 
 struct kind {
     const char *line;
     struct outcome (*model)(enum phase phase, unsigned flags);
-    unsigned always; /* without a model: the reply in every phase, in which it stays */
+    unsigned always;  /* without a model: the reply in every phase, in which it stays */
+    bool only_secure; /* RFC 3207 4: where TLS is required and not there, 530 */
 };
 
 static struct outcome stay(unsigned code, enum phase phase)
@@ -116,6 +127,27 @@ static struct outcome quit(enum phase phase, unsigned flags)
     return (struct outcome){.code = 221, .phase = phase, .closes = true};
 }
 
+/* RFC 3207 4: between transactions, and once. */
+static struct outcome starttls(enum phase phase, unsigned flags)
+{
+    if (!(flags & TLS))
+        return stay(500, phase);
+    if (must_greet(phase, flags) || phase >= MAIL || flags & SECURE)
+        return stay(503, phase);
+    return (struct outcome){.phase = phase, .tls = true};
+}
+
+static struct outcome starttls_now(enum phase phase, unsigned flags)
+{
+    return stay(flags & TLS ? 501 : 500, phase);
+}
+
+/* RFC 8689 3: inside TLS alone. */
+static struct outcome mail_requiretls(enum phase phase, unsigned flags)
+{
+    return flags & TLS && flags & SECURE ? mail(phase, flags) : mail_wrong(phase, flags, 555);
+}
+
 static struct outcome foreign(enum phase phase, unsigned flags)
 {
     (void)flags;
@@ -125,35 +157,37 @@ static struct outcome foreign(enum phase phase, unsigned flags)
 static const struct kind kinds[] = {
     {"EHLO client.example", ehlo},
     {"ehlo [192.0.2.1]", ehlo},
-    {"HELO client.example", ehlo},
+    {"HELO client.example", ehlo, .only_secure = true},
     {"LHLO client.example", lhlo},
     {"EHLO a b", bad_greeting},
     {"HELO", bad_greeting},
-    {"MAIL FROM:<a@example.com>", mail},
-    {"mail from:<> BODY=8BITMIME", mail},
-    {"MAIL FROM:<a@example.com", mail_refused},
-    {"MAIL FROM:<a@example.com> X=y", mail_unknown},
+    {"MAIL FROM:<a@example.com>", mail, .only_secure = true},
+    {"mail from:<> BODY=8BITMIME", mail, .only_secure = true},
+    {"MAIL FROM:<> REQUIRETLS", mail_requiretls, .only_secure = true},
+    {"MAIL FROM:<a@example.com", mail_refused, .only_secure = true},
+    {"MAIL FROM:<a@example.com> X=y", mail_unknown, .only_secure = true},
     {"MAIL", NULL, 501},
     {"MAIL TO:<a@example.com>", NULL, 501},
-    {"RCPT TO:<b@example.org>", rcpt},
-    {"RCPT TO:<b@>", rcpt_bad},
+    {"RCPT TO:<b@example.org>", rcpt, .only_secure = true},
+    {"RCPT TO:<b@>", rcpt_bad, .only_secure = true},
     {"RCPT FROM:<b@example.org>", NULL, 501},
-    {"DATA", data},
+    {"DATA", data, .only_secure = true},
     {"DATA now", NULL, 501},
-    {"RSET", rset},
+    {"RSET", rset, .only_secure = true},
     {"RSET now", NULL, 501},
     {"NOOP", NULL, 250},
     {"NOOP anything", NULL, 250},
-    {"VRFY joe", NULL, 252},
+    {"VRFY joe", NULL, 252, .only_secure = true},
     {"VRFY", NULL, 501},
-    {"EXPN list", NULL, 502},
-    {"HELP", NULL, 214},
-    {"HELP MAIL", NULL, 214},
+    {"EXPN list", NULL, 502, .only_secure = true},
+    {"HELP", NULL, 214, .only_secure = true},
+    {"HELP MAIL", NULL, 214, .only_secure = true},
     {"QUIT", quit},
     {"QUIT now", NULL, 501},
     {"", NULL, 500},
     {"XYZZY", NULL, 500},
-    {"STARTTLS", NULL, 500},
+    {"STARTTLS", starttls},
+    {"STARTTLS now", starttls_now},
     {"AUTH PLAIN", NULL, 500},
     {"BDAT 5 LAST", NULL, 500},
     {"GET / HTTP/1.1", foreign},
@@ -193,6 +227,28 @@ static unsigned say(struct fixture *f, const char *line)
     return code_of(&f->out);
 }
 
+static bool lacks_tls(unsigned flags)
+{
+    return flags & TLS && flags & TLS_REQUIRED && !(flags & SECURE);
+}
+
+static bool can_lead_to(enum phase phase, unsigned flags)
+{
+    return !lacks_tls(flags) || (phase <= GREETED && !(flags & GREETED_BY_HELO));
+}
+
+static void go_inside_tls(struct fixture *f)
+{
+    cr_assert_eq(smtp_session_line(&f->s, SPAN("EHLO before.example")), SMTP_NEXT_LINE);
+    cr_assert_eq(smtp_session_line(&f->s, SPAN("STARTTLS")), SMTP_NEXT_TLS);
+    f->out.n = 0;
+    cr_assert_eq(smtp_session_tls(&f->s, SMTP_TLS_READY), SMTP_NEXT_HANDSHAKE);
+    cr_assert_eq(code_of(&f->out), 220);
+    f->out.n = 0;
+    cr_assert_eq(smtp_session_secured(&f->s, true), SMTP_NEXT_LINE);
+    cr_assert(f->out.n == 0 && f->s.helo.n == 0 && !f->s.esmtp && f->s.phase == SMTP_CONNECTED);
+}
+
 static void lead_to(struct fixture *f, enum phase phase, unsigned flags)
 {
     f->options = (struct smtp_options){.hostname = SPAN("mx.example.org"),
@@ -200,6 +256,10 @@ static void lead_to(struct fixture *f, enum phase phase, unsigned flags)
                                        .single = flags & SINGLE,
                                        .helo_required = flags & HELO_REQUIRED,
                                        .prdr = flags & PRDR,
+                                       .tls = !(flags & TLS)         ? SMTP_TLS_OFF
+                                              : flags & TLS_REQUIRED ? SMTP_TLS_REQUIRED
+                                                                     : SMTP_TLS_MAY,
+                                       .requiretls = flags & TLS,
                                        .max_message_size = 1 << 20,
                                        .max_recipients = 100,
                                        .max_errors = 100,
@@ -212,6 +272,9 @@ static void lead_to(struct fixture *f, enum phase phase, unsigned flags)
     f->out = TEXT(f->room);
     f->arena = (struct arena){.base = f->memory, .cap = sizeof f->memory};
     f->want = smtp_session_open(&f->s, &f->options, &f->out, &f->arena, true);
+    if (flags & TLS && flags & SECURE && !(flags & LMTP))
+        go_inside_tls(f);
+    f->s.secure = flags & TLS && flags & SECURE;
     if (phase >= GREETED)
         say(f, flags & LMTP              ? "LHLO c.example"
                : flags & GREETED_BY_HELO ? "HELO c.example"
@@ -239,15 +302,20 @@ Test(model, every_line_in_every_phase_under_every_flag)
     for (unsigned flags = 0; flags < FLAGS; flags++)
         for (enum phase phase = CONNECTED; phase < PHASES; phase++)
             for (size_t i = 0; i < COUNT(kinds); i++) {
-                const struct outcome o = kinds[i].model == NULL ? stay(kinds[i].always, phase)
-                                                                : kinds[i].model(phase, flags);
+                struct outcome o = kinds[i].model == NULL ? stay(kinds[i].always, phase)
+                                                          : kinds[i].model(phase, flags);
                 unsigned code;
 
+                if (!can_lead_to(phase, flags))
+                    continue;
+                if (lacks_tls(flags) && kinds[i].only_secure && o.code != 500)
+                    o = stay(530, phase);
                 lead_to(&f, phase, flags);
                 code = say(&f, kinds[i].line);
                 cr_expect(
                     code == o.code && (f.want == SMTP_NEXT_CLOSE) == o.closes &&
                         (f.want == SMTP_NEXT_DATA) == o.data &&
+                        (f.want == SMTP_NEXT_TLS) == o.tls &&
                         (o.closes || f.s.phase == as_session(o.phase)),
                     "'%s' in phase %d, flags %u: %u, want %d, phase %d; the model: %u, phase %d",
                     kinds[i].line, phase, flags, code, f.want, f.s.phase, o.code, o.phase);
@@ -334,7 +402,7 @@ Test(model, sessions_by_chance, .timeout = 120)
                                   .options = (unsigned)(seed & 1) | pick(DRIVE_OPTIONS / 2) << 1,
                                   .verdicts = pick(256)};
         if (pick(3) != 0)
-            in.options &= 1 | 2 | 4 | 8 | 512; /* without tight limits */
+            in.options &= 1 | 2 | 4 | 8 | 512 | 1024; /* without tight limits */
         whole = drive(&in);
         messages += whole.messages;
         for (unsigned i = 0; i < 3; i++) {

@@ -3,6 +3,7 @@
 #include "adapters/policy.h"
 #include "policy_server.h"
 #include "syntax/policy_server.h"
+#include "syntax/tls_facts.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -139,6 +140,35 @@ Test(policy, the_client_s_name_and_address, .init = set_up)
     expect_value("client_port", "");
     expect_value("server_address", "");
     expect_value("server_port", "");
+}
+
+/* As Postfix has them: a certificate's names only where an authority vouches for them. */
+Test(policy, tls, .init = set_up)
+{
+    struct tls_facts facts = {.protocol = SPAN("TLSv1.3"),
+                              .cipher = SPAN("TLS_AES_256_GCM_SHA384"),
+                              .bits = SPAN("256"),
+                              .name = SPAN("c.example"),
+                              .issuer = SPAN("CN=CA"),
+                              .verify = SPAN("FAILED:self-signed certificate"),
+                              .fingerprint = SPAN("AA:BB"),
+                              .key_fingerprint = SPAN("CC:DD")};
+
+    peer.tls = &facts;
+    expect_value("encryption_protocol", "TLSv1.3");
+    expect_value("encryption_cipher", "TLS_AES_256_GCM_SHA384");
+    expect_value("encryption_keysize", "256");
+    expect_value("ccert_fingerprint", "AA:BB");
+    expect_value("ccert_pubkey_fingerprint", "CC:DD");
+    expect_value("ccert_subject", "");
+    expect_value("ccert_issuer", "");
+    facts.verify = SPAN("SUCCESS");
+    expect_value("ccert_subject", "c.example");
+    expect_value("ccert_issuer", "CN=CA");
+    facts = (struct tls_facts){.protocol = SPAN("TLS")};
+    expect_value("encryption_protocol", "TLS");
+    expect_value("encryption_keysize", "0");
+    expect_value("ccert_fingerprint", "");
 }
 
 /* A value can't end its line, nor begin another attribute; and the request is never too long. */

@@ -9,6 +9,7 @@
 #include "commands/replay/runs.h"
 #include "commands/replay/settings.h"
 #include "commands/replay/stand_ins.h"
+#include "commands/replay/told_tls.h"
 #include "config/load.h"
 #include "smtp/result.h"
 
@@ -61,6 +62,8 @@ struct server {
     size_t runs, messages;
     char id_room[64];
     struct text id;
+    char cipher_room[100];
+    struct tls_facts tls;
 };
 
 static enum smtp_want decide(struct server *s)
@@ -294,13 +297,16 @@ static void go_on(struct server *s)
 {
     bool more = true;
 
-    while (more && s->want != SMTP_NEXT_CLOSE) {
+    while (more && s->want != SMTP_NEXT_CLOSE && s->want != SMTP_NEXT_HANDSHAKE) {
         if (s->want == SMTP_NEXT_LINE)
             more = feed_line(s);
         else if (s->want == SMTP_NEXT_DATA)
             more = feed_data(s);
         else if (s->want == SMTP_NEXT_DECISION)
             s->want = decide(s);
+        else if (s->want == SMTP_NEXT_TLS)
+            s->want =
+                smtp_session_tls(&s->session, s->in.n > 0 ? SMTP_TLS_NOT_ALONE : SMTP_TLS_READY);
         else if (s->want == SMTP_NEXT_MORE)
             s->want = smtp_session_more(&s->session);
         else
@@ -308,10 +314,18 @@ static void go_on(struct server *s)
     }
 }
 
+/* What comes, or the end of it, is no handshake. */
+static void fail_handshake(struct server *s)
+{
+    if (s->want == SMTP_NEXT_HANDSHAKE)
+        s->want = smtp_session_secured(&s->session, false);
+}
+
 static bool core_send(void *context, struct span bytes)
 {
     struct server *s = context;
 
+    fail_handshake(s);
     while (bytes.n > 0 && s->want != SMTP_NEXT_CLOSE) {
         const struct span now = span_first(bytes, s->in.cap - s->in.n);
 
@@ -338,7 +352,31 @@ static void core_end(void *context)
     struct server *s = context;
 
     s->ended = true;
+    fail_handshake(s);
     go_on(s);
+}
+
+/* TLS is as the transcript tells of it; where it does not, TLS 1.3 of which nothing more is known.
+ */
+static bool core_secure(void *context, const struct tls_facts *wanted, struct tls_facts *is,
+                        struct span *why)
+{
+    struct server *s = context;
+    struct text cipher = TEXT(s->cipher_room);
+
+    *why = SPAN("(the server does not wait for it)");
+    if (s->want != SMTP_NEXT_HANDSHAKE)
+        return false;
+    s->tls = *wanted;
+    if (!tls_facts_known(&s->tls))
+        s->tls = (struct tls_facts){.protocol = SPAN("TLSv1.3"), .verify = SPAN("NONE")};
+    told_tls_cipher(&cipher, s->tls.cipher_iana);
+    s->tls.cipher = text_span(&cipher);
+    s->peer.tls = &s->tls;
+    s->want = smtp_session_secured(&s->session, true);
+    *is = s->tls;
+    go_on(s);
+    return true;
 }
 
 /* Room for all of it. */
@@ -358,13 +396,13 @@ static void open_server(struct server *s, struct server_memory *m)
 static bool configure(struct server *s, const struct replay_options *o,
                       const struct stand_ins *stand_ins, struct arena *a)
 {
-    const char *settings[2 * TRANSCRIPT_SETTINGS_MAX + STAND_INS_TIMES + STAND_INS_SETTINGS];
+    const char *settings[2 * TRANSCRIPT_SETTINGS_MAX + STAND_INS_FIRST + STAND_INS_SETTINGS];
     const struct config_report silent = {.say = NULL};
     struct config_source source = {.file = o->file, .override = settings};
     size_t n = 0;
 
-    for (size_t i = 0; i < stand_ins->times; i++)
-        settings[n++] = stand_ins->time[i];
+    for (size_t i = 0; i < stand_ins->firsts; i++)
+        settings[n++] = stand_ins->first[i];
     n += settings_all(s->transcript, o, settings + n, 2 * TRANSCRIPT_SETTINGS_MAX);
     for (size_t i = 0; i < stand_ins->settings; i++)
         settings[n++] = stand_ins->setting[i];
@@ -377,6 +415,9 @@ static void play_core(struct server *s, const struct replay_options *o, bool con
     const struct endpoint e = {.context = s,
                                .send = core_send,
                                .receive = core_receive,
+                               .secure = core_secure,
+                               .secure_first =
+                                   configured && s->config.smtp.tls == SMTP_TLS_IMPLICIT,
                                .half_close = core_end,
                                .disconnect = core_end};
 

@@ -3,7 +3,7 @@
 #ifndef SMTPIN_REPLAY_ENDPOINT_H
 #define SMTPIN_REPLAY_ENDPOINT_H
 
-#include "base/span.h"
+#include "syntax/tls_facts.h"
 
 struct endpoint {
     void *context;
@@ -12,6 +12,11 @@ struct endpoint {
     /* What the server has sent since, at least one byte, waiting for it; empty: it has closed, or
      * (*timed_out) says nothing for too long. Valid until the next call. */
     struct span (*receive)(void *context, bool *timed_out);
+    /* TLS begins, as the client asks for it: with these facts, as far as they are known. What the
+     * client sends and receives from here on is inside. *is is what it has become. False: *why. */
+    bool (*secure)(void *context, const struct tls_facts *wanted, struct tls_facts *is,
+                   struct span *why);
+    bool secure_first; /* before the client hears or says anything */
     void (*half_close)(void *context);
     void (*disconnect)(void *context);
 };

@@ -37,8 +37,20 @@ bool listener_line(struct listener *l, size_t *at, struct span *line)
     }
 }
 
+/* The code of the last line before that place. */
+static void keep_code(struct listener *l, size_t at)
+{
+    size_t line = at > l->start ? at - 1 : at;
+
+    while (line > l->start && l->buffer[line - 1] != '\n')
+        line--;
+    if (at - line >= sizeof l->code)
+        memcpy(l->code, l->buffer + line, sizeof l->code);
+}
+
 void listener_take(struct listener *l, size_t at)
 {
+    keep_code(l, at);
     l->start = at;
     if (l->start <= LISTEN_MAX / 2)
         return;

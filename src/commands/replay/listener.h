@@ -10,6 +10,8 @@ struct listener {
     const struct endpoint *e;
     char *buffer;      /* LISTEN_MAX octets */
     size_t start, end; /* what has come and has not been taken */
+    char code[3];      /* of the last line that has been taken */
+    bool secure;       /* TLS has begun, or failed to */
     bool closed;       /* nothing more will come: the server has closed the connection, or */
     bool timed_out;    /* it says nothing for too long, or */
     bool flooded;      /* it says more than can be held */

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "commands/replay/replies.h"
+#include "commands/replay/told_tls.h"
 
 #include <string.h>
 #include <time.h>
@@ -10,6 +11,21 @@ static bool send_bytes(const struct endpoint *e, struct span bytes, uint64_t chu
 {
     while (bytes.n > 0) {
         const struct span now = span_first(bytes, chunk == 0 ? bytes.n : (size_t)chunk);
+
+        if (!e->send(e->context, now))
+            return false;
+        bytes = span_from(bytes, now.n);
+    }
+    return true;
+}
+
+/* The same, but what stands behind a line is not parted from it: behind STARTTLS, it would come in
+ * the plain text or into the handshake, as chance has it. */
+static bool send_lines(const struct endpoint *e, struct span bytes, uint64_t chunk)
+{
+    while (bytes.n > 0) {
+        const size_t n = span_first(bytes, chunk == 0 ? bytes.n : (size_t)chunk).n;
+        const struct span now = span_first(bytes, bytes.p[n - 1] == '\n' ? n + 1 : n);
 
         if (!e->send(e->context, now))
             return false;
@@ -72,8 +88,9 @@ static bool act(const struct step *s, const struct endpoint *e, const struct pla
 }
 
 /* Lines that the client sends in one go are one write: that is what pipelining is. */
-static const struct step *send_group(const struct step *s, const struct endpoint *e,
-                                     const struct play_options *o, struct arena *a)
+static const struct step *send_group(const struct transcript *t, const struct step *s,
+                                     const struct endpoint *e, const struct play_options *o,
+                                     struct arena *a)
 {
     const size_t mark = a->used;
     struct text all = {.p = a->base + mark, .cap = a->cap - mark};
@@ -88,22 +105,59 @@ static const struct step *send_group(const struct step *s, const struct endpoint
     }
     /* Kept while it is sent: the other side may use the arena meanwhile. */
     arena_get(a, all.n);
-    send_bytes(e, text_span(&all), o->chunk);
+    if (t->starttls)
+        send_lines(e, text_span(&all), o->chunk);
+    else
+        send_bytes(e, text_span(&all), o->chunk);
     a->used = mark;
     return last;
 }
 
-/* What the transcript sends, before anything is read. The end of what is sent makes the server
- * close the connection, which is not what "S: end" is about. */
-static void send_everything(const struct transcript *t, const struct endpoint *e,
-                            const struct play_options *o)
+/* What the transcript sends from s on, before anything is read; up to where TLS begins. The end of
+ * what is sent makes the server close the connection, which is not what "S: end" is about. */
+static void send_everything(const struct transcript *t, const struct step *s,
+                            const struct endpoint *e, const struct play_options *o, struct arena *a)
 {
     bool connected = true;
 
-    for (const struct step *s = t->first; connected && s != NULL; s = s->next)
-        connected = act(s, e, o);
+    for (; connected && s != NULL; s = s->next) {
+        if (s->kind == STEP_TLS)
+            return;
+        if (s->kind == STEP_SEND)
+            s = send_group(t, s, e, o, a);
+        else
+            connected = act(s, e, o);
+    }
     if (t->last == NULL || !step_accepts_only(t->last, ACCEPT_END))
         e->half_close(e->context);
+}
+
+/* TLS begins, and is what the transcript tells of it. */
+static void secure(const struct transcript *t, const struct endpoint *e, struct listener *l,
+                   unsigned line, struct differences *d)
+{
+    static const struct tls_facts unknown = {.protocol = {0}};
+    const struct tls_facts *wanted = t->tls.line > 0 ? &t->tls.facts : &unknown;
+    const struct span unread = {.p = l->buffer + l->start, .n = l->end - l->start};
+    struct tls_facts is = unknown;
+    struct span why;
+
+    if (unread.n > 0)
+        differ(d, line, SPAN("(TLS begins)"), unread);
+    l->start = l->end = 0;
+    if (e->secure(e->context, wanted, &is, &why))
+        told_tls_compare(&t->tls, &is, d);
+    else
+        differ(d, line, SPAN("(TLS)"), why);
+    l->secure = true;
+}
+
+/* Where the transcript has TLS begin: if the server has said so. */
+static void secure_at(const struct transcript *t, const struct step *s, const struct endpoint *e,
+                      struct listener *l, struct differences *d)
+{
+    if (memcmp(l->code, "220", 3) == 0 && !l->closed)
+        secure(t, e, l, s->line, d);
 }
 
 void play(const struct transcript *t, const struct endpoint *e, const struct play_options *o,
@@ -116,17 +170,25 @@ void play(const struct transcript *t, const struct endpoint *e, const struct pla
         differ(d, 0, SPAN("memory"), SPAN("none left"));
         return;
     }
+    if (e->secure_first)
+        secure(t, e, &l, t->tls.line, d);
     if (o->whole)
-        send_everything(t, e, o);
+        send_everything(t, t->first, e, o, a);
     for (const struct step *s = t->first; s != NULL; s = s->next) {
         if (s->kind == STEP_EXPECT)
             s = replies_expect(s, &l, a, d);
+        else if (s->kind == STEP_TLS)
+            secure_at(t, s, e, &l, d);
         else if (!o->whole && s->kind == STEP_SEND)
-            s = send_group(s, e, o, a);
+            s = send_group(t, s, e, o, a);
         else if (!o->whole)
             connected = connected && act(s, e, o);
+        if (s->kind == STEP_TLS && o->whole)
+            send_everything(t, s->next, e, o, a);
         left = left || (s->kind == STEP_DISCONNECT && !o->whole);
     }
+    if (t->tls.line > 0 && !l.secure && d->count == 0)
+        differ(d, t->tls.line, SPAN("(TLS)"), SPAN("(none)"));
     if (left)
         return;
     e->half_close(e->context);

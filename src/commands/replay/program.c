@@ -19,6 +19,9 @@ enum { ARGUMENTS_MAX = 4 * TRANSCRIPT_SETTINGS_MAX + 32, SESSION_TIMEOUTS = 30 }
 
 struct connection {
     int fd;
+    struct tls tls; /* once it has begun */
+    const struct stand_in_tls *stand_in;
+    struct arena *arena;
     uint64_t timeout;
     uint64_t deadline; /* of the whole session */
     char held[65536];  /* what came while we were sending */
@@ -103,6 +106,25 @@ static void connection_disconnect(void *context)
     c->fd = -1;
 }
 
+static bool connection_secure(void *context, const struct tls_facts *wanted, struct tls_facts *is,
+                              struct span *why)
+{
+    struct connection *c = context;
+    const size_t plain = c->n;
+    bool secure;
+
+    *why = SPAN("(the connection is closed)");
+    if (c->fd < 0)
+        return false;
+    secure = stand_in_tls_shake_hands(c->stand_in, &c->tls, wanted, c->fd, c->arena);
+    close(c->fd);
+    c->fd = c->tls.ours.in;
+    c->n = 0;
+    *why = plain > 0 ? SPAN("(plain text behind the reply)") : c->tls.reason;
+    *is = c->tls.facts;
+    return secure && plain == 0;
+}
+
 /* The words that smtpin is started with; NULL-terminated. */
 static void make_arguments(const struct transcript *t, const struct replay_options *o,
                            const struct stand_ins *stand_ins, char **argv)
@@ -116,9 +138,9 @@ static void make_arguments(const struct transcript *t, const struct replay_optio
         argv[at++] = (char *)"-f";
         argv[at++] = (char *)o->file;
     }
-    for (size_t i = 0; i < stand_ins->times; i++) {
+    for (size_t i = 0; i < stand_ins->firsts; i++) {
         argv[at++] = (char *)"-o";
-        argv[at++] = (char *)stand_ins->time[i];
+        argv[at++] = (char *)stand_ins->first[i];
     }
     for (size_t i = 0; i < n; i++) {
         argv[at++] = (char *)"-o";
@@ -188,6 +210,8 @@ static void play_with(const struct transcript *t, const struct replay_options *o
     const struct endpoint e = {.context = c,
                                .send = connection_send,
                                .receive = connection_receive,
+                               .secure = connection_secure,
+                               .secure_first = stand_ins->tls.implicit,
                                .half_close = connection_half_close,
                                .disconnect = connection_disconnect};
     char *argv[ARGUMENTS_MAX];
@@ -199,6 +223,8 @@ static void play_with(const struct transcript *t, const struct replay_options *o
         return;
     }
     c->fd = pair[0];
+    c->stand_in = &stand_ins->tls;
+    c->arena = a;
     c->timeout = o->timeout;
     c->deadline = clock_now() + SESSION_TIMEOUTS * o->timeout;
     make_arguments(t, o, stand_ins, argv);
@@ -212,6 +238,8 @@ static void play_with(const struct transcript *t, const struct replay_options *o
         close(c->fd);
     if (pid >= 0)
         stop(pid, o->timeout, d);
+    if (c->tls.config != NULL)
+        tls_close(&c->tls);
 }
 
 void replay_program(const struct transcript *t, const struct replay_options *o,

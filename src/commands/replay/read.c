@@ -4,6 +4,7 @@
 #include "commands/replay/read_asked.h"
 #include "commands/replay/read_delivery.h"
 #include "commands/replay/read_reply.h"
+#include "commands/replay/read_tls.h"
 #include "config/setting.h"
 
 #include <errno.h>
@@ -19,8 +20,10 @@ static void send_bytes(struct reader *r, struct span bytes)
     if (bytes.n == 0 && r->t->last != NULL && step_accepts_only(r->t->last, ACCEPT_END))
         return;
     s = reader_step(r, STEP_SEND);
-    if (s != NULL)
-        s->bytes = bytes;
+    if (s == NULL)
+        return;
+    s->bytes = bytes;
+    read_tls_sent(r, bytes);
 }
 
 /* "@message OCTETS LINES": a message of that size, made up; recordings have it in place of text. */
@@ -36,6 +39,7 @@ static void message_line(struct reader *r, struct span rest)
         number_parse(lines, (uint64_t)1 << 40, &s->lines) != NUMBER_OK ||
         s->number < 2 * s->lines || (s->lines == 0 && s->number > 0) || span_trim(rest).n > 0)
         r->wrong = "wants the message's octets and lines";
+    read_tls_sent(r, SPAN("\r\n")); /* it ends with a line */
 }
 
 static void action(struct reader *r, struct span line)
@@ -80,9 +84,14 @@ static void table(struct reader *r, struct span name)
 
 static void setting(struct reader *r, struct span line)
 {
+    struct span facts;
     const struct setting *known = setting_find(span_trim(span_first(line, span_find(line, '='))));
     const struct span kept = arena_copy(r->a, line);
 
+    if (read_tls_is_facts(line, &facts)) {
+        read_tls_facts(r, facts, at_top(r));
+        return;
+    }
     if (span_find(line, '=') == line.n)
         r->wrong = "is neither a line of the session nor a setting";
     else if (!at_top(r))

@@ -1,5 +1,7 @@
 #include "commands/replay/read_reply.h"
 
+#include "commands/replay/read_tls.h"
+
 /* "250" or "250 2.1.0": stands for a whole reply, whatever its text and however many its lines. */
 static bool is_code(struct span s)
 {
@@ -76,8 +78,10 @@ void read_reply(struct reader *r, struct span raw)
 {
     struct step *s = reader_step(r, STEP_EXPECT);
 
-    if (s != NULL)
-        add_accepted(r, &s->accepted, raw);
+    if (s == NULL)
+        return;
+    add_accepted(r, &s->accepted, raw);
+    read_tls_expected(r, s);
 }
 
 void read_other_reply(struct reader *r, struct span raw)

@@ -3,6 +3,7 @@
 #ifndef SMTPIN_REPLAY_READER_H
 #define SMTPIN_REPLAY_READER_H
 
+#include "base/text.h"
 #include "commands/replay/transcript.h"
 
 struct reader {
@@ -17,6 +18,12 @@ struct reader {
     struct accepted *last_accepted; /* what it said */
     bool missing;                   /* a run has been told of whose program is missing */
     struct told *asked[TOLD_KINDS]; /* a check or a question that has no answer yet */
+    /* read_tls.h */
+    char sent_room[32];
+    struct text sent;          /* the client's last line, or its beginning */
+    bool in_sent_line;         /* which has no end yet */
+    bool starttls;             /* it is STARTTLS, and */
+    struct step *starttls_end; /* the last that is expected of its reply; NULL: nothing yet */
 };
 
 void reader_too_large(struct reader *r);

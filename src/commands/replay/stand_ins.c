@@ -32,7 +32,7 @@ static void add_times(struct stand_ins *s, const struct transcript *t,
     for (enum told_kind kind = 0; kind < TOLD_KINDS; kind++)
         if (is_stood_in_for(t, o, kind) && transcript_has(t, kind, TOLD_HANGS) &&
             !(kind == TOLD_DELIVERY && o->deliver))
-            s->time[s->times++] = times[kind];
+            s->first[s->firsts++] = times[kind];
 }
 
 static bool add(struct stand_ins *s, const char *setting)
@@ -95,12 +95,11 @@ bool stand_ins_open(struct stand_ins *s, const struct transcript *t, const struc
               stand_in_setting(t, o, TOLD_DELIVERY, directory, "deliver_through", &nothing, a)) ||
          !stand_in_open(t, o, TOLD_DELIVERY, directory)))
         return false;
-    if (!is_stood_in_for(t, o, TOLD_CHECK) && !is_stood_in_for(t, o, TOLD_POLICY))
-        return true;
     /* One with a mistake takes no mail, and asks nobody. */
     if (!settings_load(t, o, &config, a))
         return true;
-    return (!is_stood_in_for(t, o, TOLD_CHECK) || add_checks(s, t, o, &config, a)) &&
+    return (o->in_process || stand_in_tls_open(&s->tls, t, o, &config, s->first, &s->firsts, a)) &&
+           (!is_stood_in_for(t, o, TOLD_CHECK) || add_checks(s, t, o, &config, a)) &&
            (!is_stood_in_for(t, o, TOLD_POLICY) || add_policy(s, t, o, &config, a));
 }
 

@@ -4,17 +4,19 @@
 #define SMTPIN_REPLAY_STAND_INS_H
 
 #include "commands/replay/server.h"
+#include "commands/replay/stand_in_tls.h"
 
 #include <sys/types.h>
 
-enum { STAND_INS_TIMES = 3, STAND_INS_SETTINGS = 5 };
+enum { STAND_INS_FIRST = 6, STAND_INS_SETTINGS = 5 };
 
 struct stand_ins {
     const char *directory;
     pid_t policy; /* 0: there is none */
     /* KEY=VALUE: before those of the transcript, which may say otherwise; behind all. */
-    const char *time[STAND_INS_TIMES], *setting[STAND_INS_SETTINGS];
-    size_t times, settings;
+    const char *first[STAND_INS_FIRST], *setting[STAND_INS_SETTINGS];
+    size_t firsts, settings;
+    struct stand_in_tls tls;
 };
 
 /* What the transcript tells of is put into the directory, and what answers is started. The delivery

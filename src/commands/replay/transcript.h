@@ -4,6 +4,7 @@
 #define SMTPIN_REPLAY_TRANSCRIPT_H
 
 #include "base/arena.h"
+#include "syntax/tls_facts.h"
 
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ enum step_kind {
     STEP_WAIT,       /* number milliseconds */
     STEP_HALF_CLOSE, /* the client sends no more */
     STEP_DISCONNECT, /* the client is gone */
+    STEP_TLS,        /* TLS begins, if the last reply was a 220 */
 };
 
 enum accepted_kind {
@@ -93,6 +95,12 @@ struct told_table {
     struct told_table *next;
 };
 
+/* "tls = TLSv1.3 ...": the facts of the session's TLS. */
+struct told_tls {
+    unsigned line; /* 0: the transcript does not tell of it */
+    struct tls_facts facts;
+};
+
 enum { TRANSCRIPT_SETTINGS_MAX = 60 };
 
 struct transcript {
@@ -104,6 +112,8 @@ struct transcript {
     struct told_list told[TOLD_KINDS];
     struct told_table *table;
     size_t tables;
+    bool starttls; /* the client sends this line */
+    struct told_tls tls;
 };
 
 /* Run or question number i, from 0, as the transcript tells of it; NULL: it tells of none. */
