@@ -6,6 +6,7 @@
 #include "adapters/rules.h"
 #include "adapters/run.h"
 #include "io/clock.h"
+#include "smtp/login.h"
 #include "syntax/table_source.h"
 
 #include <stdio.h>
@@ -23,6 +24,7 @@ struct explain {
     const struct config *config;
     const struct explain_question *question;
     struct smtp_session session;
+    struct smtp_login login;
     struct peer peer;
     struct arena arena;
     char out_room[SMTP_REPLY_MAX];
@@ -348,8 +350,9 @@ static bool greet(struct explain *e)
     enum smtp_want want =
         smtp_session_open(&e->session, &e->config->smtp, &e->out, &e->arena, true);
 
-    /* Without TLS, no other answer than 530 could be had. */
-    if (e->config->smtp.tls >= SMTP_TLS_REQUIRED)
+    /* Without TLS, no other answer than 530 could be had, and no login. */
+    if (e->config->smtp.tls >= SMTP_TLS_REQUIRED ||
+        (e->question->login != NULL && !e->config->smtp.auth_plaintext))
         want = smtp_session_is_secure(&e->session, want);
     if (want == SMTP_NEXT_DECISION) {
         const struct smtp_verdict verdict = rules_decide_for(&e->rules, e->session.about, NULL);
@@ -366,6 +369,15 @@ static bool greet(struct explain *e)
     return false;
 }
 
+/* As after EHLO and AUTH PLAIN. */
+static void log_in(struct explain *e)
+{
+    e->session.login = &e->login;
+    e->session.esmtp = true;
+    e->login.mechanism = SPAN("PLAIN");
+    smtp_log_in(&e->session, span_of(e->question->login));
+}
+
 static void play(struct explain *e)
 {
     const struct explain_question *q = e->question;
@@ -380,6 +392,8 @@ static void play(struct explain *e)
         mark(e, "]");
         return;
     }
+    if (q->login != NULL)
+        log_in(e);
     if (q->helo != NULL)
         command(e, e->config->smtp.lmtp ? "LHLO " : "EHLO ", q->helo, "");
     command(e, "MAIL FROM:<", q->sender, q->size > 0 ? text_string(&size) : ">");
@@ -391,6 +405,28 @@ static void play(struct explain *e)
         print_discard(e);
     else if (accepted)
         print_delivery(e);
+}
+
+static void print_client(const struct explain *e)
+{
+    const struct span login = span_of(e->question->login);
+
+    if (e->json) {
+        fputs("{\"client\":{\"address\":", stdout);
+        print_json(e->peer.address);
+        fputs(",\"name\":", stdout);
+        print_json(e->peer.name);
+        print_member("login", login);
+        fputs("},", stdout);
+    } else {
+        fputs("client ", stdout);
+        print_text(e->peer.address);
+        fputs(" ", stdout);
+        print_text(e->peer.name);
+        fputs(login.n > 0 ? "\nlogin  " : "", stdout);
+        print_text(login);
+        fputs("\n", stdout);
+    }
 }
 
 int explain(const struct config *c, const struct explain_question *q)
@@ -414,19 +450,7 @@ int explain(const struct config *c, const struct explain_question *q)
                                   .sources = &e->sources,
                                   .note = print_note,
                                   .context = e};
-        if (e->json) {
-            fputs("{\"client\":{\"address\":", stdout);
-            print_json(e->peer.address);
-            fputs(",\"name\":", stdout);
-            print_json(e->peer.name);
-            fputs("},", stdout);
-        } else {
-            fputs("client ", stdout);
-            print_text(e->peer.address);
-            fputs(" ", stdout);
-            print_text(e->peer.name);
-            fputs("\n", stdout);
-        }
+        print_client(e);
         play(e);
         mark(e, "}\n");
         status = e->refused;

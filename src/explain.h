@@ -9,6 +9,7 @@ enum { EXPLAIN_RECIPIENTS_MAX = 64 };
 
 struct explain_question {
     const char *helo, *sender; /* helo NULL: none is said */
+    const char *login;         /* who has logged in (auth_is_user); NULL: nobody has */
     const char **recipient;    /* at most EXPLAIN_RECIPIENTS_MAX */
     size_t recipients;
     uint64_t size; /* 0: not declared */

@@ -1,6 +1,6 @@
 #include "listen.h"
 
-#include "adapters/admission.h"
+#include "adapters/penalty.h"
 #include "backend/record.h"
 #include "backend/status.h"
 #include "generation.h"
@@ -8,6 +8,7 @@
 #include "io/clock.h"
 #include "refusals.h"
 #include "serve.h"
+#include "syntax/network.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,6 +47,7 @@ struct listening {
     uint64_t sign_interval, next_sign; /* of life, for the manager; 0: it waits for none */
     int oom_score;                     /* this process's own; INT_MIN: not known */
     struct admission_seat seats[CONFIG_CONNECTIONS_MAX];
+    struct penalties penalties;
 };
 
 /* Listeners with one name count together: the first of them stands for all. */
@@ -142,6 +144,86 @@ static void log_crash(const struct listening *l, pid_t pid, int status,
     log_end(l->given->log, &r);
 }
 
+/* One record where it begins, not for each connection that is turned away. */
+static void log_penalty(const struct listening *l, const struct admission_guest *guest,
+                        const char *cause)
+{
+    char address[INET6_ADDRSTRLEN] = "";
+    struct log_record r;
+
+    log_begin(&r, LOG_SERVICE, LOG_LEVEL_NOTICE);
+    log_add(&r, "event", SPAN("penalty"));
+    log_add(&r, "socket", l->now->config[guest->socket].socket);
+    log_add(&r, "client_address", admission_address(guest, address, sizeof address));
+    log_add(&r, "cause", span_of(cause));
+    log_add_number(&r, "seconds", penalty_left(&l->penalties, guest, clock_now()) / 1000);
+    log_end(l->given->log, &r);
+}
+
+static bool is_exempt(const struct config *c, const struct admission_guest *guest)
+{
+    char address[INET6_ADDRSTRLEN];
+
+    return !guest->local &&
+           network_list_has(c->penalty_exempt, admission_address(guest, address, sizeof address));
+}
+
+/* An exempt address may be one of a network that has a penalty, or exempt since then. */
+static bool has_penalty(const struct listening *l, const struct config *c,
+                        const struct admission_guest *guest)
+{
+    return l->penalties.n > 0 && penalty_left(&l->penalties, guest, clock_now()) > 0 &&
+           !is_exempt(c, guest);
+}
+
+/* A crash that a client may have caused; not the end that an administrator, or the kernel for want
+ * of memory, makes of a session. */
+static bool is_fault(int status)
+{
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status) == SERVE_CRASHED;
+    switch (WTERMSIG(status)) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGABRT:
+    case SIGILL:
+    case SIGFPE:
+    case SIGSYS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What the end of a session says of its client. */
+static void judge(struct listening *l, const struct admission_guest *guest, int status)
+{
+    const struct config *c = &l->now->config[guest->socket];
+    const char *cause = "crash";
+    uint64_t added = c->penalty_crash;
+
+    if (WIFEXITED(status) && WEXITSTATUS(status) == SERVE_LOGINS_FAILED) {
+        added = c->penalty_login;
+        cause = "login";
+    } else if (WIFEXITED(status) && WEXITSTATUS(status) == SERVE_ABUSED) {
+        added = c->penalty_abuse;
+        cause = "abuse";
+    } else if (!is_fault(status)) {
+        return;
+    }
+    if (is_exempt(c, guest))
+        return;
+    if (penalty_add(&l->penalties, guest, added, c->penalty_least, c->penalty_most, clock_now()))
+        log_penalty(l, guest, cause);
+}
+
+static bool has_crashed(int status)
+{
+    return !WIFEXITED(status) ||
+           (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != SERVE_CRASHED &&
+            WEXITSTATUS(status) != SERVE_LOGINS_FAILED && WEXITSTATUS(status) != SERVE_ABUSED);
+}
+
 static void reap(struct listening *l)
 {
     struct admission_guest guest;
@@ -154,9 +236,9 @@ static void reap(struct listening *l)
         if (pid <= 0 || !admission_leave(&l->guests, pid, &guest))
             continue;
         l->news = true;
-        if (!WIFEXITED(status) ||
-            (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != SERVE_CRASHED))
+        if (has_crashed(status))
             log_crash(l, pid, status, &guest);
+        judge(l, &guest, status);
         if (l->guests.n == 0)
             l->idle_since = clock_now();
     } while (pid > 0 && l->guests.n > 0);
@@ -241,6 +323,10 @@ static bool accept_one(struct listening *l, size_t listener, struct listen_accep
         return false;
     }
     admission_place(&guest, &from);
+    if (has_penalty(l, c, &guest)) {
+        refuse(l, fd, listener, &guest, REFUSED_PENALTY);
+        return false;
+    }
     switch (admission_ask(&l->guests, &guest, c->max_connections, c->max_connections_per_source)) {
     case ADMISSION_FULL:
         refuse(l, fd, listener, &guest, REFUSED_ALL);

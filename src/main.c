@@ -1,6 +1,7 @@
 /* smtpin: reads the command line, and decides what this process is: one session (serve.h), a
  * listening process (listen.h), or an answer to --check, --print or --explain. It serves nobody
  * itself. */
+#include "adapters/auth_state.h"
 #include "adapters/deliver.h"
 #include "adapters/log.h"
 #include "adapters/peer.h"
@@ -57,7 +58,8 @@ static const char usage[] =
     "usage: smtpin [-f FILE] [-o KEY=VALUE]... [--lmtp] [--listen]\n"
     "              [--check | --print | --print-set | --print-defaults | --version | --help]\n"
     "       smtpin [-f FILE] [-o KEY=VALUE]... --explain [--client ADDRESS] [--helo NAME]\n"
-    "              [--size OCTETS] [--json] [--sender ADDRESS] --recipient ADDRESS...\n"
+    "              [--login USER] [--size OCTETS] [--json] [--sender ADDRESS]\n"
+    "              --recipient ADDRESS...\n"
     "       smtpin [-f FILE] [-o KEY=VALUE]... --lookup TABLE ADDRESS\n"
     "Speaks SMTP on descriptors 0 and 1; a super-server starts it for each connection.\n"
     "If listening sockets are passed to it, it accepts connections itself, a process for each.\n"
@@ -85,6 +87,8 @@ static bool explain_option(struct arguments *a, const char *name, const char *va
         a->client = value;
     else if (strcmp(name, "--helo") == 0)
         q->helo = value;
+    else if (strcmp(name, "--login") == 0)
+        q->login = value;
     else if (strcmp(name, "--sender") == 0)
         q->sender = value;
     else if (strcmp(name, "--recipient") == 0 && q->recipients < EXPLAIN_RECIPIENTS_MAX)
@@ -201,7 +205,7 @@ static bool check_sections(const struct arguments *a, const struct config *c,
 
         from.socket = c->section[i];
         good = config_load(&own, &arena, &from, report) && setup_check(&own, report) &&
-               setup_check_tls(&own, c, report);
+               setup_check_tls(&own, c, report) && setup_check_auth(&own, c, report);
     }
     return good;
 }
@@ -221,6 +225,7 @@ static int check(const struct arguments *a, struct serve_memory *m)
         return EXIT_CONFIG;
     good = setup_check(&c, &report);
     good = setup_check_tls(&c, NULL, &report) && good;
+    good = setup_check_auth(&c, NULL, &report) && good;
     wrong = c.sandbox == CONFIG_SANDBOX_NO ? NULL : sandbox_check();
     if (wrong != NULL)
         config_complain(&report, SPAN("sandbox"), wrong);
@@ -269,7 +274,8 @@ static int explain_message(struct arguments *a, struct serve_memory *m)
 
     if (a->question.sender == NULL)
         a->question.sender = "";
-    if (a->question.recipients == 0) {
+    if (a->question.recipients == 0 ||
+        (a->question.login != NULL && !auth_is_user(span_of(a->question.login)))) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }
@@ -281,6 +287,10 @@ static int explain_message(struct arguments *a, struct serve_memory *m)
             return EXIT_USAGE;
         }
         c.client_address = address;
+    }
+    if (a->question.login != NULL && !c.smtp.auth) {
+        fputs("smtpin: --login: nobody can log in: auth is not set\n", stderr);
+        return EXIT_USAGE;
     }
     return explain(&c, &a->question);
 }
@@ -299,7 +309,7 @@ static _Noreturn void serve_one(const struct config *c, struct serve_connection 
         record_mistake(log, "setup", 0, SPAN("bare_line_ends"), "never normalized on port 25");
         connection->available = false;
     }
-    if (c->policy.n > 0)
+    if (c->policy.n > 0 || c->smtp.auth)
         peer_find_server(peer, connection->in);
     connection->peer = peer;
     /* In the sandbox it can no longer be had. */
@@ -307,8 +317,7 @@ static _Noreturn void serve_one(const struct config *c, struct serve_connection 
         connection->stop = setup_stop();
     if (connection->stop == -1)
         setup_no_stop();
-    serve(c, connection, log, m, taken);
-    _exit(0); /* nothing is left to be flushed or cleaned up */
+    _exit(serve(c, connection, log, m, taken)); /* nothing is left to be flushed or cleaned up */
 }
 
 /* Of a listening process, only the children come back from listen_run with something to do. */
@@ -318,7 +327,7 @@ static int listen_and_serve(const struct arguments *a, struct serve_memory *m,
     const struct listen_given given = {
         .setup = s, .source = source(a), .available = a->wrong == NULL, .log = log};
     struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
-    struct serve_connection connection = {.available = true};
+    struct serve_connection connection = {.available = true, .listened = true};
     struct listen_accepted accepted;
     const struct config *c;
     struct title title;

@@ -26,6 +26,7 @@ void refusals_tell(struct refusals *r, enum refusal kind, int fd, const struct c
     static const enum smtp_reply_id replies[] = {
         [REFUSED_ALL] = SMTP_REPLY_TOO_MANY_CONNECTIONS,
         [REFUSED_SOURCE] = SMTP_REPLY_TOO_MANY_OF_SOURCE,
+        [REFUSED_PENALTY] = SMTP_REPLY_PENALTY,
         [REFUSED_FORK] = SMTP_REPLY_UNAVAILABLE,
     };
     const struct smtp_reply *reply = smtp_reply(replies[kind]);

@@ -10,7 +10,7 @@
 
 #include <netinet/in.h>
 
-enum refusal { REFUSED_ALL, REFUSED_SOURCE, REFUSED_FORK, REFUSED_KINDS };
+enum refusal { REFUSED_ALL, REFUSED_SOURCE, REFUSED_PENALTY, REFUSED_FORK, REFUSED_KINDS };
 
 /* All zeros to begin with. */
 struct refusals {

@@ -1,57 +1,18 @@
 #include "serve.h"
 
-#include "adapters/setup.h"
 #include "io/clock.h"
 #include "io/wire.h"
 #include "sandbox/sandbox.h"
+#include "serve_state.h"
 #include "services.h"
 
 #include <assert.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
-    LINGER_TIME = 2000, /* milliseconds for a client to see our last reply */
     LINGER_OCTETS = 16 * 1024 * 1024,
 };
-
-struct serve {
-    const struct config *config;
-    struct smtp_session session;
-    struct smtp_line line;
-    struct arena arena, delivery;
-    struct wire wire;
-    struct services services;
-    uint64_t credit; /* milliseconds times min_data_rate that came in pieces too small to count */
-    size_t spoken;   /* octets of wire.send that were there before this step */
-    uint64_t session_deadline;
-    uint64_t late;        /* once that is over: until when replies may still go out */
-    uint64_t decided;     /* milliseconds that decisions took since the clock was looked at */
-    bool stopping;        /* this process is asked to end */
-    unsigned brief_fills; /* since the clock and the stop were looked at */
-};
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* What the session says to a wire that does not go on. Nobody hears a reply to an end of file. */
-static enum smtp_want give_up(struct serve *s, enum wire_result why, enum smtp_reply_id slow)
-{
-    const bool over = clock_left(s->session_deadline) == 0;
-
-    services_end(&s->services, why == WIRE_EOF     ? "eof"
-                               : why == WIRE_ERROR ? "lost"
-                               : s->stopping       ? "shutdown"
-                                                   : "timeout");
-    if (why != WIRE_TIMEOUT && why != WIRE_STOP)
-        return smtp_session_gone(&s->session);
-    /* A replay would have to wait as long for this reply: the recording ends before it. */
-    recorder_close(&s->services.backend.recorder, s->stopping ? "shutdown" : "timeout");
-    return smtp_session_interrupt(&s->session, s->stopping ? SMTP_REPLY_SHUTDOWN
-                                               : over      ? SMTP_REPLY_SESSION_OVER
-                                                           : slow);
-}
 
 /* Asked to end: a message that is being sent may still come to its end, for drain_timeout. */
 static void begin_to_stop(struct serve *s)
@@ -59,49 +20,6 @@ static void begin_to_stop(struct serve *s)
     s->stopping = true;
     s->wire.stop = -1;
     s->session_deadline = earlier(s->session_deadline, clock_now() + s->config->drain_timeout);
-}
-
-uint64_t serve_late_time(const struct config *c)
-{
-    return earlier(c->command_timeout, SERVE_LATE);
-}
-
-/* A reply has command_timeout, and however late it is, a moment: it may be a 250. All late ones
- * together have a bound: a client gets no more time by asking for many. */
-static uint64_t reply_deadline(struct serve *s)
-{
-    const uint64_t now = clock_now();
-
-    if (s->session_deadline > now + LINGER_TIME)
-        return earlier(now + s->config->command_timeout, s->session_deadline);
-    if (s->late == 0)
-        s->late = now + serve_late_time(s->config);
-    return earlier(now + LINGER_TIME, s->late);
-}
-
-/* From here on the stop is seen; where it can't be had now, the next time. */
-static void watch_stop(struct serve *s)
-{
-    int stop;
-
-    s->brief_fills = 0;
-    s->decided = 0;
-    if (s->wire.stop != SERVE_STOP_LATER)
-        return;
-    stop = setup_stop();
-    if (stop >= 0)
-        s->wire.stop = stop;
-}
-
-static enum wire_result flush(struct serve *s)
-{
-    const enum wire_result pushed = wire_try_flush(&s->wire);
-
-    s->spoken = 0;
-    if (pushed != WIRE_TIMEOUT)
-        return pushed;
-    watch_stop(s);
-    return wire_flush(&s->wire, reply_deadline(s));
 }
 
 /* Is this the wait for a new line, or message, of a client that keeps up so far? It is looked for
@@ -118,7 +36,7 @@ static bool may_wait_briefly(const struct serve *s, uint64_t deadline)
 static enum wire_result fill(struct serve *s, uint64_t *deadline, uint64_t timeout,
                              const char *doing)
 {
-    enum wire_result filled = flush(s);
+    enum wire_result filled = serve_flush(s);
 
     if (filled != WIRE_OK)
         return filled;
@@ -128,7 +46,7 @@ static enum wire_result fill(struct serve *s, uint64_t *deadline, uint64_t timeo
         if (filled != WIRE_TIMEOUT)
             return filled;
     }
-    watch_stop(s);
+    serve_watch_stop(s);
     services_refresh_status(&s->services, doing);
     if (*deadline == 0)
         *deadline = clock_now() + timeout;
@@ -158,19 +76,32 @@ static enum wire_result fill_line(struct serve *s, uint64_t *deadline)
  * takes long. False: the session can't go on. */
 static bool look_at_clock(struct serve *s, enum smtp_want *want)
 {
-    const enum wire_result pushed = s->decided >= WIRE_MOMENT ? flush(s) : WIRE_OK;
+    const enum wire_result pushed = s->decided >= WIRE_MOMENT ? serve_flush(s) : WIRE_OK;
 
     if (pushed != WIRE_OK) {
-        *want = give_up(s, pushed, SMTP_REPLY_TIMEOUT);
+        *want = serve_give_up(s, pushed, SMTP_REPLY_TIMEOUT);
         return false;
     }
-    watch_stop(s);
+    serve_watch_stop(s);
     if (wire_stopped(&s->wire))
         begin_to_stop(s);
     if (clock_left(s->session_deadline) > 0)
         return true;
-    *want = give_up(s, WIRE_TIMEOUT, SMTP_REPLY_TIMEOUT);
+    *want = serve_give_up(s, WIRE_TIMEOUT, SMTP_REPLY_TIMEOUT);
     return false;
+}
+
+/* Where clients log in, what may be a password is wiped where it was read, once nothing looks at it
+ * any more: of a response that somebody checks, serve_login does it. */
+static void forget_line(struct span bytes, bool is_checked)
+{
+    if (bytes.n > 0 && !is_checked && !recorder_is_harmless(bytes))
+        explicit_bzero((char *)bytes.p, bytes.n);
+}
+
+static bool checks_response(const struct serve *s, enum smtp_want want)
+{
+    return want == SMTP_NEXT_LOGIN && s->session.login->step != SMTP_LOGIN_CANCELLED;
 }
 
 static enum smtp_want next_line(struct serve *s)
@@ -183,30 +114,34 @@ static enum smtp_want next_line(struct serve *s)
         !look_at_clock(s, &over))
         return over;
     if (s->stopping && s->session.phase < SMTP_MAIL)
-        return give_up(s, WIRE_STOP, SMTP_REPLY_TIMEOUT);
+        return serve_give_up(s, WIRE_STOP, SMTP_REPLY_TIMEOUT);
     for (;;) {
         enum smtp_line_result found = SMTP_LINE_MORE;
         enum wire_result filled;
-        enum smtp_want want;
+        enum smtp_want want = SMTP_NEXT_LINE;
         struct span line = {0};
         size_t used = 0;
 
         if (wire_unread(&s->wire).n > 0)
             found = smtp_line_scan(&s->line, wire_unread(&s->wire), &line, &used);
+        /* Before the session goes on: does it wait for a response, or for a command? */
+        if (recorder_is_open(&s->services.backend.recorder))
+            recorder_commands(&s->services.backend.recorder,
+                              span_first(wire_unread(&s->wire), used), s->session.login);
         if (found == SMTP_LINE_READY)
             want = smtp_session_line(&s->session, line);
         else if (found != SMTP_LINE_MORE)
             want = smtp_session_bad_line(&s->session, found);
-        if (recorder_is_open(&s->services.backend.recorder))
-            recorder_commands(&s->services.backend.recorder,
-                              span_first(wire_unread(&s->wire), used));
+        if (s->session.login != NULL)
+            forget_line(span_first(wire_unread(&s->wire), used), checks_response(s, want));
         wire_used(&s->wire, used);
         if (found != SMTP_LINE_MORE)
             return want;
         filled = fill_line(s, &deadline);
         if (filled != WIRE_OK) {
-            recorder_commands(&s->services.backend.recorder, wire_unread(&s->wire));
-            return give_up(s, filled, SMTP_REPLY_TIMEOUT);
+            recorder_commands(&s->services.backend.recorder, wire_unread(&s->wire),
+                              s->session.login);
+            return serve_give_up(s, filled, SMTP_REPLY_TIMEOUT);
         }
     }
 }
@@ -292,8 +227,8 @@ static enum smtp_want collect(struct serve *s)
         if (filled != WIRE_OK) {
             services_finish_message(&s->services, &data);
             recorder_message(&s->services.backend.recorder, &data);
-            return give_up(s, filled,
-                           s->config->min_data_rate > 0 ? SMTP_REPLY_TOO_SLOW : SMTP_REPLY_TIMEOUT);
+            return serve_give_up(
+                s, filled, s->config->min_data_rate > 0 ? SMTP_REPLY_TOO_SLOW : SMTP_REPLY_TIMEOUT);
         }
         decode_unread(s, &data);
     }
@@ -311,56 +246,6 @@ static enum smtp_want deliver(struct serve *s)
             &s->session, &(struct smtp_data){.fault = SMTP_DATA_NO_SPOOL, .ended = true});
     s->brief_fills = services_was_quick(&s->services) ? s->brief_fills + 1 : WIRE_BRIEF_FILLS;
     return smtp_session_delivered(&s->session);
-}
-
-/* What nobody reads as commands is recorded as they are, line by line: it may hold a secret. */
-static void record_unread(struct serve *s)
-{
-    struct span left = wire_unread(&s->wire);
-
-    while (left.n > 0) {
-        const struct span line = span_first(left, span_find(left, '\n') + 1);
-
-        recorder_commands(&s->services.backend.recorder, line);
-        left = span_from(left, line.n);
-    }
-}
-
-/* STARTTLS, or the first octet on a port of TLS's own. */
-static enum smtp_want prepare_tls(struct serve *s)
-{
-    enum wire_result pushed;
-
-    if (wire_unread(&s->wire).n > 0) {
-        record_unread(s);
-        return smtp_session_tls(&s->session, SMTP_TLS_NOT_ALONE);
-    }
-    pushed = flush(s);
-    if (pushed != WIRE_OK)
-        return give_up(s, pushed, SMTP_REPLY_TIMEOUT);
-    if (services_prepare_tls(&s->services, s->wire.in, s->wire.out))
-        return smtp_session_tls(&s->session, SMTP_TLS_READY);
-    if (s->config->smtp.tls == SMTP_TLS_IMPLICIT)
-        services_end(&s->services, "tls_unavailable");
-    return smtp_session_tls(&s->session, SMTP_TLS_UNAVAILABLE);
-}
-
-/* What a read would find goes to smtpin-tls. Nothing more is said on the connection itself,
- * whatever comes of it. */
-static enum smtp_want shake_hands(struct serve *s)
-{
-    const struct tls_stream *plain = &s->services.backend.tls->ours;
-    const enum wire_result pushed = flush(s);
-
-    if (pushed != WIRE_OK)
-        return give_up(s, pushed, SMTP_REPLY_TIMEOUT);
-    watch_stop(s);
-    s->wire.broken = !services_start_tls(&s->services, s->wire.in, s->wire.out, s->wire.stop);
-    s->wire.in = plain->in;
-    s->wire.out = plain->out;
-    s->wire.prompt = plain->prompt;
-    s->wire.no_socket = false;
-    return smtp_session_secured(&s->session, !s->wire.broken);
 }
 
 static enum smtp_want send_more(struct serve *s)
@@ -391,44 +276,33 @@ static enum sandbox_result enter_sandbox(struct serve *s, const struct serve_con
         .packet = TEXT(memory->packet),
         .added = TEXT(memory->added),
         .transaction = &s->arena,
+        .login = &memory->login,
         .arena_max = SERVE_ARENA_MAX + SERVE_DELIVERY_MAX,
     };
 
     return sandbox_fork(&s->services.backend, &s->services.worker, &session, available);
 }
 
-/* Where whoever started us does it, it is there already. */
-static void open_tls(struct serve *s, struct peer *peer, struct tls *tls)
-{
-    tls_open(tls, s->config);
-    s->services.backend.tls = tls;
-    if (tls->given)
-        peer->tls = &tls->facts;
-}
-
-/* For smtpin-tls, the end of what it gets from us. */
-static void close_stream(struct serve *s)
-{
-    struct tls_stream *ours;
-
-    if (s->services.backend.tls == NULL)
-        return;
-    ours = &s->services.backend.tls->ours;
-    if (ours->in >= 0)
-        close(ours->in);
-    if (ours->out >= 0 && ours->out != ours->in)
-        close(ours->out);
-}
-
 static_assert(sizeof(struct serve) <= SERVE_STATE_MAX, "serve_memory has room for it");
 
-void serve(const struct config *c, const struct serve_connection *connection, struct log *log,
-           struct serve_memory *memory, const struct arena *taken)
+/* For a listening process. */
+static int conduct(const struct serve *s, const struct serve_connection *connection)
+{
+    static const int statuses[] = {[BACKEND_WELL] = 0,
+                                   [BACKEND_LOGINS_FAILED] = SERVE_LOGINS_FAILED,
+                                   [BACKEND_ABUSED] = SERVE_ABUSED};
+
+    return connection->listened ? statuses[backend_conduct(&s->services.backend)] : 0;
+}
+
+int serve(const struct config *c, const struct serve_connection *connection, struct log *log,
+          struct serve_memory *memory, const struct arena *taken)
 {
     static enum smtp_want (*const steps[])(struct serve *) = {
-        [SMTP_NEXT_LINE] = next_line,  [SMTP_NEXT_DECISION] = decide,
-        [SMTP_NEXT_DATA] = collect,    [SMTP_NEXT_DELIVERY] = deliver,
-        [SMTP_NEXT_TLS] = prepare_tls, [SMTP_NEXT_HANDSHAKE] = shake_hands,
+        [SMTP_NEXT_LINE] = next_line,        [SMTP_NEXT_DECISION] = decide,
+        [SMTP_NEXT_DATA] = collect,          [SMTP_NEXT_DELIVERY] = deliver,
+        [SMTP_NEXT_TLS] = serve_prepare_tls, [SMTP_NEXT_MECHANISMS] = serve_mechanisms,
+        [SMTP_NEXT_LOGIN] = serve_login,     [SMTP_NEXT_HANDSHAKE] = serve_shake_hands,
         [SMTP_NEXT_MORE] = send_more,
     };
     struct serve *const s = (struct serve *)memory->state;
@@ -451,27 +325,36 @@ void serve(const struct config *c, const struct serve_connection *connection, st
                  .out = connection->out,
                  .stop = connection->stop,
                  .drain = c->drain_timeout,
-                 .send = {.p = memory->send, .cap = sizeof memory->send},
+                 .send = {.p = memory->send, .cap = 2 * SMTP_REPLY_MAX},
                  .buffer = memory->read,
                  .cap = sizeof memory->read},
     };
     wire_open(&s->wire);
     if (c->smtp.tls != SMTP_TLS_OFF)
-        open_tls(s, connection->peer, &memory->tls);
+        serve_open_tls(s, connection->peer, &memory->tls);
     backend_open(&s->services.backend, log, connection->title);
+    if (c->smtp.auth) {
+        auth_open(&memory->auth, c, connection->peer,
+                  record_session_id(&s->services.backend.record));
+        s->services.backend.auth = &memory->auth;
+    }
     s->session_deadline = s->services.backend.record.started + c->session_timeout;
     if (available && c->sandbox != CONFIG_SANDBOX_NO)
         sandbox = enter_sandbox(s, connection, memory, &available);
-    if (sandbox == SANDBOX_ENDED || sandbox == SANDBOX_CRASHED)
-        _exit(sandbox == SANDBOX_ENDED ? 0 : SERVE_CRASHED); /* nothing is left to be cleaned up */
+    if (sandbox == SANDBOX_CRASHED)
+        return SERVE_CRASHED;
+    if (sandbox == SANDBOX_ENDED)
+        return conduct(s, connection);
     services_before_step(&s->services);
     want = smtp_session_open(&s->session, &c->smtp, &s->wire.send, &s->arena, available);
+    if (c->smtp.auth)
+        s->session.login = &memory->login;
     if (connection->peer->tls != NULL)
         want = smtp_session_is_secure(&s->session, want);
     for (;;) {
         record_replies(s);
         /* Room for the next reply; a client that does not read its replies is shown out. */
-        if (s->wire.send.cap - s->wire.send.n < SMTP_REPLY_MAX && flush(s) != WIRE_OK)
+        if (s->wire.send.cap - s->wire.send.n < SMTP_REPLY_MAX && serve_flush(s) != WIRE_OK)
             want = SMTP_NEXT_CLOSE;
         services_after_step(&s->services, want);
         if (want == SMTP_NEXT_CLOSE)
@@ -479,10 +362,9 @@ void serve(const struct config *c, const struct serve_connection *connection, st
         services_before_step(&s->services);
         want = steps[want](s);
     }
-    if (flush(s) == WIRE_OK && s->session.said.reply.rule != NULL)
-        wire_linger(&s->wire, clock_now() + LINGER_TIME, LINGER_OCTETS);
-    close_stream(s);
+    if (serve_flush(s) == WIRE_OK && s->session.said.reply.rule != NULL)
+        wire_linger(&s->wire, clock_now() + SERVE_LINGER, LINGER_OCTETS);
+    serve_close_tls(s);
     services_close(&s->services);
-    if (sandbox == SANDBOX_WORKER)
-        _exit(0);
+    return sandbox == SANDBOX_WORKER ? 0 : conduct(s, connection);
 }

@@ -3,6 +3,7 @@
 #ifndef SMTPIN_SERVE_H
 #define SMTPIN_SERVE_H
 
+#include "adapters/auth.h"
 #include "adapters/log.h"
 #include "adapters/peer.h"
 #include "adapters/rules_state.h"
@@ -10,13 +11,15 @@
 #include "config/config.h"
 #include "io/title.h"
 #include "sandbox/request.h"
+#include "serve_wire.h"
 
 #include <stdalign.h>
 #include <stddef.h>
 
 enum {
-    SERVE_CRASHED = 70,     /* exit status of a monitor: the worker crashed, and the log has it */
-    SERVE_LATE = 30 * 1000, /* milliseconds for replies when a session's time is over */
+    SERVE_LOGINS_FAILED = 71, /* exit status below a listening process: how its client behaved */
+    SERVE_ABUSED = 72,
+    SERVE_CRASHED = 70, /* exit status of a monitor: the worker crashed, and the log has it */
     SERVE_STATE_MAX = 2 * 1024, /* octets of serve.c's own */
     SERVE_PAGE = 4096,
     SERVE_READ_MAX = 64 * 1024,
@@ -33,33 +36,33 @@ struct serve_memory {
     struct config config;
     max_align_t state[SERVE_STATE_MAX / sizeof(max_align_t)];
     char added[REQUEST_ADDED_MAX]; /* of packets between worker and monitor */
-    char send[2 * SMTP_REPLY_MAX];
+    char send[SERVE_SEND_MAX];
     alignas(SERVE_PAGE) char read[SERVE_READ_MAX];
     char packet[PACKET_MAX];
     char spool[SERVE_SPOOL_MAX];
     char trace[4096];
     struct rules_sources sources; /* zeroed */
-    struct tls tls;               /* the same */
+    struct tls tls;               /* the same, as the next two */
+    struct auth auth;
+    struct smtp_login login;
     /* The configuration's to begin with; then the transaction's; what lies behind that is the
      * delivery's, while there is one. */
     alignas(SERVE_PAGE) char arena[CONFIG_ARENA_MAX + SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];
 };
 
-enum { SERVE_STOP_LATER = -2 }; /* setup_stop, once somebody is waited for */
-
 struct serve_connection {
     int in, out;
-    int stop; /* readable once this process is asked to end; -1: never; or */
+    int stop; /* readable once this process is asked to end; -1: never; or SERVE_STOP_LATER */
     struct peer *peer;
     struct title *title; /* the process's, where this session may write it; else NULL */
+    bool listened;       /* a listening process hears how the client behaved */
     bool available;      /* false: 421, for a configuration that can't be trusted */
 };
 
-/* Milliseconds that replies may take altogether when the session's time is over. */
-uint64_t serve_late_time(const struct config *c);
-/* Speaks SMTP until the session is over. Descriptors stay open. `taken` is an arena
+/* Speaks SMTP until the session is over. Returns the exit status for a listening process; for all
+ * others the session has ended well. Descriptors stay open. `taken` is an arena
  * of at most CONFIG_ARENA_MAX at the start of memory->arena: the session's own begins behind it. */
-void serve(const struct config *c, const struct serve_connection *connection, struct log *log,
-           struct serve_memory *memory, const struct arena *taken);
+int serve(const struct config *c, const struct serve_connection *connection, struct log *log,
+          struct serve_memory *memory, const struct arena *taken);
 
 #endif

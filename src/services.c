@@ -53,6 +53,18 @@ bool services_start_tls(struct services *s, int in, int out, int stop)
     return true;
 }
 
+struct span services_mechanisms(struct services *s)
+{
+    return services_in_sandbox(s) ? worker_mechanisms(&s->worker, s->backend.session)
+                                  : backend_mechanisms(&s->backend);
+}
+
+enum smtp_login_result services_login(struct services *s, struct span *text)
+{
+    return services_in_sandbox(s) ? worker_login(&s->worker, s->backend.session, text)
+                                  : backend_login(&s->backend, text);
+}
+
 bool services_begin_message(struct services *s)
 {
     if (!services_in_sandbox(s))

@@ -71,6 +71,11 @@ static inline void services_add_recipient(struct services *s, struct smtp_recipi
 bool services_prepare_tls(struct services *s, int in, int out);
 bool services_start_tls(struct services *s, int in, int out, int stop);
 
+/* The mechanisms by which clients can log in; what the session's `login` leads to (*text is as
+ * smtp_session_login has it). The caller wipes the response. */
+struct span services_mechanisms(struct services *s);
+enum smtp_login_result services_login(struct services *s, struct span *text);
+
 /* A message begins. False: it can't be stored; in the sandbox that is known at its end. */
 bool services_begin_message(struct services *s);
 /* Where the message's next octets go, at least 2; NULL: they can't be stored. Then, how many came.

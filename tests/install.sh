@@ -9,12 +9,13 @@ ok $? "meson install" "$work/log"
 cd "$work/root" 2>/dev/null || exit 1
 for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-replay usr/sbin/smtpin-tls usr/share/man/man8/smtpin-tls.8 usr/lib/systemd/system/smtpin.socket \
     usr/lib/systemd/system/smtpin@.service usr/lib/systemd/system/smtpin-lmtp@.service usr/lib/systemd/system/smtpin-lmtp.socket \
-    usr/lib/systemd/system/smtpin-smtps@.service usr/lib/systemd/system/smtpin-smtps.socket usr/sbin/smtpin-tls \
+    usr/lib/systemd/system/smtpin-submission@.service usr/lib/systemd/system/smtpin-submission.socket \
+    usr/lib/systemd/system/smtpin-submissions@.service usr/lib/systemd/system/smtpin-submissions.socket usr/sbin/smtpin-tls \
     usr/lib/systemd/system/smtpin-tls.socket usr/lib/systemd/system/smtpin-tls.service usr/lib/systemd/system/smtpin-tls-renew.path \
     usr/lib/systemd/system/smtpin-tls-renew.service \
     usr/lib/systemd/system/smtpin.service usr/lib/systemd/system/smtpin.slice usr/lib/sysusers.d/smtpin.conf \
     usr/lib/tmpfiles.d/smtpin.conf usr/lib/systemd/catalog/smtpin.catalog usr/share/doc/smtpin/smtpin.conf \
-    usr/share/doc/smtpin/inetd.conf usr/share/doc/smtpin/tls.md usr/share/man/man8/smtpin.8 usr/share/man/man5/smtpin.conf.5 \
+    usr/share/doc/smtpin/inetd.conf usr/share/doc/smtpin/tls.md usr/share/doc/smtpin/submission.md usr/share/man/man8/smtpin.8 usr/share/man/man5/smtpin.conf.5 \
     usr/share/man/man7/smtpin-delivery.7 usr/share/man/man7/smtpin-rules.7 usr/share/man/man1/smtpin-maildir.1; do
     [ -s "$f" ]; ok $? "installed: $f"
 done
@@ -40,17 +41,17 @@ if command -v systemd-analyze >/dev/null; then
     mkdir "$work/units"
     cp usr/lib/systemd/system/* "$work/units"
     sed -i "s|^ExecStart=/usr|ExecStart=$work/root/usr|; s/^User=.*/User=daemon/" "$work"/units/*.service
-    for u in smtpin smtpin-lmtp smtpin-smtps; do cp "$work/units/$u@.service" "$work/units/$u@0.service"; done
-    (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin-smtps.socket ./smtpin@0.service ./smtpin-lmtp@0.service ./smtpin-smtps@0.service ./smtpin.service ./smtpin.slice \
+    for u in smtpin smtpin-lmtp smtpin-submission smtpin-submissions; do cp "$work/units/$u@.service" "$work/units/$u@0.service"; done
+    (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin-submission.socket ./smtpin-submissions.socket ./smtpin@0.service ./smtpin-lmtp@0.service ./smtpin-submission@0.service ./smtpin-submissions@0.service ./smtpin.service ./smtpin.slice \
         ./smtpin-tls.socket ./smtpin-tls.service ./smtpin-tls-renew.path ./smtpin-tls-renew.service) 2>&1 |
         grep -i smtpin | grep -v 'man smtpin' >"$work/verify"
     [ ! -s "$work/verify" ]; ok $? "systemd-analyze verify, every unit" "$work/verify"
     # Each drop-in beside what it is for, listening too.
-    for d in listen-smtpin:smtpin.socket listen-smtpin-lmtp:smtpin-lmtp.socket serve-smtpin-lmtp:smtpin.service listen-smtpin-smtps:smtpin-smtps.socket serve-smtpin-smtps:smtpin.service virtual-mail:smtpin@.service network-program:smtpin.service system-users:smtpin@.service; do
+    for d in listen-smtpin:smtpin.socket listen-smtpin-lmtp:smtpin-lmtp.socket serve-smtpin-lmtp:smtpin.service listen-smtpin-submission:smtpin-submission.socket serve-smtpin-submission:smtpin.service listen-smtpin-submissions:smtpin-submissions.socket serve-smtpin-submissions:smtpin.service virtual-mail:smtpin@.service network-program:smtpin.service system-users:smtpin@.service; do
         mkdir -p "$work/units/${d#*:}.d" && cp "usr/share/doc/smtpin/drop-ins/${d%:*}.conf" "$work/units/${d#*:}.d/"
     done
     sed -i 's/^User=.*/User=daemon/' "$work"/units/*.d/virtual-mail.conf
-    (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin-smtps.socket ./smtpin@0.service ./smtpin.service) 2>&1 |
+    (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin-submission.socket ./smtpin-submissions.socket ./smtpin@0.service ./smtpin.service) 2>&1 |
         grep -i smtpin | grep -v 'man smtpin' >"$work/verify"
     [ ! -s "$work/verify" ]; ok $? "systemd-analyze verify, with the drop-ins" "$work/verify"
     rm -rf "$work"/units/*.d

@@ -17,6 +17,10 @@ table() {
     cat <<'END'
 abuse            | gcc sanitized        |       | floods: the buffers are our own, not the C library's
 adding           | gcc                  |       | builds a copy of the tree, in a way of its own
+auth             | gcc sanitized        |       | servers that stand still; the memory of processes, which a sanitizer's own fills
+auth_backends    | gcc sanitized        | quick | servers and commands of the test's own, which fail in every way; real ones
+auth_check       | gcc sanitized        | quick | servers and commands of the test's own
+auth_clients     | gcc           static | quick | clients that behave
 blocks           | gcc                  |       | each block of the documents; a real systemd for some
 clients          | gcc           static | quick | clients that behave
 commands         | gcc sanitized        | quick | how a command is started: delivery, superservers
@@ -30,17 +34,21 @@ lmtp             | gcc sanitized static |       |
 maildir_faults   | gcc sanitized static |       |
 maildir_replies  | gcc sanitized        | quick | what is said for several recipients: our own code alone
 manager          | gcc sanitized        | quick | the static build loads no library
+penalties        | gcc sanitized        |       | who is turned away where smtpin listens: our own code alone
 pictures         | gcc                  | quick | the documents
 policy           | gcc sanitized static | quick | servers of the test's own, which fail in every way
 policy_servers   | gcc           static |       | real servers
 real_messages    | gcc                  |       | mail of every day, much of it
 replay           | gcc sanitized        | quick | each build's smtpin-replay plays all transcripts
+replay_auth      | gcc sanitized        | quick | clients that behave, lines parted everywhere, a real Dovecot: our own code alone
 replay_tls       | gcc sanitized        | quick | the static build has no smtpin-tls; it plays the transcripts with the default build's
 sameness         | gcc sanitized static |       |
 sandbox          | gcc sanitized static |       |
 scale            | gcc                  |       | HAProxy, clients that behave
 stopping         | gcc sanitized        |       | signals and waits; listening has them for the static build
+submission       | gcc sanitized        | quick | fields are added and removed: our own code alone
 superservers     | gcc           static |       | real super-servers, clients that behave
+submission_documents | gcc              | quick | the documents
 tables           | gcc sanitized        | quick | files that others have made: our own code reads them
 tls              | gcc sanitized static | quick | what clients send, in every way; the sandbox of each build
 tls_check        | gcc sanitized        | quick | the static build has no smtpin-tls
@@ -121,7 +129,7 @@ trap 'exit 129' HUP
 packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev libsystemd-dev libssl-dev clang clang-tidy clang-format
  libclang-rt-14-dev musl-tools libseccomp-dev cppcheck afl++ frama-c-base systemd procps swaks curl msmtp dovecot-core
  dovecot-lmtpd dovecot-imapd mutt maildrop procmail mblaze fdm redis-server redis-tools haproxy python3 strace mandoc util-linux
- postgrey postfwd postfix-policyd-spf-python tinycdb libcdb-dev openssl
+ s-nail gsasl postgrey postfwd postfix-policyd-spf-python tinycdb libcdb-dev openssl checkpw cvm
  testssl.sh gnutls-bin nodejs libtls-dev libmbedtls-dev libwolfssl-dev
  socat s6 iproute2 valgrind libevent-2.1-7 libtirpc3 libwrap0 libbsd0 jq libidn2-0"
 not_installed() {
@@ -303,7 +311,7 @@ programs() { # BUILD [TEST...]: these alone, or all but those that have been add
     [ $# -gt 0 ] || set -- $(cd "$source/tests/programs" && for t in *.py; do echo "${t%.py}"; done)
     for t; do
         has "$b" "$t" && ! grep -q " program $b $t\$" "$work/queue" || continue
-        case $t in commands | replay | superservers | tables | tls_documents) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
+        case $t in commands | replay | submission_documents | superservers | tables | tls_documents) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
     done
 }
 : >"$work/queue"

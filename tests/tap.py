@@ -7,7 +7,7 @@ PACKAGES = {"apt-get": "apt", "cc": "gcc libc6-dev", "criterion": "libcriterion-
             "exim4": "exim4-daemon-light", "inetd": "openbsd-inetd", "libidn2": "libidn2-0", "mdeliver": "mblaze", "nullmailer-queue": "nullmailer", "pgrep": "procps", "prlimit": "util-linux", "ps": "procps",
             "redis-cli": "redis-tools", "s6-ipcserver": "s6", "smtp-source": "postfix", "systemctl": "systemd", "systemd-socket-activate": "systemd", "tcpserver": "ucspi-tcp", "tcpsvd": "ipsvd",
             "testssl": "testssl.sh", "gnutls-cli": "gnutls-bin", "node": "nodejs", "unixserver": "ucspi-unix", "unshare": "util-linux",
-            **{p: p for p in ("curl", "fail2ban", "fdm", "haproxy", "inetutils-inetd", "jq", "mailfront", "maildrop", "meson", "msmtp", "npm", "nullmailer", "postfix", "procmail", "redis-server", "socat", "strace", "swaks", "valgrind", "xinetd")}}
+            **{p: p for p in ("curl", "fail2ban", "fdm", "haproxy", "inetutils-inetd", "jq", "mailfront", "maildrop", "meson", "msmtp", "npm", "nullmailer", "postfix", "procmail", "redis-server", "s-nail", "gsasl", "socat", "strace", "swaks", "valgrind", "xinetd")}}
 ALSO = {"compiler": "cc", "dovecot-lmtpd": "dovecot"}
 
 

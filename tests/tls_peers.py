@@ -89,7 +89,7 @@ class Warm:
 class Server:
     """smtpin, listening on a TCP socket for each section. `port` has the sockets' ports."""
     def __init__(self, settings, sections=None, notify=None):
-        sections = sections or {"smtp": {}, "smtps": {"tls": "implicit"}}
+        sections = sections or {"smtp": {}, "submissions": {"tls": "implicit"}}
         self.conf = write(f"server{time.monotonic_ns()}.conf", "".join(f"{k} = {v}\n" for k, v in {**SETTINGS, **settings}.items()) +
                           "".join(f"[{name}]\n" + "".join(f"{k} = {v}\n" for k, v in some.items()) for name, some in sections.items()), 0o644)
         self.log = open(self.conf + ".log", "w+b")

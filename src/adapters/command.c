@@ -145,6 +145,29 @@ static void add_credentials_directory(struct text *out, const struct command_run
     text_adds(out, directory == NULL ? "" : directory);
 }
 
+static void add_sasl_username(struct text *out, const struct command_run *run,
+                              const struct smtp_recipient *r)
+{
+    (void)r;
+    if (run->session->authenticated)
+        text_add(out, run->session->login->user);
+}
+
+static void add_sasl_method(struct text *out, const struct command_run *run,
+                            const struct smtp_recipient *r)
+{
+    (void)r;
+    if (run->session->authenticated)
+        text_add(out, run->session->login->method);
+}
+
+static void add_sasl_sender(struct text *out, const struct command_run *run,
+                            const struct smtp_recipient *r)
+{
+    (void)r;
+    text_add(out, run->session->transaction.auth);
+}
+
 static void add_tls_protocol(struct text *out, const struct command_run *run,
                              const struct smtp_recipient *r)
 {
@@ -229,6 +252,9 @@ static add_fact *const facts[MACROS] = {
     [MACRO_CLIENT_HELO] = add_client_helo,
     [MACRO_CLIENT_PROTOCOL] = add_client_protocol,
     [MACRO_CREDENTIALS_DIRECTORY] = add_credentials_directory,
+    [MACRO_SASL_USERNAME] = add_sasl_username,
+    [MACRO_SASL_METHOD] = add_sasl_method,
+    [MACRO_SASL_SENDER] = add_sasl_sender,
     [MACRO_TLS_PROTOCOL] = add_tls_protocol,
     [MACRO_TLS_CIPHER] = add_tls_cipher,
     [MACRO_TLS_SNI] = add_tls_sni,
@@ -369,7 +395,9 @@ static void add_macro(struct environment *e, enum macro_id id, const struct comm
 char **command_environment(const struct command_run *run, struct arena *a)
 {
     const char *zone = environment_get("TZ"), *language = environment_get("LANG");
-    const enum macro_id end = run->peer->tls == NULL ? MACRO_TLS_PROTOCOL : MACROS;
+    const enum macro_id end = run->peer->tls != NULL        ? MACROS
+                              : run->session->authenticated ? MACRO_TLS_PROTOCOL
+                                                            : MACRO_SASL_USERNAME;
     struct environment e = {.variable = arena_get(a, (MACROS + 6) * sizeof *e.variable)};
 
     if (e.variable == NULL)

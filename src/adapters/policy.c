@@ -109,9 +109,7 @@ void policy_write(struct text *out, const struct policy_facts *f)
         [POLICY_MAIL] = "MAIL",       [POLICY_RCPT] = "RCPT",
         [POLICY_DATA] = "DATA",       [POLICY_END_OF_MESSAGE] = "END-OF-MESSAGE",
     };
-    static const char *const unknown[] = {
-        "etrn_domain", "stress", "sasl_method", "sasl_username", "sasl_sender",
-    };
+    static const char *const unknown[] = {"etrn_domain", "stress"};
     const struct smtp_session *s = f->session;
     const struct smtp_transaction *t = &s->transaction;
     const bool mail = f->state >= POLICY_MAIL, after = f->state > POLICY_RCPT;
@@ -133,6 +131,9 @@ void policy_write(struct text *out, const struct policy_facts *f)
     add_number(out, "size", mail ? f->size : 0);
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
         add(out, unknown[i], SPAN(""));
+    add(out, "sasl_method", s->authenticated ? s->login->method : SPAN(""));
+    add(out, "sasl_username", s->authenticated ? s->login->user : SPAN(""));
+    add(out, "sasl_sender", t->auth);
     add_tls(out, f->peer->tls);
     add(out, "policy_context", SPAN(""));
     text_addc(out, '\n');

@@ -1,88 +1,12 @@
 #include "adapters/recorder.h"
 
-#include "smtp/verbs.h"
+#include "adapters/recorder_write.h"
+#include "base/base64.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <unistd.h>
-
-static void flush(struct recorder *r)
-{
-    size_t done = 0;
-
-    while (done < r->out.n) {
-        const ssize_t n = write(r->fd, r->out.p + done, r->out.n - done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) { /* a trace is worth less than the session */
-            close(r->fd);
-            r->fd = -1;
-            break;
-        }
-        done += (size_t)n;
-    }
-    r->out.n = 0;
-}
-
-/* Too much: back to the end of the last whole exchange, so that what is there still replays. */
-static void cut(struct recorder *r)
-{
-    const uint64_t flushed = r->total - r->out.n;
-
-    if (r->boundary >= flushed) {
-        r->out.n = (size_t)(r->boundary - flushed);
-    } else {
-        r->out.n = 0;
-        if (ftruncate(r->fd, (off_t)r->boundary) < 0 ||
-            lseek(r->fd, (off_t)r->boundary, SEEK_SET) < 0)
-            r->boundary = 0;
-    }
-    flush(r);
-    text_adds(&r->out, "# trace_size: the rest is not recorded\n@disconnect\n");
-    flush(r);
-    if (r->fd >= 0)
-        close(r->fd);
-    r->fd = -1;
-}
-
-static void put(struct recorder *r, struct span s)
-{
-    if (r->fd < 0)
-        return;
-    if (s.n > r->limit - r->total) {
-        cut(r);
-        return;
-    }
-    r->total += s.n;
-    while (s.n > 0 && r->fd >= 0) {
-        const struct span piece = span_first(s, r->out.cap - r->out.n);
-
-        text_add(&r->out, piece);
-        s = span_from(s, piece.n);
-        if (r->out.cap - r->out.n < 128)
-            flush(r);
-    }
-}
-
-static void puts_line(struct recorder *r, const char *tag, struct span value)
-{
-    put(r, span_of(tag));
-    put(r, value);
-    put(r, SPAN("\n"));
-}
-
-static void put_number(struct recorder *r, const char *tag, uint64_t number, const char *end)
-{
-    char room[32];
-    struct text t = TEXT(room);
-
-    text_addn(&t, number, 1);
-    put(r, span_of(tag));
-    put(r, text_span(&t));
-    put(r, span_of(end));
-}
 
 /* A frame of its own: who records nothing does not touch that much stack. */
 __attribute__((noinline)) static int open_file(struct span directory, struct span id)
@@ -110,122 +34,25 @@ bool recorder_open(struct recorder *r, const struct config *c, const struct peer
     r->messages = c->trace_messages;
     r->limit = c->trace_size;
     r->total = r->boundary = 0;
-    r->in_line = r->masked = false;
+    r->in_line = r->in_command = r->response = r->challenge = false;
+    r->clear = 0;
     r->deliveries = 0;
     if (config_is_socket_name(c->socket))
-        puts_line(r, "socket = ", c->socket);
-    puts_line(r, "hostname = ", c->smtp.hostname);
+        recorder_put_line(r, "socket = ", c->socket);
+    recorder_put_line(r, "hostname = ", c->smtp.hostname);
     if (peer->address.n > 0)
-        puts_line(r, "client_address = ", peer->address);
+        recorder_put_line(r, "client_address = ", peer->address);
     if (peer->name.n > 0)
-        puts_line(r, "client_name = ", peer->name);
-    puts_line(r, "fixed_id = ", id);
-    put_number(r, "fixed_time = ", time, "\n");
+        recorder_put_line(r, "client_name = ", peer->name);
+    recorder_put_line(r, "fixed_id = ", id);
+    recorder_put_number(r, "fixed_time = ", time, "\n");
     return true;
-}
-
-static void put_hex(struct recorder *r, char c)
-{
-    static const char hex[] = "0123456789abcdef";
-    const char escaped[4] = {'\\', 'x', hex[(unsigned char)c >> 4], hex[c & 15]};
-
-    put(r, (struct span){.p = escaped, .n = 4});
-}
-
-/* As smtpin-transcript(5) writes bytes. */
-static void put_escaped(struct recorder *r, struct span s)
-{
-    while (s.n > 0 && r->fd >= 0) {
-        const size_t n = utf8_length(s);
-        const char c = s.p[0];
-
-        if (c == '\\')
-            put(r, SPAN("\\\\"));
-        else if (n == 0 || byte_is_control(c))
-            put_hex(r, c);
-        else
-            put(r, span_first(s, n));
-        s = span_from(s, n == 0 ? 1 : n);
-    }
-}
-
-static void puts_escaped_line(struct recorder *r, const char *tag, struct span s)
-{
-    put(r, span_of(tag));
-    put_escaped(r, s);
-    put(r, SPAN("\n"));
-}
-
-/* A printable byte as an x: what decides a line's fate, its length and its control bytes, stays. */
-static void put_masked(struct recorder *r, struct span s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        const char c = s.p[i] == ' ' || byte_is_control(s.p[i]) ? s.p[i] : 'x';
-
-        put_escaped(r, (struct span){.p = &c, .n = 1});
-    }
-}
-
-/* Whole lines as "C:", pieces of lines as "C!". */
-static void put_client(struct recorder *r, struct span bytes)
-{
-    void (*const put_bytes)(struct recorder *, struct span) = r->masked ? put_masked : put_escaped;
-
-    while (bytes.n > 0 && r->fd >= 0) {
-        const size_t lf = span_find(bytes, '\n');
-        const bool whole = !r->in_line && lf > 0 && lf < bytes.n && bytes.p[lf - 1] == '\r' &&
-                           span_find(bytes, '\r') == lf - 1;
-
-        put(r, whole ? SPAN("C: ") : SPAN("C! "));
-        put_bytes(r, span_first(bytes, whole ? lf - 1 : lf < bytes.n ? lf + 1 : lf));
-        put(r, SPAN("\n"));
-        r->in_line = lf == bytes.n;
-        bytes = span_from(bytes, lf + 1);
-    }
-}
-
-/* Lines that may be written down: commands that hold no secret. Anything else that a client says
- * where a command should be may be a password, or the text of a message whose DATA was refused. */
-static bool is_harmless(struct span line)
-{
-    /* Not our verbs, but what clients try. */
-    static const char words[] = "STARTTLS GET HEAD POST PUT DELETE OPTIONS CONNECT PATCH TRACE PRI";
-    struct span left = SPAN(words), word;
-    struct span first = span_first(line, span_find(line, ' '));
-
-    first = span_first(first, span_find(first, '\r'));
-    first = span_first(first, span_find(first, '\n'));
-    if (smtp_verb_may_be_recorded(first))
-        return true;
-    while (span_word(&left, " ", &word))
-        if (span_eq_nocase(word, first))
-            return true;
-    return first.n == 0 && line.n > 0 && line.p[0] == '\r';
-}
-
-void recorder_commands(struct recorder *r, struct span bytes)
-{
-    if (r->fd < 0 || bytes.n == 0)
-        return;
-    if (!r->in_line) {
-        r->boundary = r->total;
-        r->masked = !is_harmless(bytes);
-    }
-    put_client(r, bytes);
-    if (!r->in_line)
-        r->masked = false;
-}
-
-void recorder_text(struct recorder *r, struct span bytes)
-{
-    if (r->fd >= 0 && r->messages)
-        put_client(r, bytes);
 }
 
 static void put_received(struct recorder *r, uint64_t count)
 {
     for (uint64_t i = 0; i < count && r->fd >= 0; i++)
-        put(r, SPAN("C: Received: x\n"));
+        recorder_put(r, SPAN("C: Received: x\n"));
 }
 
 /* So many that the message has the fate that it had, and no other. */
@@ -252,23 +79,50 @@ void recorder_message(struct recorder *r, const struct smtp_data *d)
     if (d->fault == SMTP_DATA_LOOP) {
         put_received(r, d->received);
     } else {
-        put_number(r, "@message ", whole, " ");
-        put_number(r, "", made_up_lines(d, whole), "\n");
+        recorder_put_number(r, "@message ", whole, " ");
+        recorder_put_number(r, "", made_up_lines(d, whole), "\n");
     }
     if (d->ended)
-        put(r, SPAN("C: .\n"));
+        recorder_put(r, SPAN("C: .\n"));
     else if (smtp_data_is_over(d))
-        put(r, span_of(faults[d->fault]));
+        recorder_put(r, span_of(faults[d->fault]));
+}
+
+/* How many octets base64 stands for. */
+static size_t octets_of(struct span base64)
+{
+    size_t padding = 0;
+
+    while (padding < base64.n && base64.p[base64.n - 1 - padding] == '=')
+        padding++;
+    return BASE64_DECODED(base64.n) - padding;
+}
+
+/* A challenge that is not written down has so many x in its place: with the server's part of SCRAM,
+ * a password could be guessed. In base64, as the client hears it. */
+static void put_challenge(struct recorder *r, struct span base64)
+{
+    const size_t n = octets_of(base64);
+
+    for (size_t i = 0; i + 3 <= n; i += 3)
+        recorder_put(r, SPAN("eHh4"));
+    recorder_put(r, n % 3 == 0 ? SPAN("") : n % 3 == 1 ? SPAN("eA==") : SPAN("eHg="));
 }
 
 void recorder_replies(struct recorder *r, struct span bytes)
 {
     while (bytes.n > 0 && r->fd >= 0) {
         const struct span line = span_first(bytes, span_find(bytes, '\r'));
+        const struct span code = SPAN("334 ");
 
-        put(r, SPAN("S: "));
-        put_escaped(r, line);
-        put(r, SPAN("\n"));
+        recorder_put(r, SPAN("S: "));
+        if (r->challenge && span_eq(span_first(line, code.n), code)) {
+            recorder_put(r, code);
+            put_challenge(r, span_from(line, code.n));
+        } else {
+            recorder_put_escaped(r, line);
+        }
+        recorder_put(r, SPAN("\n"));
         bytes = span_from(bytes, line.n + 2);
     }
 }
@@ -279,12 +133,12 @@ enum { STATUS_TEMPORARY = 75 }; /* sysexits(3) */
 static void put_end(struct recorder *r, const struct child_result *c)
 {
     if (c->end == CHILD_TIMED_OUT)
-        put(r, SPAN("D: hangs\n"));
+        recorder_put(r, SPAN("D: hangs\n"));
     else if (c->end == CHILD_SIGNALLED && c->status <= 31)
-        put_number(r, "D: signal ", (uint64_t)c->status, "\n");
+        recorder_put_number(r, "D: signal ", (uint64_t)c->status, "\n");
     else
-        put_number(r, "D: exit ", c->end == CHILD_EXITED ? (uint64_t)c->status : STATUS_TEMPORARY,
-                   "\n");
+        recorder_put_number(r, "D: exit ",
+                            c->end == CHILD_EXITED ? (uint64_t)c->status : STATUS_TEMPORARY, "\n");
 }
 
 static void put_run(struct recorder *r, const struct deliver_run *run)
@@ -296,7 +150,7 @@ static void put_run(struct recorder *r, const struct deliver_run *run)
     while (left.n > 0 && r->fd >= 0) {
         const struct span line = span_first(left, span_find(left, '\n'));
 
-        puts_escaped_line(r, "D: says ", line);
+        recorder_put_escaped_line(r, "D: says ", line);
         left = span_from(left, line.n + 1);
     }
 }
@@ -307,32 +161,10 @@ void recorder_delivery(struct recorder *r, const struct deliver_report *report)
         return;
     for (size_t i = 0; i < report->runs; i++) {
         if (i > 0)
-            put(r, SPAN("C!\n")); /* runs are parted by a line of the client's */
+            recorder_put(r, SPAN("C!\n")); /* runs are parted by a line of the client's */
         put_run(r, &report->run[i]);
         r->deliveries++;
     }
-}
-
-/* A word of the format's own, at the beginning, and blanks around it, would be lost. */
-static void put_text(struct recorder *r, struct span s, const char *words)
-{
-    struct span left = span_of(words), word;
-    const struct span first = span_first(s, span_find(s, ' '));
-    bool known = s.n > 0 && byte_is_blank(s.p[0]);
-
-    while (span_word(&left, " ", &word))
-        known = known || span_eq(first, word);
-    if (known) {
-        put_hex(r, s.p[0]);
-        s = span_from(s, 1);
-    }
-    if (s.n > 0 && byte_is_blank(s.p[s.n - 1])) {
-        put_escaped(r, span_first(s, s.n - 1));
-        put_hex(r, s.p[s.n - 1]);
-    } else {
-        put_escaped(r, s);
-    }
-    put(r, SPAN("\n"));
 }
 
 void recorder_check(struct recorder *r, const struct child_result *end, struct span said)
@@ -342,54 +174,100 @@ void recorder_check(struct recorder *r, const struct child_result *end, struct s
     if (r->fd < 0)
         return;
     if (end->end == CHILD_TIMED_OUT) {
-        put(r, SPAN("check: hangs\n"));
+        recorder_put(r, SPAN("check: hangs\n"));
         return;
     }
     if (said.n > 0 && said.p[said.n - 1] == '\n')
         said.n--;
-    put_number(r, "check: ", exited ? (uint64_t)end->status : STATUS_TEMPORARY, "");
-    put(r, exited && said.n > 0 ? SPAN(" ") : SPAN(""));
-    put_text(r, exited ? said : SPAN(""), "");
+    recorder_put_number(r, "check: ", exited ? (uint64_t)end->status : STATUS_TEMPORARY, "");
+    recorder_put(r, exited && said.n > 0 ? SPAN(" ") : SPAN(""));
+    recorder_put_text(r, exited ? said : SPAN(""), "");
 }
 
 void recorder_policy(struct recorder *r, struct span action)
 {
     if (r->fd < 0)
         return;
-    put(r, SPAN("policy: "));
+    recorder_put(r, SPAN("policy: "));
     if (action.p == NULL)
-        put(r, SPAN("end\n"));
+        recorder_put(r, SPAN("end\n"));
     else
-        put_text(r, action.n > 0 ? action : SPAN(" "), "asks end hangs none");
+        recorder_put_text(r, action.n > 0 ? action : SPAN(" "), "asks end hangs none");
+}
+
+void recorder_mechanisms(struct recorder *r, struct span mechanisms)
+{
+    if (r->fd >= 0)
+        recorder_put_escaped_line(r, "auth: mechanisms ", mechanisms);
+}
+
+/* LOGIN asks for the name, and for the password, and says nothing else. */
+static void put_auth_challenge(struct recorder *r, const struct smtp_login *login,
+                               struct span base64)
+{
+    char room[64];
+    struct text prompt = TEXT(room);
+
+    r->challenge = !span_eq(login->mechanism, SPAN("LOGIN")) || !base64_decode(base64, &prompt);
+    recorder_put(r, SPAN("auth: challenge "));
+    for (size_t i = r->challenge ? octets_of(base64) : 0; i > 0; i--)
+        recorder_put(r, SPAN("x"));
+    recorder_put_text(r, text_span(&prompt), "");
+}
+
+void recorder_login(struct recorder *r, const struct smtp_login *login,
+                    enum smtp_login_result result, struct span text)
+{
+    r->challenge = false;
+    if (r->fd < 0 || login->step == SMTP_LOGIN_CANCELLED)
+        return;
+    switch (result) {
+    case SMTP_LOGIN_DONE:
+        recorder_put(r, SPAN("auth: "));
+        recorder_put_text(r, text, "mechanisms challenge wrong malformed later hangs none");
+        break;
+    case SMTP_LOGIN_CHALLENGE:
+        put_auth_challenge(r, login, text);
+        break;
+    case SMTP_LOGIN_WRONG:
+        recorder_put(r, SPAN("auth: wrong\n"));
+        break;
+    case SMTP_LOGIN_MALFORMED:
+        recorder_put(r, SPAN("auth: malformed\n"));
+        break;
+    default: /* who has not the mechanism any more is not asked */
+        recorder_put(r, result == SMTP_LOGIN_LATER ? SPAN("auth: later\n") : SPAN(""));
+        break;
+    }
 }
 
 static void put_fact(struct recorder *r, const char *name, struct span value)
 {
     if (value.n == 0)
         return;
-    put(r, span_of(name));
-    put_escaped(r, value);
+    recorder_put(r, span_of(name));
+    recorder_put_escaped(r, value);
 }
 
 void recorder_tls(struct recorder *r, const struct tls_facts *t)
 {
     if (r->fd < 0)
         return;
-    put(r, SPAN("tls = "));
-    put(r, t->protocol);
+    recorder_put(r, SPAN("tls = "));
+    recorder_put(r, t->protocol);
     put_fact(r, " cipher=", t->cipher_iana);
     put_fact(r, " group=", t->group);
     put_fact(r, " sni=", t->sni);
     /* A name with a blank would be two words there. */
     if (tls_facts_verified(t) && span_find(t->name, ' ') == t->name.n)
         put_fact(r, " client=", t->name);
-    put(r, SPAN("\n"));
+    recorder_put(r, SPAN("\n"));
 }
 
 uint64_t recorder_pause(struct recorder *r)
 {
     if (r->fd >= 0)
-        flush(r);
+        recorder_flush(r);
     return r->fd >= 0 ? r->boundary : UINT64_MAX;
 }
 
@@ -430,7 +308,7 @@ void recorder_continue(struct recorder *r, uint64_t boundary)
 bool recorder_leave(struct recorder *r)
 {
     if (r->fd >= 0)
-        flush(r);
+        recorder_flush(r);
     return r->fd >= 0;
 }
 
@@ -439,11 +317,11 @@ void recorder_close(struct recorder *r, const char *end)
     if (r->fd < 0)
         return;
     if (r->deliveries == 0)
-        put(r, SPAN("D: none\n"));
-    puts_line(r, "# ended by: ", span_of(end));
+        recorder_put(r, SPAN("D: none\n"));
+    recorder_put_line(r, "# ended by: ", span_of(end));
     if (r->fd < 0)
         return;
-    flush(r);
+    recorder_flush(r);
     if (r->fd >= 0)
         close(r->fd);
     r->fd = -1;

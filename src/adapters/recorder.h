@@ -6,19 +6,10 @@
 
 #include "adapters/delivery.h"
 #include "adapters/peer.h"
+#include "adapters/recorder_state.h"
 #include "config/config.h"
 #include "smtp/data.h"
-
-struct recorder {
-    int fd; /* -1: nothing is recorded */
-    bool messages;
-    bool in_line; /* the client's last bytes did not end a line */
-    bool masked;  /* this line may hold a secret */
-    uint64_t limit, total;
-    uint64_t boundary; /* where the last whole exchange ends */
-    size_t deliveries;
-    struct text out; /* set by the caller: some 4 KiB */
-};
+#include "smtp/session.h"
 
 /* Opens the session's file below `trace`, named after its id; without the setting, or where that
  * can't be done, nothing is recorded. False in the latter case, with errno. */
@@ -32,8 +23,18 @@ static inline bool recorder_is_open(const struct recorder *r)
     return r->fd >= 0;
 }
 
-/* Bytes of commands; whole lines where the client has sent them so. */
-void recorder_commands(struct recorder *r, struct span bytes);
+/* May the line be written down? Commands that hold no secret. Anything else that a client says
+ * where a command should be may be a password, or the text of a message whose DATA was refused. */
+bool recorder_is_harmless(struct span line);
+/* Bytes of commands, before the session has heard of them; whole lines where the client has sent
+ * them so. Where a login is going on they are a response, and only their number is written down.
+ * `login` may be NULL. */
+void recorder_commands(struct recorder *r, struct span bytes, const struct smtp_login *login);
+/* The mechanisms that are announced; the answer to a step of a login, where it was no cancelling.
+ * `text` is as smtp_session_login has it. */
+void recorder_mechanisms(struct recorder *r, struct span mechanisms);
+void recorder_login(struct recorder *r, const struct smtp_login *login,
+                    enum smtp_login_result result, struct span text);
 /* Bytes of a message as they came, and its end: with the text, or with its size alone. */
 void recorder_text(struct recorder *r, struct span bytes);
 void recorder_message(struct recorder *r, const struct smtp_data *data);

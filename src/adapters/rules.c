@@ -32,6 +32,13 @@ static enum smtp_opinion relay_clients(struct rules_question *q)
     return q->trusted ? SMTP_ACCEPT : SMTP_NO_OPINION;
 }
 
+/* RFC 6409 3.3: who has logged in may send anywhere. */
+static enum smtp_opinion authenticated(struct rules_question *q)
+{
+    q->trusted = q->trusted || q->rules->session->authenticated;
+    return q->rules->session->authenticated ? SMTP_ACCEPT : SMTP_NO_OPINION;
+}
+
 /* RFC 5321 4.5.1: postmaster is always there, without a domain and at each of ours. */
 static bool is_postmaster(struct rules_question *q)
 {
@@ -139,6 +146,10 @@ static const struct link {
     struct smtp_reply reply; /* code 0: the opinion's usual one */
 } chain[] = {
     {.ask = relay_clients, .when = GATE, .reply = {.rule = "relay_clients"}},
+    {.ask = authenticated,
+     .when = GATE,
+     .set = offsetof(struct config, auth.value.n),
+     .reply = {.rule = "authenticated"}},
     {.ask = postmaster, .when = GATE | LISTED, .reply = {.rule = "postmaster"}},
     {.ask = rules_domain, .when = GATE | LISTED, .reply = {.rule = "domains"}},
     {.ask = no_idn,
@@ -150,7 +161,6 @@ static const struct link {
     {.ask = relay, .when = GATE, REPLY("relay", 550, "5.7.1", "Relaying denied")},
     {.ask = relay_suffix, REPLY("relay_suffix", 451, "4.3.5", "Recipient can't be rewritten")},
     {.ask = rules_sender_login,
-     .when = STRANGERS,
      .set = offsetof(struct config, sender_login.n),
      REPLY("sender_login", 553, "5.7.1", "Sender address belongs to another user")},
     {.ask = rules_senders,

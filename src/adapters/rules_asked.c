@@ -412,7 +412,7 @@ static struct smtp_verdict decide_at(struct rules *r, enum policy_state state, u
     struct arena *a = r->session->transaction.arena;
     const size_t mark = a->used;
 
-    if (rules_trusts(r) && !r->config->check_relay_clients)
+    if ((rules_trusts(r) || r->session->authenticated) && !r->config->check_relay_clients)
         return round.verdict;
     ask_servers(&round, size);
     if (round.verdict.opinion == SMTP_NO_OPINION)

@@ -130,19 +130,36 @@ static enum table_result ask_sender(struct rules_question *q, struct table *t, s
     return ask_address(q, t, sender, ascii.n > 0 ? text_span(&ascii) : sender->domain, l);
 }
 
-/* Who may use the reverse-path: the value names the logins. */
+static bool names_user(struct span value, struct span user)
+{
+    struct span word;
+
+    while (span_word(&value, " \t,", &word))
+        if (span_eq_nocase(word, user))
+            return true;
+    return false;
+}
+
+/* Who may use the reverse-path: the value names the logins. A client that has logged in may use no
+ * other: those, and the address that is its login. */
 enum smtp_opinion rules_sender_login(struct rules_question *q)
 {
+    const struct smtp_session *s = q->rules->session;
+    const struct span sender = s->transaction.reverse_path.address;
     enum smtp_opinion opinion;
     struct table *t;
     struct lookup l;
 
-    if (q->rules->session->transaction.reverse_path.address.n == 0)
+    if (sender.n == 0 ||
+        (q->trusted && !s->authenticated && !q->rules->config->check_relay_clients))
         return SMTP_NO_OPINION;
     t = &rules_sources(q->rules)->sender_login;
     if (!has_found(q, t, ask_sender(q, t, &l), &l, &opinion))
-        return opinion;
-    return SMTP_REFUSE; /* nobody is logged in */
+        return opinion != SMTP_NO_OPINION || !s->authenticated ||
+                       span_eq_nocase(sender, s->login->user)
+                   ? opinion
+                   : SMTP_REFUSE;
+    return s->authenticated && names_user(l.value, s->login->user) ? SMTP_NO_OPINION : SMTP_REFUSE;
 }
 
 enum smtp_opinion rules_senders(struct rules_question *q)

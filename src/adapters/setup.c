@@ -1,5 +1,6 @@
 #include "adapters/setup.h"
 
+#include "adapters/auth_check.h"
 #include "adapters/known.h"
 #include "adapters/run.h"
 #include "adapters/table_check.h"
@@ -377,9 +378,9 @@ static bool has_unit(void)
 }
 
 /* As whom sessions run, where that is known and root asks. */
-static struct tls_check_user session_user(const struct config *c)
+static struct check_user session_user(const struct config *c)
 {
-    struct tls_check_user user = {.name = NULL};
+    struct check_user user = {.name = NULL};
 
     if (geteuid() == 0)
         user.name = c->user.n > 0 ? c->user.p : has_unit() ? "smtpin" : NULL;
@@ -391,12 +392,20 @@ static struct tls_check_user session_user(const struct config *c)
 bool setup_check_tls(const struct config *c, const struct config *outer,
                      const struct config_report *report)
 {
-    const struct tls_check_user user = session_user(c);
+    const struct check_user user = session_user(c);
 
     if (c->smtp.tls != SMTP_TLS_OFF && c->tls_service != CONFIG_TLS_SERVICE_ONLY &&
         !check_program(&c->tls_command, "tls_command", report))
         return false;
     return tls_check(c, outer, &user, report);
+}
+
+bool setup_check_auth(const struct config *c, const struct config *outer,
+                      const struct config_report *report)
+{
+    const struct check_user user = session_user(c);
+
+    return auth_check(c, outer, &user, report);
 }
 
 bool setup_check(const struct config *c, const struct config_report *report)

@@ -44,5 +44,8 @@ bool setup_check(const struct config *c, const struct config_report *report);
  * checked before; NULL: this is it. */
 bool setup_check_tls(const struct config *c, const struct config *outer,
                      const struct config_report *report);
+/* And of logins: is there somebody who can be asked about them? */
+bool setup_check_auth(const struct config *c, const struct config *outer,
+                      const struct config_report *report);
 
 #endif

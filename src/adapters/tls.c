@@ -20,7 +20,7 @@ enum {
     SERVICE_TIME = 5 * 1000, /* milliseconds for a service to say that it is ready */
     LAST_TIME = 35 * 1000,   /* for smtpin-tls to send its last octets to a slow client */
     FAILED_TIME = 5 * 1000,  /* and for its alert, where there is no more */
-    OPTIONS_MAX = 128,
+    OPTIONS_MAX = 128,       /* words of a command line, with the NULL */
     REASON_MAX = 200, /* octets, for the log: what a program says that is not quite trusted */
 };
 
@@ -77,7 +77,7 @@ static void open_stream(struct tls *t)
 void tls_open(struct tls *t, const struct config *c)
 {
     t->config = c;
-    t->control = t->theirs = t->ours.in = t->ours.out = -1;
+    t->control = t->theirs = t->ours.in = t->ours.out = t->lent = -1;
     t->given = tls_facts_find(environment_get, &t->facts);
     if (t->given || find_caller(t))
         return;
@@ -97,7 +97,8 @@ static void add_word(struct words_list *l, const char *option, struct span value
 {
     const struct span copy = arena_copy(l->arena, value);
 
-    if (copy.p == NULL || l->n + 3 > OPTIONS_MAX) {
+    /* Behind these there may be a word more, and the NULL. */
+    if (copy.p == NULL || l->n + 4 > OPTIONS_MAX) {
         l->full = true;
         return;
     }
@@ -203,6 +204,7 @@ static bool begin(struct tls *t, int in, int out, uint64_t patience)
     text_addc(&packet, '\0');
     if (!pass_send(t->control, text_span(&packet), passed, 3))
         return fail(t, strerror(errno));
+    t->lent = out;
     n = receive(t, -1, clock_now() + patience);
     if (n <= 0)
         return fail(t, n == 0 ? ended : errno == ETIMEDOUT ? timeout : strerror(errno));
@@ -243,7 +245,7 @@ bool tls_prepare(struct tls *t, int in, int out, struct arena *a)
 bool tls_prepare_client(struct tls *t, const struct config *c, char **argv, int connection)
 {
     t->config = c;
-    t->control = t->theirs = t->ours.in = t->ours.out = -1;
+    t->control = t->theirs = t->ours.in = t->ours.out = t->lent = -1;
     open_stream(t);
     t->ready = t->theirs >= 0 && start_helper(t, argv, c->tls_timeout) &&
                begin(t, connection, connection, c->tls_timeout);
@@ -329,6 +331,9 @@ void tls_close(struct tls *t)
     close_one(&t->theirs);
     if (!t->secure)
         t->helper.timeout = FAILED_TIME;
+    /* A smtpin-tls that hangs has the connection still: a close alone would not end it. */
+    if (!t->secure && t->lent >= 0)
+        shutdown(t->lent, SHUT_WR);
     while (t->started && !t->helper.ended)
         child_attend(&t->helper, 1);
 }

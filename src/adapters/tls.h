@@ -24,6 +24,7 @@ struct tls {
     bool ready, secure;
     int control; /* -1: none */
     int theirs;  /* the other end of the stream, until smtpin-tls has it; -1 */
+    int lent;    /* the connection to write to, which smtpin-tls has been given; -1 */
     struct tls_stream ours;
     bool started; /* `helper` is, or was, a process of ours */
     struct child_process helper;

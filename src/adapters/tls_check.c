@@ -5,25 +5,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-/* Each function of the C library that is named costs each session its look-up; syscall is named
- * anyway. (Where there are two, the plain one has small numbers.) */
-#ifdef SYS_getgroups32
-enum { CALL_GETGROUPS = SYS_getgroups32, CALL_GETEGID = SYS_getegid32 };
-#else
-enum { CALL_GETGROUPS = SYS_getgroups, CALL_GETEGID = SYS_getegid };
-#endif
 
 enum {
     WORDS_ROOM = 32 * 1024,
     OUTPUT_MAX = 64 * 1024,
-    GROUPS_MAX = 1024,
     CHECK_TIME = 30 * 1000, /* milliseconds */
 };
 
@@ -66,38 +54,6 @@ static bool is_same(const struct config *c, const struct config *other)
     return words[i] == NULL && others[i] == NULL;
 }
 
-/* What root was, while it is another user: with a way back, which a program that is started has
- * not.
- */
-struct root {
-    gid_t group[GROUPS_MAX];
-    int groups; /* -1: it is root still */
-    gid_t gid;
-};
-
-static void return_to_root(const struct root *r)
-{
-    if (r->groups < 0)
-        return;
-    if (setresuid(0, 0, 0) < 0 || setresgid(r->gid, r->gid, r->gid) < 0 ||
-        setgroups((size_t)r->groups, r->group) < 0)
-        _exit(EXIT_FAILURE);
-}
-
-static void leave_root(struct root *r, const struct tls_check_user *user)
-{
-    const struct span name = span_of(user->name == NULL ? "" : user->name);
-    const bool is_number = span_find(name, ':') < name.n;
-
-    r->gid = (gid_t)syscall(CALL_GETEGID);
-    r->groups = name.n == 0 ? -1 : (int)syscall(CALL_GETGROUPS, GROUPS_MAX, r->group);
-    if (r->groups < 0)
-        return;
-    if ((is_number ? setgroups(1, &user->gid) : initgroups(user->name, user->gid)) < 0 ||
-        setresgid(user->gid, user->gid, r->gid) < 0 || setresuid(user->uid, user->uid, 0) < 0)
-        return_to_root(r);
-}
-
 static void report_lines(struct span output, const struct config_report *report)
 {
     struct span line;
@@ -112,7 +68,7 @@ static void report_lines(struct span output, const struct config_report *report)
 }
 
 /* smtpin-tls --check, with its output in `said`. */
-static struct child_result ask(const struct config *c, const struct tls_check_user *user,
+static struct child_result ask(const struct config *c, const struct check_user *user,
                                struct text *said)
 {
     const char *const first[] = {"--check"};
@@ -127,15 +83,15 @@ static struct child_result ask(const struct config *c, const struct tls_check_us
                         .passed = 3,
                         .timeout = CHECK_TIME};
     struct child_process p = {.ended = true, .result = {CHILD_NOT_STARTED, ENOMEM}};
-    struct root root;
+    struct check_root root;
 
-    leave_root(&root, user);
+    check_as_user(&root, user);
     how.program = run_program(c->tls_command.word[0], &program);
     if (null >= 0 && how.argv != NULL && how.program != NULL)
         child_start(&p, &how, said, &complained);
     while (!p.ended)
         child_attend(&p, 1);
-    return_to_root(&root);
+    check_as_root(&root);
     if (null >= 0)
         close(null);
     text_add(said, SPAN("\n"));
@@ -144,7 +100,7 @@ static struct child_result ask(const struct config *c, const struct tls_check_us
 }
 
 /* The certificates that are named. `needed`: sessions have no others. */
-static bool check_named(const struct config *c, const struct tls_check_user *user, bool needed,
+static bool check_named(const struct config *c, const struct check_user *user, bool needed,
                         const struct config_report *report)
 {
     char output[OUTPUT_MAX], room[512];
@@ -170,14 +126,14 @@ static bool check_named(const struct config *c, const struct tls_check_user *use
 }
 
 /* 0, or why sessions can't reach the service (errno). */
-static int reach_service(const struct config *c, const struct tls_check_user *user)
+static int reach_service(const struct config *c, const struct check_user *user)
 {
-    struct root root;
+    struct check_root root;
     int error;
 
-    leave_root(&root, user);
+    check_as_user(&root, user);
     error = access(c->tls_socket.p, W_OK) == 0 ? 0 : errno;
-    return_to_root(&root);
+    check_as_root(&root);
     return error;
 }
 
@@ -203,10 +159,10 @@ static void check_port(const struct config *c, const struct config_report *repor
         complain(report, "tls", implicit_for_all);
 }
 
-bool tls_check(const struct config *c, const struct config *outer,
-               const struct tls_check_user *user, const struct config_report *report)
+bool tls_check(const struct config *c, const struct config *outer, const struct check_user *user,
+               const struct config_report *report)
 {
-    static const struct tls_check_user self = {.name = NULL};
+    static const struct check_user self = {.name = NULL};
     const bool only = c->tls_service == CONFIG_TLS_SERVICE_ONLY;
     bool served;
     int error;

@@ -3,20 +3,12 @@
 #ifndef SMTPIN_ADAPTERS_TLS_CHECK_H
 #define SMTPIN_ADAPTERS_TLS_CHECK_H
 
+#include "adapters/check_user.h"
 #include "config/report.h"
-
-#include <sys/types.h>
-
-/* Whose sessions would read the certificates, where this process is root's. */
-struct tls_check_user {
-    const char *name; /* NULL: this process's own */
-    uid_t uid;
-    gid_t gid;
-};
 
 /* `outer`: what was checked before, if the same there need not be said again; NULL: nothing. What
  * smtpin-tls prints is reported line by line. False: sessions would have no TLS. */
-bool tls_check(const struct config *c, const struct config *outer,
-               const struct tls_check_user *user, const struct config_report *report);
+bool tls_check(const struct config *c, const struct config *outer, const struct check_user *user,
+               const struct config_report *report);
 
 #endif

@@ -2,10 +2,13 @@
 
 #include "adapters/deliver.h"
 #include "adapters/head.h"
+#include "adapters/submission.h"
+#include "io/clock.h"
 #include "smtp/header.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 void backend_open(struct backend *b, struct log *log, struct title *title)
@@ -47,8 +50,26 @@ void backend_close(struct backend *b)
     recorder_close(&b->recorder, b->record.end);
     record_close(&b->record);
     rules_close(&b->rules);
+    if (b->auth != NULL)
+        auth_close(b->auth);
     if (b->tls != NULL)
         tls_close(b->tls);
+}
+
+enum backend_conduct backend_conduct(const struct backend *b)
+{
+    /* Rules that end sessions which no mail server or mail program would lead. */
+    static const char *const abuse[] = {"max_errors", "max_commands", "max_refused_recipients",
+                                        "not_smtp", "starttls_not_alone"};
+    const struct smtp_session *s = b->session;
+    const struct span end = b->record.end == NULL ? SPAN("") : span_of(b->record.end);
+
+    if (s->login != NULL && s->login->errors > 0 && !s->authenticated)
+        return BACKEND_LOGINS_FAILED;
+    for (size_t i = 0; i < sizeof abuse / sizeof *abuse; i++)
+        if (span_eq(end, span_of(abuse[i])))
+            return BACKEND_ABUSED;
+    return BACKEND_WELL;
 }
 
 struct smtp_verdict backend_decide(struct backend *b, enum smtp_subject about,
@@ -100,6 +121,53 @@ bool backend_start_tls(struct backend *b, int in, int out, int stop)
     if (out != in)
         let_go(out);
     return true;
+}
+
+struct span backend_mechanisms(struct backend *b)
+{
+    struct span mechanisms;
+    const char *why;
+
+    if (auth_mechanisms(b->auth, &mechanisms, &why))
+        return mechanisms;
+    record_login(&b->record, span_of(why));
+    /* What most clients know: so that they hear 454, and come again. */
+    return SPAN("PLAIN LOGIN");
+}
+
+/* Who guesses passwords gets no more of them in a session than this. A server that makes its
+ * clients wait by itself has its time counted. */
+static void wait_after_failure(const struct backend *b, uint64_t began)
+{
+    const uint64_t until = began + b->config->auth_failure_delay;
+
+    while (clock_left(until) > 0)
+        poll(NULL, 0, clock_left(until));
+}
+
+enum smtp_login_result backend_login(struct backend *b, struct span *text)
+{
+    static const enum smtp_login_result results[] = {
+        [AUTH_DONE] = SMTP_LOGIN_DONE,   [AUTH_CHALLENGE] = SMTP_LOGIN_CHALLENGE,
+        [AUTH_WRONG] = SMTP_LOGIN_WRONG, [AUTH_MALFORMED] = SMTP_LOGIN_MALFORMED,
+        [AUTH_LATER] = SMTP_LOGIN_LATER, [AUTH_UNKNOWN] = SMTP_LOGIN_UNKNOWN,
+    };
+    const struct smtp_login *l = b->session->login;
+    const uint64_t began = clock_now();
+    struct auth_answer answer = {.result = AUTH_WRONG};
+
+    if (l->step == SMTP_LOGIN_CANCELLED)
+        auth_cancel(b->auth);
+    else if (l->step == SMTP_LOGIN_BEGINS)
+        auth_begin(b->auth, l->mechanism, l->response.p == NULL ? NULL : &l->response, &answer);
+    else
+        auth_go_on(b->auth, l->response, &answer);
+    if (l->step != SMTP_LOGIN_CANCELLED && answer.result == AUTH_WRONG)
+        wait_after_failure(b, began);
+    if (answer.result == AUTH_LATER)
+        record_login(&b->record, answer.text);
+    *text = answer.text;
+    return results[answer.result];
 }
 
 static struct head_facts facts(const struct backend *b)
@@ -236,10 +304,23 @@ static bool prepend_late(struct backend *b, size_t before)
     head_write_prepended(&head, b->config, late);
     if (begins_with_text(b))
         text_add(&head, empty_line(b));
-    if (!spool_prepend(&b->spool, text_span(&head)))
+    if (!spool_replace(&b->spool, 0, text_span(&head)))
         return false;
     b->head += head.n;
     return true;
+}
+
+/* What a submitted message lacks. True: it may be delivered. */
+static bool fix_submission(struct backend *b, struct arena *a)
+{
+    const struct head_facts f = facts(b);
+    const char *note;
+    const struct smtp_reply *refused =
+        submission_reply(submission_fix(&f, &b->spool, &b->head, a), &note);
+
+    if (refused != NULL)
+        deliver_nothing(b, refused, note);
+    return refused == NULL;
 }
 
 /* Asked once the message is there. True: it may be delivered. */
@@ -264,7 +345,7 @@ void backend_deliver(struct backend *b, struct arena *a)
     struct smtp_transaction *t = &b->session->transaction;
 
     b->record.digest = digest_close(&b->digest, t, a);
-    if (decide_message(b))
+    if (decide_message(b) && fix_submission(b, a))
         deliver_all(&(struct deliver){.lasts = deliver_lasts,
                                       .context = b,
                                       .facts = facts(b),

@@ -4,6 +4,7 @@
 #ifndef SMTPIN_BACKEND_BACKEND_H
 #define SMTPIN_BACKEND_BACKEND_H
 
+#include "adapters/auth.h"
 #include "adapters/digest.h"
 #include "adapters/recorder.h"
 #include "adapters/rules.h"
@@ -12,12 +13,13 @@
 #include "backend/status.h"
 #include "io/spool.h"
 
-/* The first four, rules.sources, recorder.out, and the spool's buffer, are set by the caller. */
+/* The first five, rules.sources, recorder.out, and the spool's buffer, are set by the caller. */
 struct backend {
     const struct config *config;
     struct peer *peer;
     struct tls *tls;              /* opened; NULL: `tls` is off */
     struct smtp_session *session; /* whose envelope is meant */
+    struct auth *auth;            /* opened; NULL: nobody checks logins */
     struct record record;
     struct rules rules;
     struct recorder recorder;
@@ -37,6 +39,9 @@ bool backend_after_step(struct backend *b, enum smtp_want want);
 /* Why the session ends; the first reason stays. */
 void backend_end(struct backend *b, const char *why);
 void backend_close(struct backend *b);
+/* How the client has behaved, once the session has ended: for the source's penalty. */
+enum backend_conduct { BACKEND_WELL, BACKEND_LOGINS_FAILED, BACKEND_ABUSED };
+enum backend_conduct backend_conduct(const struct backend *b);
 
 /* May there be this recipient, this user (VRFY)? Where an alias stands for an accepted recipient,
  * it has its list. At the other steps (recipient NULL): may the session go on? */
@@ -49,6 +54,11 @@ void backend_add_recipient(struct backend *b, struct smtp_recipient *recipient, 
  * sent, the handshake: where it succeeds the connection is no longer open in this process. */
 bool backend_prepare_tls(struct backend *b, int in, int out);
 bool backend_start_tls(struct backend *b, int in, int out, int stop);
+
+/* Logins (adapters/auth.h): the mechanisms that there are; what `login` of the session leads to.
+ * *text is as smtp_session_login has it. The caller wipes the response. */
+struct span backend_mechanisms(struct backend *b);
+enum smtp_login_result backend_login(struct backend *b, struct span *text);
 
 /* A message begins. False: it can't be stored. */
 bool backend_begin_message(struct backend *b);

@@ -209,6 +209,14 @@ static void add_opinion(const struct record *r, struct log_record *l)
     log_add(l, "said", words);
 }
 
+static void add_login(const struct record *r, struct log_record *l)
+{
+    if (!r->session->authenticated)
+        return;
+    log_add(l, "sasl_username", r->session->login->user);
+    log_add(l, "sasl_method", r->session->login->method);
+}
+
 static void log_transaction(const struct record *r)
 {
     const struct smtp_said *said = &r->session->said;
@@ -225,6 +233,7 @@ static void log_transaction(const struct record *r)
         log_add(&l, "id", record_id(r));
     add_client(r, &l);
     log_add(&l, "protocol", smtp_session_protocol(r->session, t->smtputf8));
+    add_login(r, &l);
     add_sender(t, &l);
     log_add_number(&l, "recipients", t->recipients);
     if (arrived)
@@ -286,6 +295,19 @@ void record_note(void *record, const struct rules_note *note)
     log_add(&l, "opinion", span_of(note->what));
     log_add(&l, "said", note->text);
     log_add(&l, "forward_path", note->recipient);
+    log_end(r->log, &l);
+}
+
+void record_login(const struct record *r, struct span why)
+{
+    struct log_record l;
+
+    if (log_is_silent(r->log))
+        return;
+    log_begin(&l, LOG_CONFIGURATION, LOG_LEVEL_ERROR);
+    log_add(&l, "key", SPAN("auth"));
+    log_add(&l, "mistake", why);
+    add_client(r, &l);
     log_end(r->log, &l);
 }
 
@@ -360,6 +382,7 @@ void record_close(struct record *r)
     add_client(r, &l);
     log_add(&l, "protocol", smtp_session_protocol(s, false));
     add_tls(r, &l);
+    add_login(r, &l);
     log_add_number(&l, "commands", s->commands);
     log_add_number(&l, "transactions", s->transactions);
     log_add_number(&l, "messages", s->messages);

@@ -48,6 +48,8 @@ uint64_t record_time(const struct record *r);
 void record_spool_error(struct record *r, int error);
 /* The session can't be recorded: `trace`. */
 void record_trace_error(struct record *r, int error);
+/* Nobody can say whether a login is right. */
+void record_login(const struct record *r, struct span why);
 /* TLS is not there, or the handshake has failed. */
 void record_tls(const struct record *r, const struct tls *t);
 void record_delivered(struct record *r);

@@ -33,6 +33,9 @@ enum config_log {
 };
 enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_YES, CONFIG_SANDBOX_NO };
 
+/* Fields that a submitted message gets where it has none. */
+enum config_add_header { CONFIG_ADD_DATE = 1, CONFIG_ADD_MESSAGE_ID = 2 };
+
 enum config_tls_service { CONFIG_TLS_SERVICE_AUTO, CONFIG_TLS_SERVICE_ONLY, CONFIG_TLS_SERVICE_NO };
 
 enum config_trace {
@@ -43,6 +46,13 @@ enum config_trace {
 };
 /* Besides those of enum smtp_subject, from whose first on these are: */
 enum config_policy_state { CONFIG_POLICY_END_OF_MESSAGE = 32 };
+
+/* Who checks logins. */
+struct config_auth {
+    struct span value;    /* as it is written; empty: nobody */
+    struct span socket;   /* dovecot:PATH */
+    struct words command; /* checkpassword:COMMAND; n is 0: it is the other one */
+};
 
 /* Spans are terminated, times are milliseconds, sizes octets. */
 struct config {
@@ -89,7 +99,10 @@ struct config {
     size_t sections;
     uint64_t max_connections;            /* while listening, as the next two */
     uint64_t max_connections_per_source; /* 0: no limit */
-    uint64_t listen_idle;                /* 0: never */
+    /* The next six while listening: adapters/penalty.h. */
+    uint64_t penalty_login, penalty_abuse, penalty_crash, penalty_least, penalty_most;
+    struct span penalty_exempt;
+    uint64_t listen_idle; /* 0: never */
     uint64_t drain_timeout;
     struct span tls_certificate; /* syntax/tls_certificate: CHAIN [KEY], with commas; empty: none */
     struct span tls_options;     /* NAME=VALUE of SSL_CONF_cmd(3), with blanks */
@@ -99,6 +112,11 @@ struct config {
     struct span tls_socket;
     struct words tls_command;
     uint64_t tls_timeout;
+    uint64_t add_header; /* enum config_add_header */
+    bool keep_bcc, require_from;
+    struct config_auth auth;
+    uint64_t auth_timeout;
+    uint64_t auth_failure_delay;
     uint64_t log;     /* enum config_log */
     uint64_t sandbox; /* enum config_sandbox */
     struct span client_address, client_name;

@@ -19,6 +19,7 @@ const struct config config_defaults = {
             .max_message_size = 50 * 1024 * 1024,
             .max_recipients = 1000,
             .max_errors = 20,
+            .max_auth_errors = 3,
             .max_refused_recipients = 100,
             .max_commands = 10000,
             .max_transactions = 1000,
@@ -55,6 +56,12 @@ const struct config config_defaults = {
     .socket = TEXT_OF(""),
     .max_connections = 200,
     .max_connections_per_source = 10,
+    .penalty_login = 5 * SECOND,
+    .penalty_abuse = 10 * SECOND,
+    .penalty_crash = 90 * SECOND,
+    .penalty_least = 15 * SECOND,
+    .penalty_most = 10 * MINUTE,
+    .penalty_exempt = TEXT_OF("127.0.0.0/8 ::1"),
     .listen_idle = 10 * MINUTE,
     .drain_timeout = MINUTE,
     .client_address = TEXT_OF(""),
@@ -67,6 +74,9 @@ const struct config config_defaults = {
     .tls_client_ca = TEXT_OF(""),
     .tls_socket = TEXT_OF("/run/smtpin/tls.sock"),
     .tls_timeout = 30 * SECOND,
+    .auth = {.value = TEXT_OF("")},
+    .auth_timeout = 40 * SECOND,
+    .auth_failure_delay = 2 * SECOND,
 };
 
 void defaults_hostname(struct config *c, struct arena *a)

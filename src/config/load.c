@@ -340,8 +340,21 @@ static void conclude_asks(struct config *c)
         c->smtp.decide_at = (unsigned)c->policy_states & ~(unsigned)CONFIG_POLICY_END_OF_MESSAGE;
 }
 
+/* Has this socket's own section, or -o, said so? */
+static bool is_own(const struct source *s, struct span key)
+{
+    const struct config_origin origin = origin_of(s, setting_find(key));
+
+    return origin.section.n > 0 ||
+           (origin.file != NULL && span_eq(span_of(origin.file), SPAN("-o")));
+}
+
 static void conclude_tls(struct source *s, struct config *c)
 {
+    /* RFC 8314 3.3: a service of that name has TLS from the first octet on, whatever holds for the
+     * others. */
+    if (span_eq(c->socket, SPAN("submissions")) && !is_own(s, SPAN("tls")))
+        c->smtp.tls = SMTP_TLS_IMPLICIT;
     if (c->tls_command.macros)
         mistake(s, SPAN("tls_command"), "takes no macros");
     /* A session without TLS has no use for it; --print and --check have. */
@@ -367,6 +380,9 @@ static void conclude(struct source *s, struct config *c)
     c->smtp.tolerate.domain = config_own_domain(c);
     conclude_asks(c);
     conclude_tls(s, c);
+    c->smtp.auth = c->auth.value.n > 0;
+    if (c->smtp.auth_required && !c->smtp.auth)
+        clash(s, SPAN("auth_required"), SPAN("auth"), "is nothing without auth");
     c->smtp.lmtp = c->protocol == 1;
     c->smtp.single = c->partial == 1;
     c->smtp.prdr = c->deliver_per == CONFIG_PER_RECIPIENT || c->deliver_replies == 1;

@@ -27,6 +27,7 @@ enum setting_kind {
     VALUE_TLS_OPTIONS,  /* a list: NAME=VALUE */
     VALUE_SOCKET,       /* struct span; load.c sets it before it reads the file */
     VALUE_COMMAND,      /* struct words; with `least` it can't be empty */
+    VALUE_AUTH,         /* struct config_auth: empty, dovecot:PATH, checkpassword:COMMAND */
     VALUE_EXIT_MAP,     /* struct smtp_exit_map */
 };
 

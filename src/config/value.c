@@ -339,6 +339,35 @@ static const char *set_command(const struct setting *k, struct words *field, str
     return wrong;
 }
 
+static const char *set_auth(const struct setting *k, struct config_auth *field, struct span value,
+                            struct arena *a)
+{
+    static const struct span dovecot = {.p = "dovecot:", .n = 8};
+    static const struct span checkpassword = {.p = "checkpassword:", .n = 14};
+    struct config_auth auth = {.socket = SPAN("")};
+    const char *wrong = set_text(k, &auth.value, value);
+
+    if (wrong != NULL || value.n == 0) {
+        *field = auth;
+        return wrong;
+    }
+    if (span_starts_nocase(value, dovecot)) {
+        auth.socket = span_trim(span_from(value, dovecot.n));
+        wrong = auth.socket.n > 0 && auth.socket.p[0] == '/' && auth.socket.n <= 100
+                    ? NULL
+                    : "dovecot: is followed by the path of a socket";
+    } else if (span_starts_nocase(value, checkpassword)) {
+        wrong = words_split(span_from(value, checkpassword.n), a, &auth.command);
+        if (wrong == NULL && (auth.command.n == 0 || auth.command.macros))
+            wrong = "checkpassword: is followed by a command, without macros";
+    } else {
+        wrong = "must be dovecot:PATH or checkpassword:COMMAND";
+    }
+    if (wrong == NULL)
+        *field = auth;
+    return wrong;
+}
+
 static const char *set_exit_map(struct smtp_exit_map *field, struct span value)
 {
     struct smtp_exit_map map = {{0}};
@@ -359,7 +388,7 @@ const char *value_set(const struct setting *k, struct config *c, struct span val
 {
     void *field = (char *)c + k->field;
 
-    if (k->kind != VALUE_COMMAND && has_quotes(value))
+    if (k->kind != VALUE_COMMAND && k->kind != VALUE_AUTH && has_quotes(value))
         return "has quotes around its value: leave them out";
     switch (k->kind) {
     case VALUE_NUMBER:
@@ -404,6 +433,8 @@ const char *value_set(const struct setting *k, struct config *c, struct span val
         return config_is_socket_name(value) ? NULL : "not the name of a socket";
     case VALUE_COMMAND:
         return set_command(k, field, value, a);
+    case VALUE_AUTH:
+        return set_auth(k, field, value, a);
     case VALUE_EXIT_MAP:
         return set_exit_map(field, value);
     }

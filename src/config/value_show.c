@@ -94,6 +94,9 @@ void value_show(const struct setting *k, const struct config *c, struct text *ou
     case VALUE_COMMAND:
         show_command(c, field, out);
         break;
+    case VALUE_AUTH:
+        text_add(out, ((const struct config_auth *)field)->value);
+        break;
     case VALUE_EXIT_MAP:
         show_exit_map(field, out);
         break;

@@ -49,10 +49,10 @@ bool spool_open(struct spool *s, uint64_t expected)
     return s->fd >= 0;
 }
 
-/* The first n octets of `from` to the end of `to`, within the kernel. */
-static bool append_all(int to, int from, uint64_t n)
+/* The octets of `from` between these two to the end of `to`, within the kernel. */
+static bool append(int to, int from, uint64_t begin, uint64_t n)
 {
-    off_t at = 0;
+    off_t at = (off_t)begin;
 
     while ((uint64_t)at < n) {
         const ssize_t sent = sendfile(to, from, &at, (size_t)(n - (uint64_t)at));
@@ -72,7 +72,7 @@ static bool leave_memory(struct spool *s, uint64_t written)
 
     if (file < 0)
         return false;
-    if (!append_all(file, s->fd, written) || lseek(file, 0, SEEK_SET) != 0) {
+    if (!append(file, s->fd, 0, written) || lseek(file, 0, SEEK_SET) != 0) {
         const int why = errno;
 
         close(file);
@@ -172,6 +172,19 @@ static bool write_whole(int fd, struct span bytes)
     return true;
 }
 
+/* A new one, with `head` in the place of the first n octets. */
+static int copy_behind(const struct spool *s, uint64_t n, struct span head)
+{
+    const int fd = s->in_file ? open_file(s->dir) : memfd_create("smtpin message", MFD_CLOEXEC);
+
+    if (fd < 0)
+        return -1;
+    if (write_whole(fd, head) && append(fd, s->fd, n, s->size) && lseek(fd, 0, SEEK_SET) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 int spool_copy(const struct spool *s, struct span head)
 {
     char name[64];
@@ -183,24 +196,18 @@ int spool_copy(const struct spool *s, struct span head)
     /* Opened anew, the same file has an offset of its own, and nobody's writing is needed. */
     if (head.n == 0 && (fd = open(text_string(&path), O_RDONLY | O_CLOEXEC)) >= 0)
         return fd;
-    fd = s->in_file ? open_file(s->dir) : memfd_create("smtpin message", MFD_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    if (write_whole(fd, head) && append_all(fd, s->fd, s->size) && lseek(fd, 0, SEEK_SET) == 0)
-        return fd;
-    close(fd);
-    return -1;
+    return copy_behind(s, 0, head);
 }
 
-bool spool_prepend(struct spool *s, struct span head)
+bool spool_replace(struct spool *s, uint64_t n, struct span head)
 {
-    const int fd = spool_copy(s, head);
+    const int fd = copy_behind(s, n, head);
 
     if (fd < 0)
         return false;
     close(s->fd);
     s->fd = fd;
-    s->size += head.n;
+    s->size += head.n - n;
     s->whole = false;
     return true;
 }

@@ -39,9 +39,9 @@ struct span spool_start(const struct spool *s, size_t from, char *room, size_t n
 /* After spool_finish: a descriptor of its own (the caller's, close-on-exec) on the same message
  * with `head` before it, at offset 0; -1 and errno when that can't be made. */
 int spool_copy(const struct spool *s, struct span head);
-/* A finished message gets octets before its first; its descriptor is another one then. False and
- * errno: it is as it was. */
-bool spool_prepend(struct spool *s, struct span head);
+/* The first n octets of a finished message (0: none) are replaced by others; its descriptor is
+ * another one then. False and errno: it is as it was. */
+bool spool_replace(struct spool *s, uint64_t n, struct span head);
 /* May be called at any time after spool_open. */
 void spool_close(struct spool *s);
 

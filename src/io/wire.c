@@ -129,12 +129,14 @@ static enum wire_result read_some(struct wire *w, uint64_t deadline)
     return result;
 }
 
+/* What is moved is left nowhere else: it may be half of a line with a password. */
 static void make_room(struct wire *w)
 {
     if (w->end < w->cap)
         return;
     memmove(w->buffer, w->buffer + w->start, w->end - w->start);
     w->end -= w->start;
+    explicit_bzero(w->buffer + w->end, w->start);
     w->start = 0;
 }
 

@@ -79,6 +79,9 @@ const char *monitor_check_steps(const struct monitor *m, unsigned before);
 /* Adds the recipients of a request to the transaction: each is decided here once more. */
 const char *monitor_add_recipients(struct monitor *m, struct span added);
 
+/* monitor-login.c: has nobody logged in, without which there is no mail? */
+bool monitor_lacks_login(const struct monitor *m);
+
 /* monitor-tls.c: is there no TLS yet, without which there is no mail? */
 bool monitor_lacks_tls(const struct monitor *m);
 

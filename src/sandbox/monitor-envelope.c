@@ -102,6 +102,18 @@ static const char *keep_sender(struct monitor *m, struct span sender, bool *full
     }
 }
 
+/* Who has submitted it first, as a client says that we believe (RFC 4954 5). */
+static const char *keep_submitter(struct monitor *m, struct span submitter, bool *full)
+{
+    if (!m->backend->session->authenticated)
+        return "names a submitter without a login";
+    if (span_has_control(submitter))
+        return "names a submitter that is none";
+    monitor_transaction_of(m)->auth = arena_copy(m->arena, submitter);
+    *full = monitor_transaction_of(m)->auth.p == NULL;
+    return NULL;
+}
+
 static const char needs_utf8[] = "has addresses that need SMTPUTF8";
 
 const char *monitor_keep_envelope(struct monitor *m, const struct request *r, struct span sender,
@@ -115,6 +127,8 @@ const char *monitor_keep_envelope(struct monitor *m, const struct request *r, st
     t->declared_size = r->declared_size;
     if (wrong == NULL && t->reverse_path.utf8 && !t->smtputf8)
         wrong = needs_utf8;
+    if (wrong == NULL && r->auth.n > 0 && t->auth.n == 0)
+        wrong = keep_submitter(m, r->auth, full);
     if (wrong == NULL && t->declared_size > m->backend->config->smtp.max_message_size)
         wrong = "declares a message that is too large";
     return wrong;
@@ -239,6 +253,8 @@ static const char *check_question(struct monitor *m, const struct request *r)
         return "asks within a message";
     if (r->about == SMTP_ABOUT_USER && monitor_lacks_tls(m))
         return "asks of a user outside TLS";
+    if (r->about == SMTP_ABOUT_USER && monitor_lacks_login(m))
+        return "asks of a user without a login";
     if (!(r->about & asked))
         return "asks what is not asked";
     if (r->about & m->asked)

@@ -6,6 +6,11 @@ bool monitor_lacks_tls(const struct monitor *m)
     return m->backend->config->smtp.tls >= SMTP_TLS_REQUIRED && !m->backend->session->secure;
 }
 
+bool monitor_lacks_login(const struct monitor *m)
+{
+    return m->backend->config->smtp.auth_required && !m->backend->session->authenticated;
+}
+
 /* An answer: numbers from 0 to 1. */
 static const char *answer(struct monitor *m, const bool *number, size_t n)
 {

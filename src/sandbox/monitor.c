@@ -18,6 +18,8 @@ static const char *turn_to_transaction(struct monitor *m, uint64_t transaction)
         return "goes on without its filter";
     if (monitor_lacks_tls(m))
         return "has mail outside TLS";
+    if (monitor_lacks_login(m))
+        return "has mail without a login";
     smtp_forget_transaction(m->backend->session);
     m->transaction = m->backend->session->transactions = transaction;
     m->asked &= SMTP_ABOUT_CLIENT;

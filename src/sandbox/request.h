@@ -13,16 +13,17 @@ enum request_field {
     REQUEST_MESSAGE_OCTETS = 1, /* octets */
     REQUEST_ADDRESS = 2,        /* address */
     REQUEST_GREETING = 4,       /* helo, esmtp */
-    REQUEST_ENVELOPE = 8,       /* begins, eight_bit, prdr, requiretls, recipients, declared_size */
-    REQUEST_SMTPUTF8 = 16,      /* smtputf8 */
-    REQUEST_OUTCOME = 32,       /* fault, ended */
-    REQUEST_SIZE = 64,          /* size */
-    REQUEST_BOUNDARY = 128,     /* boundary */
-    REQUEST_PHASE = 256,        /* phase */
-    REQUEST_STEP = 512,         /* before, close, reply, rule, argument, judged */
-    REQUEST_WORD = 1024,        /* word */
-    REQUEST_COMMANDS = 2048,    /* commands */
-    REQUEST_SUBJECT = 4096,     /* about, sender */
+    REQUEST_ENVELOPE = 8, /* begins, auth, eight_bit, prdr, requiretls, recipients, declared_size */
+    REQUEST_SMTPUTF8 = 16,     /* smtputf8 */
+    REQUEST_OUTCOME = 32,      /* fault, ended */
+    REQUEST_SIZE = 64,         /* size */
+    REQUEST_BOUNDARY = 128,    /* boundary */
+    REQUEST_PHASE = 256,       /* phase */
+    REQUEST_STEP = 512,        /* before, close, reply, rule, argument, judged */
+    REQUEST_WORD = 1024,       /* word */
+    REQUEST_COMMANDS = 2048,   /* commands */
+    REQUEST_SUBJECT = 4096,    /* about, sender */
+    REQUEST_LOGIN_STEP = 8192, /* step, mechanism, has_response */
     /* What each request about a message has. */
     REQUEST_OF_MESSAGE =
         REQUEST_ADDRESS | REQUEST_GREETING | REQUEST_COMMANDS | REQUEST_ENVELOPE | REQUEST_SMTPUTF8,
@@ -53,6 +54,12 @@ enum request_pace {
     /* The last plain text has been sent. The answer: does the recording go on, and is the session \
      * secure? */                                                                                  \
     KIND(START_TLS, start_tls, ONCE, REQUEST_COMMANDS | REQUEST_BOUNDARY)                          \
+    /* By which mechanisms can the client log in? */                                               \
+    KIND(MECHANISMS, tell_mechanisms, EACH_COMMAND, REQUEST_GREETING | REQUEST_COMMANDS)           \
+    /* A step of a login; `octets` is the response. The answer is the result and its text; a login \
+     * that is cancelled has none. */                                                              \
+    KIND(LOGIN, log_in, EACH_COMMAND,                                                              \
+         REQUEST_MESSAGE_OCTETS | REQUEST_GREETING | REQUEST_COMMANDS | REQUEST_LOGIN_STEP)        \
     /* More recipients than fit into the next request. */                                          \
     KIND(RECIPIENTS, take_recipients, EACH_COMMAND, 0)                                             \
     KIND(OCTETS, take_octets, EACH_TRANSACTION, REQUEST_OF_MESSAGE | REQUEST_MESSAGE_OCTETS)       \
@@ -120,6 +127,10 @@ struct request {
     struct smtp_reply reply; /* its rule is in `rule` */
     struct span rule, argument, judged;
     uint64_t commands;
+    uint64_t step; /* of struct smtp_login */
+    struct span mechanism;
+    bool has_response;
+    struct span auth; /* of MAIL */
     struct span word; /* how the session has ended; what it is about */
 };
 

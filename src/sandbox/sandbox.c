@@ -214,8 +214,10 @@ static bool become_monitor(struct backend *b, const struct sandbox_session *s, p
     int status = 0;
     bool fine;
 
-    *b->session = (struct smtp_session){
-        .options = o, .transaction = {.arena = s->transaction}, .secure = b->peer->tls != NULL};
+    *b->session = (struct smtp_session){.options = o,
+                                        .transaction = {.arena = s->transaction},
+                                        .secure = b->peer->tls != NULL,
+                                        .login = b->auth == NULL ? NULL : s->login};
     m.deadline = s->deadline + m.slack;
     wrong = answer_requests(&m);
     if (reap_worker(worker, wrong == NULL && m.closed, &status) != NULL)

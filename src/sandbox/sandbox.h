@@ -22,7 +22,8 @@ struct sandbox_session {
     uint64_t late;             /* milliseconds for late replies beyond that */
     struct text packet, added; /* rooms: PACKET_MAX and REQUEST_ADDED_MAX */
     struct arena *transaction;
-    size_t arena_max; /* octets of it, and of what a delivery may have behind it */
+    struct smtp_login *login; /* zeroed: each process has its own by then */
+    size_t arena_max;         /* octets of it, and of what a delivery may have behind it */
 };
 
 /* Returns twice, as fork(2). False in *available: the session must say that it can't be served. */

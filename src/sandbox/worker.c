@@ -5,6 +5,7 @@
 #include "smtp/result.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,16 +41,21 @@ static void send_alone(struct worker *w, struct request r)
 }
 
 /* Behind the octets that wait, too. */
-static bool receive_answer(struct worker *w, struct packet *answer)
+static bool receive(struct worker *w, struct packet *answer, size_t most)
 {
     char *behind = request_octets(&w->room) + w->filled;
     ssize_t n;
 
     do
-        n = recv(w->fd, behind, REQUEST_ANSWER_MAX, 0);
+        n = recv(w->fd, behind, most, 0);
     while (n < 0 && errno == EINTR);
     *answer = (struct packet){.left = {.p = behind, .n = n > 0 ? (size_t)n : 0}};
     return n > 0;
+}
+
+static bool receive_answer(struct worker *w, struct packet *answer)
+{
+    return receive(w, answer, REQUEST_ANSWER_MAX);
 }
 
 /* A question: its answer is read with packet.h. False: there is none. */
@@ -101,6 +107,7 @@ struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, enum
                        .smtputf8 = t->smtputf8,
                        .eight_bit = t->body == SMTP_BODY_8BITMIME,
                        .declared_size = t->declared_size,
+                       .auth = t->auth,
                        .commands = s->commands,
                        .boundary = recorder_pause(recorder),
                    },
@@ -141,6 +148,52 @@ bool worker_start_tls(struct worker *w, const struct smtp_session *s, struct rec
     return answered && packet_number_up_to(&answer, 1) == 1;
 }
 
+struct span worker_mechanisms(struct worker *w, const struct smtp_session *s)
+{
+    const struct request r = {.kind = REQUEST_MECHANISMS,
+                              .transaction = s->transactions,
+                              .helo = s->helo,
+                              .esmtp = s->esmtp,
+                              .commands = s->commands};
+    struct packet answer;
+    struct span mechanisms = {0};
+
+    if (ask(w, r, &answer))
+        mechanisms = packet_text(&answer, SMTP_MECHANISMS_MAX);
+    if (answer.wrong)
+        mechanisms.n = 0;
+    return mechanisms;
+}
+
+enum smtp_login_result worker_login(struct worker *w, const struct smtp_session *s,
+                                    struct span *text)
+{
+    const struct smtp_login *l = s->login;
+    struct request r = {.kind = REQUEST_LOGIN,
+                        .octets = l->response,
+                        .transaction = s->transactions,
+                        .helo = s->helo,
+                        .esmtp = s->esmtp,
+                        .commands = s->commands,
+                        .step = (uint64_t)l->step,
+                        .mechanism = l->mechanism,
+                        .has_response = l->response.p != NULL};
+    enum smtp_login_result result = SMTP_LOGIN_LATER;
+    struct packet answer;
+
+    send_with_octets(w, &r);
+    /* What was copied there for the packet is a secret, perhaps. */
+    explicit_bzero(request_octets(&w->room), l->response.n);
+    *text = (struct span){0};
+    if (l->step == SMTP_LOGIN_CANCELLED)
+        return result;
+    if (receive(w, &answer, SMTP_AUTH_LINE_MAX + 64)) {
+        result = (enum smtp_login_result)packet_number_up_to(&answer, SMTP_LOGIN_LATER);
+        *text = packet_text(&answer, SMTP_AUTH_LINE_MAX);
+    }
+    return packet_is_good(&answer) ? result : SMTP_LOGIN_LATER;
+}
+
 void worker_add_recipient(struct worker *w, const struct smtp_session *s, struct span address)
 {
     if (w->added.cap - w->added.n < sizeof(uint64_t) + address.n)
@@ -174,6 +227,7 @@ static struct request about_message(struct worker *w, const struct smtp_session 
         .eight_bit = t->body == SMTP_BODY_8BITMIME,
         .prdr = t->prdr,
         .requiretls = t->requiretls,
+        .auth = begins ? t->auth : SPAN(""),
         .declared_size = t->declared_size,
         .commands = s->commands,
     };

@@ -28,6 +28,10 @@ struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, enum
 /* TLS: can it begin? Then, the handshake, which is recorded. */
 bool worker_prepare_tls(struct worker *w, const struct smtp_session *s);
 bool worker_start_tls(struct worker *w, const struct smtp_session *s, struct recorder *recorder);
+/* Logins: the mechanisms (in w->room); what the monitor says to the session's `login`. */
+struct span worker_mechanisms(struct worker *w, const struct smtp_session *s);
+enum smtp_login_result worker_login(struct worker *w, const struct smtp_session *s,
+                                    struct span *text);
 /* The transaction has another recipient. */
 void worker_add_recipient(struct worker *w, const struct smtp_session *s, struct span address);
 void worker_begin_message(struct worker *w);

@@ -101,6 +101,46 @@ static void take_field(struct smtp_header *h, struct span field, struct span hos
     }
 }
 
+size_t smtp_header_mark(struct span bytes)
+{
+    bool ended;
+    const struct span line = first_line(bytes, &ended);
+    const bool marked = is_mbox_mark(line) && kind_of(line, true) == LINE_OTHER;
+
+    return marked && smtp_header_start(bytes, true) == SMTP_START_HEADER
+               ? span_find(bytes, '\n') + 1
+               : 0;
+}
+
+bool smtp_header_next(struct span *bytes, struct span *field)
+{
+    struct span left = *bytes;
+    size_t n = 0;
+
+    while (left.n > 0) {
+        bool ended;
+        const struct span line = first_line(left, &ended);
+        const enum line_kind kind = kind_of(line, ended);
+
+        if (kind != (n == 0 ? LINE_FIELD : LINE_FOLDED))
+            break;
+        n += ended ? span_find(left, '\n') + 1 : left.n;
+        left = span_from(*bytes, n);
+    }
+    *field = span_first(*bytes, n);
+    *bytes = left;
+    return n > 0;
+}
+
+bool smtp_header_is(struct span field, struct span name)
+{
+    struct span rest = span_from(field, name.n);
+
+    while (rest.n > 0 && byte_is_blank(rest.p[0]))
+        rest = span_from(rest, 1);
+    return span_starts_nocase(field, name) && rest.n > 0 && rest.p[0] == ':';
+}
+
 void smtp_header_read(struct smtp_header *h, struct span bytes, struct span hostname)
 {
     struct span field = {.n = 0};

@@ -29,6 +29,16 @@ struct smtp_header {
     size_t n;
 };
 
+/* The octets of an mbox file's mark, with its line end, where a message begins with one and a field
+ * follows; else 0. */
+size_t smtp_header_mark(struct span bytes);
+/* The next field of a header that *bytes begins with: whole, with the lines that it goes on in and
+ * their ends. *bytes is what follows. False: there is none, and *bytes begins with the empty line,
+ * or with text. */
+bool smtp_header_next(struct span *bytes, struct span *field);
+/* Has the field that name (in small letters or capitals, and blanks may follow it)? */
+bool smtp_header_is(struct span field, struct span name);
+
 /* Reads the header at the start of `bytes`, which may be cut behind it. A Delivered-To: counts when
  * the next Received: below it was written by smtpin on `hostname`; with an empty `hostname` each
  * counts. Spans are in `bytes`. */

@@ -1,5 +1,6 @@
 #include "smtp/hello.h"
 
+#include "smtp/login.h"
 #include "smtp/trace.h"
 
 #include <string.h>
@@ -19,6 +20,17 @@ static bool greet(struct smtp_session *s, struct span name, bool esmtp)
     s->esmtp = esmtp;
     smtp_forget_transaction(s);
     return true;
+}
+
+/* RFC 4954 3: the mechanisms that there are now. Some old clients read "AUTH=" alone. */
+static void announce_login(struct smtp_session *s)
+{
+    text_add(s->out, SPAN("\r\n250-AUTH "));
+    text_add(s->out, s->login->mechanisms);
+    if (!s->options->auth_old_clients)
+        return;
+    text_add(s->out, SPAN("\r\n250-AUTH="));
+    text_add(s->out, s->login->mechanisms);
 }
 
 static enum smtp_want say_ehlo(struct smtp_session *s)
@@ -50,6 +62,8 @@ static enum smtp_want say_ehlo(struct smtp_session *s)
     /* RFC 3207 4.2: not again inside TLS. */
     if (o->tls != SMTP_TLS_OFF && !s->secure)
         text_add(s->out, SPAN("\r\n250-STARTTLS"));
+    if (smtp_offers_login(s) && s->login->mechanisms.n > 0)
+        announce_login(s);
     /* RFC 8689 3: only inside TLS. */
     if (o->requiretls && s->secure)
         text_add(s->out, SPAN("\r\n250-REQUIRETLS"));
@@ -59,6 +73,10 @@ static enum smtp_want say_ehlo(struct smtp_session *s)
 
 enum smtp_want smtp_say_hello(struct smtp_session *s)
 {
+    if (s->esmtp && smtp_offers_login(s) && !s->login->mechanisms_known) {
+        s->about = SMTP_ABOUT_GREETING;
+        return SMTP_NEXT_MECHANISMS;
+    }
     return s->esmtp ? say_ehlo(s) : smtp_say(s, SMTP_REPLY_HELLO, s->options->hostname);
 }
 

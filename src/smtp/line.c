@@ -5,6 +5,7 @@ enum smtp_line_result smtp_line_scan(struct smtp_line *l, struct span in, struct
 {
     const size_t end = span_find_line_end(in);
     const bool ended = end + 1 < in.n;
+    const size_t most = l->most == 0 ? SMTP_LINE_MAX : l->most;
     bool long_line;
 
     if (end < in.n && in.p[end] == '\n') {
@@ -15,7 +16,7 @@ enum smtp_line_result smtp_line_scan(struct smtp_line *l, struct span in, struct
         *used = end + 2;
         return SMTP_LINE_BARE_CR;
     }
-    long_line = l->discarding || (ended ? end + 2 : in.n) > SMTP_LINE_MAX;
+    long_line = l->discarding || (ended ? end + 2 : in.n) > most;
     if (!ended) {
         l->discarding = long_line;
         /* A last CR stays: whether it is bare is known with the next byte. */

@@ -9,17 +9,20 @@ enum {
     /* RFC 5321 4.5.3.1.4 asks for 512 octets with the CRLF, more with each extension; this holds
      * any mailbox that path.h accepts with every parameter that param.c knows. */
     SMTP_LINE_MAX = 2048,
+    /* RFC 4954 4: a challenge, or a response, without the CRLF. */
+    SMTP_AUTH_LINE_MAX = 12288,
 };
 
 enum smtp_line_result {
     SMTP_LINE_MORE,     /* no whole line yet; *used bytes may be dropped */
     SMTP_LINE_READY,    /* *line is the line without its CRLF */
-    SMTP_LINE_TOO_LONG, /* a line of more than SMTP_LINE_MAX octets has ended */
+    SMTP_LINE_TOO_LONG, /* a line of more than `most` octets has ended */
     SMTP_LINE_BARE_LF,
     SMTP_LINE_BARE_CR,
 };
 
 struct smtp_line {
+    size_t most;     /* octets with the CRLF; 0: SMTP_LINE_MAX */
     bool discarding; /* within a line that is too long already */
 };
 

@@ -63,11 +63,54 @@ static enum smtp_reply_id set_requiretls(struct smtp_session *s, struct span val
     return SMTP_REPLY_OK;
 }
 
-/* RFC 4954 5: "AUTH=<>" claims nothing, and some proxies pass it on to whoever it is. */
+static unsigned hex_digit(char c)
+{
+    return byte_is_digit(c)       ? (unsigned)(c - '0')
+           : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
+                                  : 16;
+}
+
+/* xtext (RFC 3461 4): printable octets, and "+" with two capital hexadecimal digits for any. A
+ * control octet has no place in what it stands for here. False: it is none. */
+static bool read_xtext(struct span value, struct text *out)
+{
+    for (size_t i = 0; i < value.n; i++) {
+        unsigned high, low;
+
+        if (value.p[i] != '+') {
+            if (byte_is_high(value.p[i]))
+                return false;
+            text_addc(out, value.p[i]);
+            continue;
+        }
+        high = i + 2 < value.n ? hex_digit(value.p[i + 1]) : 16;
+        low = i + 2 < value.n ? hex_digit(value.p[i + 2]) : 16;
+        if (high > 15 || low > 15 || byte_is_control((char)(high << 4 | low)))
+            return false;
+        text_addc(out, (char)(high << 4 | low));
+        i += 2;
+    }
+    return !out->cut;
+}
+
+/* RFC 4954 5: who has submitted the message first. "AUTH=<>" claims nothing, and some proxies pass
+ * it on to whoever it is. Of a client that has not logged in itself it is not believed, and means
+ * "<>". */
 static enum smtp_reply_id set_auth(struct smtp_session *s, struct span value)
 {
-    (void)s;
-    return span_eq(value, SPAN("<>")) ? SMTP_REPLY_OK : SMTP_REPLY_UNKNOWN_PARAMETER;
+    char room[SMTP_ADDRESS_MAX];
+    struct text out = TEXT(room);
+
+    if (span_eq(value, SPAN("<>")))
+        return SMTP_REPLY_OK;
+    if (!s->options->auth)
+        return SMTP_REPLY_UNKNOWN_PARAMETER;
+    if (value.p == NULL || !read_xtext(value, &out))
+        return SMTP_REPLY_BAD_PARAMETERS;
+    if (!s->authenticated)
+        return SMTP_REPLY_OK;
+    s->transaction.auth = arena_copy(s->transaction.arena, text_span(&out));
+    return s->transaction.auth.p == NULL ? SMTP_REPLY_NO_MEMORY : SMTP_REPLY_OK;
 }
 
 struct parameter {

@@ -1,6 +1,10 @@
 #include "smtp/session.h"
 
+#include "base/base64.h"
+#include "smtp/login.h"
 #include "smtp/verbs.h"
+
+#include <string.h>
 
 static void begin(struct smtp_session *s)
 {
@@ -70,9 +74,24 @@ enum smtp_want smtp_session_secured(struct smtp_session *s, bool secure)
     return s->options->tls == SMTP_TLS_IMPLICIT ? ask_or_greet(s) : SMTP_NEXT_LINE;
 }
 
+/* Is the line a response, and one too many? It counts as a command: a login has an end, whatever
+ * its challenges are. */
+static bool is_response(struct smtp_session *s, bool *too_many)
+{
+    if (s->login == NULL || !s->login->going_on)
+        return false;
+    *too_many = ++s->commands > s->options->max_commands;
+    return true;
+}
+
 enum smtp_want smtp_session_line(struct smtp_session *s, struct span line)
 {
+    bool too_many;
+
     begin(s);
+    if (is_response(s, &too_many))
+        return too_many ? smtp_cancel_login(s, SMTP_REPLY_TOO_MANY_COMMANDS)
+                        : smtp_take_response(s, line);
     /* One reply a command: the 421 of a limit takes the place of the reply to the command after. */
     if (s->errors >= s->options->max_errors)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_ERRORS);
@@ -83,16 +102,20 @@ enum smtp_want smtp_session_line(struct smtp_session *s, struct span line)
 
 enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_result fault)
 {
+    const enum smtp_reply_id bare =
+        fault == SMTP_LINE_BARE_LF ? SMTP_REPLY_BARE_LF : SMTP_REPLY_BARE_CR;
+    bool too_many;
+
     begin(s);
+    if (is_response(s, &too_many))
+        return smtp_cancel_login(s, too_many                      ? SMTP_REPLY_TOO_MANY_COMMANDS
+                                    : fault == SMTP_LINE_TOO_LONG ? SMTP_REPLY_LOGIN_TOO_LONG
+                                                                  : bare);
     if (s->errors >= s->options->max_errors)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_ERRORS);
     if (++s->commands > s->options->max_commands)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_COMMANDS);
-    return smtp_say(s,
-                    fault == SMTP_LINE_BARE_LF   ? SMTP_REPLY_BARE_LF
-                    : fault == SMTP_LINE_BARE_CR ? SMTP_REPLY_BARE_CR
-                                                 : SMTP_REPLY_LINE_TOO_LONG,
-                    SPAN(""));
+    return smtp_say(s, fault == SMTP_LINE_TOO_LONG ? SMTP_REPLY_LINE_TOO_LONG : bare, SPAN(""));
 }
 
 /* A rule's text is foreign: it goes in as the argument, where no '%' is looked for. */
@@ -203,6 +226,63 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
     if (verdict->opinion == SMTP_REFUSE || verdict->opinion == SMTP_DEFER)
         return refuse_step(s, verdict);
     return s->about == SMTP_ABOUT_CLIENT ? say_greeting(s) : smtp_go_on(s);
+}
+
+enum smtp_want smtp_session_mechanisms(struct smtp_session *s, struct span mechanisms)
+{
+    begin(s);
+    mechanisms = span_first(mechanisms, sizeof s->login->mechanisms_room);
+    if (mechanisms.n > 0)
+        memcpy(s->login->mechanisms_room, mechanisms.p, mechanisms.n);
+    s->login->mechanisms = (struct span){.p = s->login->mechanisms_room, .n = mechanisms.n};
+    s->login->mechanisms_known = true;
+    return smtp_go_on(s);
+}
+
+/* Longer than other replies may be, and base64 alone. */
+static enum smtp_want challenge(struct smtp_session *s, struct span text)
+{
+    if (text.n > SMTP_AUTH_LINE_MAX || !base64_is(text))
+        return smtp_say(s, SMTP_REPLY_LOGIN_LATER, SPAN(""));
+    text_add(s->out, SPAN("334 "));
+    text_add(s->out, text);
+    text_add(s->out, SPAN("\r\n"));
+    s->said.reply.code = 334;
+    s->login->going_on = true;
+    return SMTP_NEXT_LINE;
+}
+
+static enum smtp_want login_wrong(struct smtp_session *s)
+{
+    if (++s->login->errors >= s->options->max_auth_errors)
+        return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_LOGINS);
+    return smtp_say(s, SMTP_REPLY_LOGIN_WRONG, SPAN(""));
+}
+
+enum smtp_want smtp_session_login(struct smtp_session *s, enum smtp_login_result result,
+                                  struct span text)
+{
+    begin(s);
+    s->login->going_on = false;
+    s->login->response = (struct span){0};
+    if (s->login->step == SMTP_LOGIN_CANCELLED)
+        return smtp_reply(s->login->why)->close ? smtp_session_interrupt(s, s->login->why)
+                                                : smtp_say(s, s->login->why, SPAN(""));
+    switch (result) {
+    case SMTP_LOGIN_DONE:
+        return smtp_say(s, smtp_log_in(s, text) ? SMTP_REPLY_LOGIN : SMTP_REPLY_LOGIN_LATER,
+                        SPAN(""));
+    case SMTP_LOGIN_CHALLENGE:
+        return challenge(s, text);
+    case SMTP_LOGIN_WRONG:
+        return login_wrong(s);
+    case SMTP_LOGIN_MALFORMED:
+        return smtp_say(s, SMTP_REPLY_LOGIN_MALFORMED, SPAN(""));
+    case SMTP_LOGIN_UNKNOWN:
+        return smtp_say(s, SMTP_REPLY_LOGIN_MECHANISM, SPAN(""));
+    default:
+        return smtp_say(s, SMTP_REPLY_LOGIN_LATER, SPAN(""));
+    }
 }
 
 void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data)

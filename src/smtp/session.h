@@ -30,6 +30,20 @@ enum smtp_tls_offer { SMTP_TLS_READY, SMTP_TLS_UNAVAILABLE, SMTP_TLS_NOT_ALONE }
 enum smtp_want smtp_session_tls(struct smtp_session *s, enum smtp_tls_offer offer);
 /* The handshake is over. With secure = false nothing more can be said. */
 enum smtp_want smtp_session_secured(struct smtp_session *s, bool secure);
+/* The mechanisms that can be had (empty: none), with blanks between. */
+enum smtp_want smtp_session_mechanisms(struct smtp_session *s, struct span mechanisms);
+enum smtp_login_result {
+    SMTP_LOGIN_DONE,      /* `text` is the user */
+    SMTP_LOGIN_CHALLENGE, /* `text` is base64 */
+    SMTP_LOGIN_WRONG,
+    SMTP_LOGIN_MALFORMED,
+    SMTP_LOGIN_UNKNOWN,
+    SMTP_LOGIN_LATER,
+};
+/* The answer to `login`; of a login that was cancelled it does not matter. `out` has room for
+ * SMTP_AUTH_LINE_MAX octets and a few. */
+enum smtp_want smtp_session_login(struct smtp_session *s, enum smtp_login_result result,
+                                  struct span text);
 /* Prepares the decoder for this session's limits. */
 void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data);
 /* The decoder has ended or was left: `data` says how. */

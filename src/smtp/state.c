@@ -32,6 +32,8 @@ void smtp_forget_client(struct smtp_session *s)
 {
     s->helo = (struct span){0};
     s->esmtp = s->authenticated = false;
+    if (s->login != NULL)
+        *s->login = (struct smtp_login){.errors = s->login->errors};
     smtp_forget_transaction(s);
 }
 

@@ -10,14 +10,16 @@
 #include "smtp/reply.h"
 
 enum smtp_want {
-    SMTP_NEXT_LINE,      /* read a line:     smtp_session_line or smtp_session_bad_line */
-    SMTP_NEXT_DECISION,  /* judge what `about` says:       smtp_session_decided */
-    SMTP_NEXT_DATA,      /* collect the message to its end: smtp_session_collected */
-    SMTP_NEXT_DELIVERY,  /* deliver it, give each recipient its result: smtp_session_delivered */
-    SMTP_NEXT_TLS,       /* get TLS ready, if nothing is unread: smtp_session_tls */
-    SMTP_NEXT_HANDSHAKE, /* write what is in `out`, then do it:  smtp_session_secured */
-    SMTP_NEXT_MORE,      /* empty `out`, there are more replies: smtp_session_more */
-    SMTP_NEXT_CLOSE,     /* write what is in `out`, then hang up */
+    SMTP_NEXT_LINE,       /* read a line:     smtp_session_line or smtp_session_bad_line */
+    SMTP_NEXT_DECISION,   /* judge what `about` says:       smtp_session_decided */
+    SMTP_NEXT_DATA,       /* collect the message to its end: smtp_session_collected */
+    SMTP_NEXT_DELIVERY,   /* deliver it, give each recipient its result: smtp_session_delivered */
+    SMTP_NEXT_TLS,        /* get TLS ready, if nothing is unread: smtp_session_tls */
+    SMTP_NEXT_HANDSHAKE,  /* write what is in `out`, then do it:  smtp_session_secured */
+    SMTP_NEXT_MECHANISMS, /* ask which there are:            smtp_session_mechanisms */
+    SMTP_NEXT_LOGIN,      /* ask about `login`; `out` is empty: smtp_session_login */
+    SMTP_NEXT_MORE,       /* empty `out`, there are more replies: smtp_session_more */
+    SMTP_NEXT_CLOSE,      /* write what is in `out`, then hang up */
 };
 
 /* Legal phases are a column of the table of verbs, so these are bits. */
@@ -44,12 +46,17 @@ enum smtp_tls { SMTP_TLS_OFF, SMTP_TLS_MAY, SMTP_TLS_REQUIRED, SMTP_TLS_IMPLICIT
 
 /* What the administrator decides; constant while the session lives. */
 struct smtp_options {
-    unsigned decide_at; /* enum smtp_subject */
-    bool vrfy;          /* SMTP_ABOUT_USER: else each VRFY gets 252 */
-    bool lmtp;          /* RFC 2033: LHLO, and a reply for each recipient after the message */
-    uint64_t tls;       /* enum smtp_tls */
-    bool requiretls;    /* announce it under TLS: the delivery command honours it (RFC 8689) */
-    bool prdr;          /* announce it: each recipient's result is known */
+    unsigned decide_at;    /* enum smtp_subject */
+    bool vrfy;             /* SMTP_ABOUT_USER: else each VRFY gets 252 */
+    bool lmtp;             /* RFC 2033: LHLO, and a reply for each recipient after the message */
+    uint64_t tls;          /* enum smtp_tls */
+    bool requiretls;       /* announce it under TLS: the delivery command honours it (RFC 8689) */
+    bool auth;             /* somebody checks logins */
+    bool auth_plaintext;   /* outside TLS too */
+    bool auth_old_clients; /* announce it in the old spelling, too: "AUTH=" */
+    bool auth_required;    /* no mail without it */
+    uint64_t max_auth_errors;
+    bool prdr; /* announce it: each recipient's result is known */
     /* One recipient a transaction, so that each has its own reply (but for LMTP and PRDR). */
     bool single;
     struct span hostname; /* at most SMTP_DOMAIN_MAX */
@@ -89,7 +96,8 @@ struct smtp_transaction {
     enum smtp_body body;
     bool smtputf8;
     bool requiretls;
-    bool prdr; /* the client takes a reply for each recipient */
+    struct span auth; /* MAIL's AUTH=, decoded; empty: nobody, or nobody whom we believe */
+    bool prdr;        /* the client takes a reply for each recipient */
     struct arena *arena;
 };
 
@@ -109,6 +117,29 @@ struct smtp_said {
     struct span argument; /* of the reply's text */
 };
 
+enum {
+    SMTP_MECHANISMS_MAX = 400, /* octets of the names of all, with blanks between */
+    SMTP_MECHANISM_MAX = 20,   /* RFC 4422 3.1 */
+    SMTP_USER_MAX = 255,
+};
+
+/* Who logs in. Lives outside the session, which has it only where somebody checks logins. */
+struct smtp_login {
+    bool going_on; /* the client's next line is a response */
+    /* What SMTP_NEXT_LOGIN is about. */
+    enum { SMTP_LOGIN_BEGINS, SMTP_LOGIN_GOES_ON, SMTP_LOGIN_CANCELLED } step;
+    enum smtp_reply_id why; /* of SMTP_LOGIN_CANCELLED */
+    struct span mechanism;
+    /* Base64, until smtp_session_login: .p is NULL where there is no initial response. */
+    struct span response;
+    uint64_t errors;
+    bool mechanisms_known;
+    struct span mechanisms;   /* that are offered */
+    struct span user, method; /* who has logged in, and how */
+    char mechanism_room[SMTP_MECHANISM_MAX], mechanisms_room[SMTP_MECHANISMS_MAX];
+    char user_room[SMTP_USER_MAX], method_room[SMTP_MECHANISM_MAX];
+};
+
 struct smtp_session {
     const struct smtp_options *options;
     struct text *out;
@@ -125,6 +156,7 @@ struct smtp_session {
     bool secure;          /* the client speaks inside TLS */
     bool tls_unavailable; /* it could not be had once: nobody is asked again */
     bool authenticated;
+    struct smtp_login *login; /* set behind smtp_session_open; NULL: nobody can log in */
     uint64_t commands, transactions, messages;
     uint64_t errors, refused_recipients; /* since the last message that was taken */
     char helo_room[SMTP_DOMAIN_MAX];

@@ -1,6 +1,7 @@
 #include "smtp/verbs.h"
 
 #include "smtp/hello.h"
+#include "smtp/login.h"
 #include "smtp/param.h"
 
 #include <string.h>
@@ -20,9 +21,10 @@ struct verb {
     unsigned phases;              /* where it is legal */
     enum smtp_reply_id misplaced; /* the reply elsewhere */
     bool may_need_helo;
-    bool before_tls; /* legal where TLS is required and not there yet (RFC 3207 4) */
-    bool recorded;   /* its command holds no secret: `trace` writes it down */
-    enum { IN_BOTH, IN_SMTP, IN_LMTP, WITH_TLS } in;
+    bool before_tls;   /* legal where TLS is required and not there yet (RFC 3207 4) */
+    bool before_login; /* legal where a login is required (RFC 4954 6) */
+    bool recorded;     /* its command holds no secret: `trace` writes it down */
+    enum { IN_BOTH, IN_SMTP, IN_LMTP, WITH_TLS, WITH_LOGINS } in;
     enum smtp_want (*run)(struct smtp_session *s, struct span argument);
 };
 
@@ -221,6 +223,7 @@ static const struct verb verbs[] = {
      .phases = ANY_PHASE,
      .in = IN_SMTP,
      .before_tls = true,
+     .before_login = true,
      .recorded = true,
      .run = smtp_ehlo},
     {.name = NAME("LHLO"),
@@ -229,6 +232,7 @@ static const struct verb verbs[] = {
      .phases = ANY_PHASE,
      .in = IN_LMTP,
      .before_tls = true,
+     .before_login = true,
      .recorded = true,
      .run = smtp_ehlo},
     {.name = NAME("HELO"),
@@ -236,6 +240,7 @@ static const struct verb verbs[] = {
      .argument = ARGUMENT_NEEDED,
      .phases = ANY_PHASE,
      .in = IN_SMTP,
+     .before_login = true,
      .recorded = true,
      .run = smtp_helo},
     {.name = NAME("MAIL"),
@@ -264,6 +269,7 @@ static const struct verb verbs[] = {
     {.name = NAME("RSET"),
      .syntax = NAME("RSET"),
      .phases = ANY_PHASE,
+     .before_login = true,
      .recorded = true,
      .run = do_rset},
     {.name = NAME("NOOP"),
@@ -271,6 +277,7 @@ static const struct verb verbs[] = {
      .argument = ARGUMENT_ANY,
      .phases = ANY_PHASE,
      .before_tls = true,
+     .before_login = true,
      .recorded = true,
      .run = do_noop},
     {.name = NAME("VRFY"),
@@ -295,6 +302,7 @@ static const struct verb verbs[] = {
      .syntax = NAME("QUIT"),
      .phases = ANY_PHASE,
      .before_tls = true,
+     .before_login = true,
      .recorded = true,
      .run = do_quit},
     {.name = NAME("STARTTLS"),
@@ -303,20 +311,34 @@ static const struct verb verbs[] = {
      .misplaced = SMTP_REPLY_IN_TRANSACTION,
      .may_need_helo = true,
      .before_tls = true,
+     .before_login = true,
      .in = WITH_TLS,
      .recorded = true,
      .run = do_starttls},
+    {.name = NAME("AUTH"),
+     .syntax = NAME("AUTH mechanism [initial-response]"),
+     .argument = ARGUMENT_NEEDED,
+     .phases = SMTP_CONNECTED | SMTP_GREETED,
+     .misplaced = SMTP_REPLY_IN_TRANSACTION,
+     .before_login = true,
+     .in = WITH_LOGINS,
+     .run = smtp_begin_login},
 };
 
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 static bool is_spoken(const struct smtp_session *s, const struct verb *v)
 {
-    if (v->in == IN_BOTH)
+    switch (v->in) {
+    case IN_BOTH:
         return true;
-    if (v->in == WITH_TLS)
+    case WITH_TLS:
         return s->options->tls != SMTP_TLS_OFF;
-    return (v->in == IN_LMTP) == s->options->lmtp;
+    case WITH_LOGINS:
+        return s->options->auth;
+    default:
+        return (v->in == IN_LMTP) == s->options->lmtp;
+    }
 }
 
 enum { LETTERS = 4 }; /* no verb is shorter */
@@ -449,6 +471,8 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
             v->argument == ARGUMENT_NONE ? v->name : v->syntax);
     if (s->options->tls == SMTP_TLS_REQUIRED && !s->secure && !v->before_tls)
         return smtp_say(s, SMTP_REPLY_TLS_FIRST, SPAN(""));
+    if (s->options->auth_required && !s->authenticated && !v->before_login)
+        return smtp_say(s, SMTP_REPLY_LOGIN_FIRST, SPAN(""));
     if (v->may_need_helo && s->options->helo_required && s->phase == SMTP_CONNECTED)
         return smtp_say(s, SMTP_REPLY_HELLO_FIRST, SPAN(""));
     if (!(v->phases & s->phase))

@@ -27,6 +27,9 @@ enum macro_id {
     MACRO_CLIENT_HELO,
     MACRO_CLIENT_PROTOCOL,
     MACRO_CREDENTIALS_DIRECTORY,
+    MACRO_SASL_USERNAME, /* from here on: empty without a login */
+    MACRO_SASL_METHOD,
+    MACRO_SASL_SENDER,
     MACRO_TLS_PROTOCOL, /* from here on: empty outside TLS */
     MACRO_TLS_CIPHER,
     MACRO_TLS_SNI,

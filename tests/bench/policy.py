@@ -47,8 +47,8 @@ def free_ports(n):
     return ports
 
 
-def configure(smtpds, settings="", others=()):
-    """Starts a Postfix, with the least that smtpd needs and what takes a message and discards it. `smtpds`: port and options of each smtpd; `settings`: lines for main.cf; `others`: more services, as in the list below."""
+def configure(smtpds, settings="", others=(), silent=()):
+    """Starts a Postfix, with the least that smtpd needs and what takes a message and discards it. `smtpds`: port and options of each smtpd; `settings`: lines for main.cf; `others`: more services, as in the list below; `silent`: as `smtpds`, but only TLS or logins will do there."""
     for name, line in (("passwd", f"bench-postfix:x:{OWNER}:{OWNER}::/nonexistent:/bin/false"), ("group", f"bench-postfix:x:{OWNER}:\nbench-postdrop:x:{GROUP}:")):
         (WORK / name).write_text(pathlib.Path("/etc", name).read_text() + line + "\n")
         mount(WORK / name, f"/etc/{name}")
@@ -84,7 +84,7 @@ max_idle = 1h
 in_flow_delay = 0
 compatibility_level = 3.6
 {settings}""")
-    rows = [f"127.0.0.1:{port} inet n - n - 1 smtpd" + "".join(f" -o {o}" for o in options) for port, options in smtpds]
+    rows = [f"127.0.0.1:{port} inet n - n - 1 smtpd" + "".join(f" -o {o}" for o in options) for port, options in (*smtpds, *silent)]
     rows += [f"{name} unix {private} - n - {limit} {program}" for name, private, limit, program in (
         ("cleanup", "n", 0, "cleanup"), ("qmgr", "n", 1, "qmgr"), ("rewrite", "-", 1, "trivial-rewrite"), ("discard", "-", 1, "discard"),
         ("bounce", "-", 0, "bounce"), ("defer", "-", 0, "bounce"), ("trace", "-", 0, "bounce"), ("proxymap", "-", 1, "proxymap"), ("anvil", "-", 1, "anvil"), *others)]

@@ -9,6 +9,8 @@
  * RECIPIENTS=n, all in one write; KIB=n, the size of the message; PORT=n, of a server that runs
  * already and takes the place of a command, with PROCESS=pid, whose CPU and page faults are meant,
  * or FAMILY=pid, with its children; TLS=1.2 or TLS=1.3: STARTTLS after EHLO, and EHLO again;
+ * SMTPS=1.2 or 1.3: TLS from the first octet on; LOGIN=base64: AUTH PLAIN; BESIDE=pid: a server
+ * that the command asks, whose CPU, with its children's, has a column of its own;
  * SERVICE="PROGRAM ... SOCKET", which runs beside it in each round and whose CPU from its first
  * session on counts; SINK=port: no SMTP, the command listens there once, for TLS and the text of
  * the message. */
@@ -35,13 +37,15 @@ struct command {
     char **argv;
     char *environment[16]; /* NAME=value words before the program, nothing else but PATH */
     long recipients;
-    size_t size;       /* 0: 2 KiB in one write */
-    const char *tls;   /* NULL: plain text */
+    size_t size;     /* 0: 2 KiB in one write */
+    const char *tls; /* NULL: plain text */
+    bool implicit;
+    const char *login; /* NULL: none */
     char *service[16]; /* the last word is its socket */
     in_port_t sink, port;
-    pid_t process;
+    pid_t process, beside;
     bool family;
-    struct figures round[ROUNDS];
+    struct figures round[ROUNDS], other[ROUNDS];
 };
 
 static bool pipelined, quits, tcp;
@@ -133,11 +137,21 @@ static bool starttls(int fd, const char *version)
            turn(fd, "EHLO client.example.com\r\n", 1);
 }
 
+static bool login(int fd, const char *response)
+{
+    char line[1024];
+
+    snprintf(line, sizeof line, "AUTH PLAIN %s\r\n", response);
+    return turn(fd, line, 1);
+}
+
 static void play(int fd, const struct command *c)
 {
     replies(fd, 0);
-    if (!(replies(fd, 1) && turn(fd, "EHLO client.example.com\r\n", 1) &&
-          (c->tls == NULL || starttls(fd, c->tls)) && envelope(fd, c->recipients) &&
+    if (!((!c->implicit || secure_start(fd, c->tls)) && replies(fd, 1) &&
+          turn(fd, "EHLO client.example.com\r\n", 1) &&
+          (c->tls == NULL || c->implicit || starttls(fd, c->tls)) &&
+          (c->login == NULL || login(fd, c->login)) && envelope(fd, c->recipients) &&
           (quits || message(fd, c->size, 1)) && turn(fd, "QUIT\r\n", 1))) {
         fprintf(stderr, "%s: the session failed\n", c->name);
         exit(1);
@@ -318,8 +332,10 @@ static void running(const struct command *c, int n, struct figures *f)
     f->faults += after.faults - before.faults;
 }
 
-static void measure(const struct command *c, int n, struct figures *f)
+static void measure(const struct command *c, int n, struct figures *f, struct figures *other)
 {
+    const struct figures idle =
+        c->beside == 0 ? (struct figures){0} : usage_at_rest(c->beside, true);
     struct figures before = {0};
     const pid_t service = start_service(c, &before);
 
@@ -333,6 +349,8 @@ static void measure(const struct command *c, int n, struct figures *f)
     /* What their parents have left behind has come to us. */
     while (usage_of_ended(-1, f))
         ;
+    if (c->beside != 0)
+        other->cpu = usage_at_rest(c->beside, true).cpu - idle.cpu;
 }
 
 static int compare(const void *a, const void *b)
@@ -365,6 +383,13 @@ static bool is_ours(struct command *c, const char *word)
         c->size = (size_t)atol(word + 4) * 1024;
     else if (strncmp(word, "TLS=", 4) == 0)
         c->tls = word + 4;
+    else if (strncmp(word, "SMTPS=", 6) == 0) {
+        c->tls = word + 6;
+        c->implicit = true;
+    } else if (strncmp(word, "LOGIN=", 6) == 0)
+        c->login = word + 6;
+    else if (strncmp(word, "BESIDE=", 7) == 0)
+        c->beside = (pid_t)atol(word + 7);
     else if (strncmp(word, "SERVICE=", 8) == 0)
         split(strdup(word + 8), c->service, sizeof c->service / sizeof *c->service);
     else if (strncmp(word, "SINK=", 5) == 0)
@@ -385,6 +410,7 @@ int main(int argc, char **argv)
 {
     static struct command command[COMMANDS];
     int rounds = 11, sessions = 100, commands = 0, option;
+    bool beside = false;
 
     while ((option = getopt(argc, argv, "+r:n:pqt")) != -1) {
         if (option == 'r')
@@ -424,11 +450,14 @@ int main(int argc, char **argv)
         return 64;
     for (int r = 0; r < rounds; r++)
         for (int i = 0; i < commands; i++)
-            measure(&command[i], sessions, &command[i].round[r]);
-    printf(
-        "| server | CPU us a session | ratio | wall us | page faults |\n|---|---|---|---|---|\n");
+            measure(&command[i], sessions, &command[i].round[r], &command[i].other[r]);
+    for (int i = 0; i < commands; i++)
+        beside = beside || command[i].beside != 0;
+    printf("| server | CPU us a session | ratio | wall us | page faults "
+           "|%s\n|---|---|---|---|---|%s\n",
+           beside ? " beside it |" : "", beside ? "---|" : "");
     for (int i = 0; i < commands; i++) {
-        double cpu[ROUNDS], ratio[ROUNDS], wall[ROUNDS], faults[ROUNDS];
+        double cpu[ROUNDS], ratio[ROUNDS], wall[ROUNDS], faults[ROUNDS], other[ROUNDS];
 
         for (int r = 0; r < rounds; r++) {
             const struct figures *f = &command[i].round[r];
@@ -437,9 +466,13 @@ int main(int argc, char **argv)
             ratio[r] = f->cpu / command[0].round[r].cpu;
             wall[r] = f->wall / sessions;
             faults[r] = f->faults / sessions;
+            other[r] = command[i].other[r].cpu / sessions;
         }
-        printf("| %s | %.0f | %.2f | %.0f | %.0f |\n", command[i].name, median(cpu, rounds),
+        printf("| %s | %.0f | %.2f | %.0f | %.0f |", command[i].name, median(cpu, rounds),
                median(ratio, rounds), median(wall, rounds), median(faults, rounds));
+        if (beside)
+            printf(" %.0f |", median(other, rounds));
+        putchar('\n');
     }
     return 0;
 }

@@ -17,8 +17,8 @@ def compare(title, options, rounds, sessions, commands):
     subprocess.run([WORK / "session", *options, "-r", str(rounds), "-n", str(sessions), *words[1:]], check=True, timeout=3600, env={})
 
 
-def exim():
-    """As run.sh has it: a message goes into its queue, and stays there."""
+def exim(acl="take", more=""):
+    """As run.sh has it: a message goes into its queue, and stays there. `acl`: what decides at RCPT and at the end of a message; `more`: for its configuration's end."""
     for name, line in (("passwd", f"Debian-exim:x:{EXIM}:{EXIM}::/nonexistent:/bin/false"), ("group", f"Debian-exim:x:{EXIM}:")):
         (WORK / f"{name}.exim").write_text(pathlib.Path("/etc", name).read_text() + line + "\n")
         mount(WORK / f"{name}.exim", f"/etc/{name}")
@@ -35,12 +35,14 @@ queue_only = true
 tls_advertise_hosts = *
 tls_certificate = {WORK}/chain.pem
 tls_privatekey = {WORK}/key.pem
-acl_smtp_rcpt = take
-acl_smtp_data = take
+acl_smtp_rcpt = {acl}
+acl_smtp_data = {acl}
 begin acl
 take:
   accept
-""")
+known:
+  accept authenticated = *
+{more}""")
     return WORK / "exim/usr/sbin/exim4", "-C", WORK / "exim.conf", "-bs"
 
 
@@ -87,4 +89,4 @@ def main():
             *(smtpin(*w, t, f"TLS={version}", size) for t in ("cold", "warm") for w in ways), *(smtpin(*w, "off", size) for w in ways)])
 
 
-main()
+if __name__ == "__main__": main()

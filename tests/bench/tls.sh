@@ -22,6 +22,6 @@ mkdir "$work/debs"
 unpack() { (cd "$work/debs" && apt-get download "$1" && dpkg -x "$1"_*.deb "$work/$2") >"$work/log" 2>&1 || { tail "$work/log"; exit 1; }; }
 unpack postfix postfix
 unpack exim4-daemon-light exim
-unshare -m --propagation private --pid --fork --kill-child --mount-proc python3 -B "$source/tests/bench/tls.py" "$work" "${1-21}" &
+unshare -m --propagation private --pid --fork --kill-child --mount-proc python3 -B "$source/tests/bench/${SMTPIN_BENCH-tls}.py" "$work" "${1-21}" &
 inside=$!
 wait "$inside"

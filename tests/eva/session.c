@@ -2,6 +2,7 @@
  * follow. Its parameters and replies are here too. */
 #include "smtp/session.h"
 #include "any.h"
+#include "smtp/login.h"
 #include "smtp/param.h"
 #include "smtp/result.h"
 
@@ -27,6 +28,7 @@ static struct text out;
 static struct arena arena;
 static struct smtp_session session;
 static struct smtp_options opt;
+static struct smtp_login login;
 
 static void open_session(void)
 {
@@ -136,6 +138,34 @@ void eva_bad_line(void)
     out.n = 0;
     counters();
     after(smtp_session_bad_line(&session, (enum smtp_line_result)Frama_C_interval_split(2, 4)));
+}
+
+/* Where a client may log in: what is behind AUTH, or any response; and any answer to it. */
+void eva_login(void)
+{
+    enum smtp_want want;
+
+    open_session();
+    opt.auth = true;
+    opt.max_auth_errors = any_number();
+    session.phase = SMTP_GREETED;
+    session.esmtp = true;
+    session.secure = any_bool();
+    session.login = &login;
+    login.mechanisms = SPAN("A X-1");
+    login.mechanism = (struct span){.p = login.mechanism_room, .n = 1}; /* of one that goes on */
+    login.going_on = any_bool();
+    login.errors = any_number();
+    out.n = 0;
+    counters();
+    want = login.going_on ? smtp_session_line(&session, any_bytes(0, BYTES))
+                          : smtp_begin_login(&session, any_bytes(0, BYTES));
+    if (want == SMTP_NEXT_LOGIN) {
+        out.n = 0;
+        (void)smtp_session_login(
+            &session, (enum smtp_login_result)Frama_C_interval_split(0, SMTP_LOGIN_LATER),
+            any_bytes(0, 4));
+    }
 }
 
 void eva_reply(void)

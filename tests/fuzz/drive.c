@@ -1,41 +1,7 @@
-#include "drive.h"
+#include "drive_state.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { ARENA = 1 << 16, FNV_START = 0x11c9dc5 };
-
-/* What a transaction is, without a look at the session. */
-struct model {
-    bool open;
-    size_t recipients;
-    unsigned long addresses; /* sum of theirs */
-};
-
-struct drive {
-    const struct drive_input *in;
-    struct smtp_options options;
-    struct smtp_session session;
-    struct smtp_line line;
-    struct arena arena;
-    struct text out;
-    struct model model;
-    bool secure;
-    struct drive_output sums;
-    size_t start, visible; /* of the bytes: used, and come */
-    unsigned long random;
-    char *arena_room;
-    char out_room[SMTP_REPLY_MAX];
-};
-
-#define promise(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, __LINE__, #condition);                \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static unsigned long mix(unsigned long sum, const char *p, size_t n)
 {
@@ -44,7 +10,7 @@ static unsigned long mix(unsigned long sum, const char *p, size_t n)
     return sum;
 }
 
-static unsigned long address_sum(const struct drive *d, struct span address)
+unsigned long drive_address_sum(const struct drive *d, struct span address)
 {
     return mix(FNV_START + d->in->verdicts, address.p, address.n);
 }
@@ -74,12 +40,15 @@ static struct smtp_options drive_options(unsigned bits)
         .max_text_line = bits & 256 ? 40 : 65536,
         .tls = bits >> 10 & 3,
         .requiretls = bits & 2,
+        .auth = bits & 4096,
+        .auth_plaintext = bits & 8192,
+        .auth_required = (bits & 4096) > 0 && (bits & 16384) > 0,
+        .auth_old_clients = bits & 32768,
+        .max_auth_errors = MAX_AUTH_ERRORS,
     };
 }
 
-/* RFC 5321 4.2: each line is short, clean and whole, lines of one reply have one code. Returns how
- * many replies end in what was said since the last look, and the last one's code. */
-static size_t replies(struct drive *d, unsigned *last)
+size_t drive_replies(struct drive *d, unsigned *last)
 {
     struct span said = text_span(&d->out);
     unsigned open = 0;
@@ -133,7 +102,7 @@ static bool is_verb(struct span line, const char *verb)
     return span_starts_nocase(line, span_of(verb)) && (line.n == 4 || line.p[4] == ' ');
 }
 
-static void forget(struct model *m)
+void drive_forget(struct model *m)
 {
     *m = (struct model){.open = false};
 }
@@ -141,9 +110,20 @@ static void forget(struct model *m)
 static enum smtp_want say_line(struct drive *d, struct span line)
 {
     unsigned code = 0;
-    const enum smtp_want want = smtp_session_line(&d->session, line);
-    const size_t n = replies(d, &code);
+    enum smtp_want want = smtp_session_line(&d->session, line);
+    size_t n = drive_replies(d, &code);
 
+    /* A response is no command. */
+    promise(!d->logged.going_on || want == SMTP_NEXT_LOGIN);
+    if (want == SMTP_NEXT_LOGIN) {
+        promise(n == 0 && (d->logged.going_on || is_verb(line, "AUTH")));
+        return want;
+    }
+    if (want == SMTP_NEXT_MECHANISMS) {
+        promise(n == 0 && (is_verb(line, "EHLO") || is_verb(line, "LHLO")));
+        want = drive_tell_mechanisms(d);
+        n = drive_replies(d, &code);
+    }
     if (want == SMTP_NEXT_DECISION) {
         promise(n == 0 && d->model.open && is_verb(line, "RCPT"));
         return want;
@@ -156,60 +136,16 @@ static enum smtp_want say_line(struct drive *d, struct span line)
     promise((want == SMTP_NEXT_CLOSE) == (code == 221 || code == 421));
     if (is_verb(line, "MAIL") && code == 250) {
         promise(!d->model.open && (d->secure || d->options.tls <= SMTP_TLS_MAY));
+        promise(d->logged.done || !d->options.auth_required);
         d->model.open = true;
     }
     if ((is_verb(line, "RSET") || is_verb(line, "EHLO") || is_verb(line, "HELO") ||
          is_verb(line, "LHLO")) &&
         code == 250)
-        forget(&d->model);
+        drive_forget(&d->model);
     if (want == SMTP_NEXT_DATA)
         promise(code == 354 && d->model.open && d->model.recipients > 0);
     promise(want != SMTP_NEXT_DELIVERY && want != SMTP_NEXT_MORE);
-    return want;
-}
-
-/* By chance that is the same however the octets come: what stands behind the line has come with it,
- * in plain text, or is said inside TLS. */
-static unsigned tls_chance(const struct drive *d)
-{
-    return (unsigned)((address_sum(d, SPAN("")) + d->start * 0x9e3779b97f4a7c15UL) >> 40) % 8;
-}
-
-static enum smtp_want begin_tls(struct drive *d)
-{
-    const bool implicit = d->options.tls == SMTP_TLS_IMPLICIT;
-    const unsigned chance = tls_chance(d);
-    const bool alone = implicit || chance > 1;
-    const enum smtp_tls_offer offer = !alone        ? SMTP_TLS_NOT_ALONE
-                                      : chance == 2 ? SMTP_TLS_UNAVAILABLE
-                                                    : SMTP_TLS_READY;
-    const enum smtp_want want = smtp_session_tls(&d->session, offer);
-    unsigned code = 0;
-    const size_t n = replies(d, &code);
-
-    promise(n == !(implicit && alone));
-    promise(n == 0 || code == (offer == SMTP_TLS_READY       ? 220
-                               : offer == SMTP_TLS_NOT_ALONE ? 554
-                                                             : 454));
-    promise(want == (offer == SMTP_TLS_READY                   ? SMTP_NEXT_HANDSHAKE
-                     : offer == SMTP_TLS_NOT_ALONE || implicit ? SMTP_NEXT_CLOSE
-                                                               : SMTP_NEXT_LINE));
-    return want;
-}
-
-/* RFC 3207 4.2: the session is what it was after the greeting. */
-static enum smtp_want shake_hands(struct drive *d)
-{
-    const bool secure = tls_chance(d) != 3;
-    const enum smtp_want want = smtp_session_secured(&d->session, secure);
-    unsigned code = 0;
-    const size_t n = replies(d, &code);
-
-    promise(want == (secure ? SMTP_NEXT_LINE : SMTP_NEXT_CLOSE));
-    promise(n == (secure && d->options.tls == SMTP_TLS_IMPLICIT));
-    promise(!secure || (d->session.helo.n == 0 && d->session.phase == SMTP_CONNECTED));
-    forget(&d->model);
-    d->secure = secure;
     return want;
 }
 
@@ -228,7 +164,10 @@ static enum smtp_want next_line(struct drive *d)
             return say_line(d, line);
         if (found != SMTP_LINE_MORE) {
             want = smtp_session_bad_line(&d->session, found);
-            promise(replies(d, &code) == 1 && code >= 400);
+            if (want == SMTP_NEXT_LOGIN)
+                promise(d->logged.going_on && drive_replies(d, &code) == 0);
+            else
+                promise(drive_replies(d, &code) == 1 && code >= 400);
             return want;
         }
         if (!more(d))
@@ -240,7 +179,7 @@ static enum smtp_want decide(struct drive *d)
 {
     static const enum smtp_opinion opinions[] = {SMTP_ACCEPT, SMTP_ACCEPT, SMTP_REFUSE, SMTP_DEFER};
     const struct span address = d->session.candidate->mailbox.address;
-    const unsigned long sum = address_sum(d, address);
+    const unsigned long sum = drive_address_sum(d, address);
     struct smtp_verdict verdict = {.opinion = opinions[sum >> 7 & 3]};
     unsigned code = 0;
     enum smtp_want want;
@@ -252,7 +191,7 @@ static enum smtp_want decide(struct drive *d)
                                             .close = (sum & 32) != 0,
                                             .rule = "test"};
     want = smtp_session_decided(&d->session, &verdict);
-    promise(replies(d, &code) == 1);
+    promise(drive_replies(d, &code) == 1);
     promise((code == 250) == (verdict.opinion == SMTP_ACCEPT));
     if (code == 250) {
         d->model.recipients++;
@@ -306,7 +245,7 @@ static size_t replies_to_come(struct drive *d, enum smtp_want *want, unsigned *c
 
     while (*want == SMTP_NEXT_MORE) {
         *want = smtp_session_more(&d->session);
-        n += replies(d, code);
+        n += drive_replies(d, code);
     }
     return n;
 }
@@ -343,7 +282,7 @@ static enum smtp_want collect(struct drive *d)
     promise(data.fault == slow.fault && data.ended == slow.ended && data.size == slow.size);
     promise(data.lines == slow.lines && data.received == slow.received);
     want = smtp_session_collected(&d->session, &data);
-    n = replies(d, &code);
+    n = drive_replies(d, &code);
     if (!smtp_data_is_over(&data)) {
         promise(n == 0 && want == SMTP_NEXT_CLOSE);
     } else if (data.fault == SMTP_DATA_FINE) {
@@ -355,7 +294,7 @@ static enum smtp_want collect(struct drive *d)
     } else {
         n += replies_to_come(d, &want, &code);
         promise(n == (d->options.lmtp ? recipients : 1) && code >= 400);
-        forget(&d->model);
+        drive_forget(&d->model);
     }
     return want;
 }
@@ -373,7 +312,7 @@ static enum smtp_want deliver(struct drive *d)
     d->sums.deliveries =
         mix(d->sums.deliveries, t->reverse_path.address.p, t->reverse_path.address.n);
     for (struct smtp_recipient *r = t->first; r != NULL; r = r->next, n++) {
-        const unsigned long sum = address_sum(d, r->mailbox.address);
+        const unsigned long sum = drive_address_sum(d, r->mailbox.address);
 
         addresses += sum;
         r->result =
@@ -390,13 +329,13 @@ static enum smtp_want deliver(struct drive *d)
     promise(d->model.open && n == d->model.recipients && n == t->recipients &&
             addresses == d->model.addresses);
     want = smtp_session_delivered(&d->session);
-    total = replies(d, &code);
+    total = drive_replies(d, &code);
     total += replies_to_come(d, &want, &code);
     promise(total == (d->options.lmtp ? n : report ? n + 2 : 1));
     /* One reply for all: a success is everybody's. */
     if (!d->options.lmtp)
         promise((code == 250) == (report ? accepted > 0 : accepted == n));
-    forget(&d->model);
+    drive_forget(&d->model);
     return want;
 }
 
@@ -413,9 +352,11 @@ struct drive_output drive(const struct drive_input *in)
     d.out = TEXT(d.out_room);
     want = smtp_session_open(&d.session, &d.options, &d.out, &d.arena, true);
     if (want == SMTP_NEXT_TLS)
-        promise(replies(&d, &code) == 0);
+        promise(drive_replies(&d, &code) == 0);
     else
-        promise(replies(&d, &code) == 1 && code == 220);
+        promise(drive_replies(&d, &code) == 1 && code == 220);
+    if (d.options.auth)
+        d.session.login = &d.login;
     while (want != SMTP_NEXT_CLOSE) {
         promise(steps++ <= 3 * in->bytes.n + 10);
         promise(d.arena.used <= d.arena.cap);
@@ -424,10 +365,13 @@ struct drive_output drive(const struct drive_input *in)
             want = next_line(&d);
             break;
         case SMTP_NEXT_TLS:
-            want = begin_tls(&d);
+            want = drive_begin_tls(&d);
+            break;
+        case SMTP_NEXT_LOGIN:
+            want = drive_log_in(&d);
             break;
         case SMTP_NEXT_HANDSHAKE:
-            want = shake_hands(&d);
+            want = drive_shake_hands(&d);
             break;
         case SMTP_NEXT_DECISION:
             want = decide(&d);

@@ -18,7 +18,7 @@ struct drive_output {
     size_t lines, messages; /* of replies; that were delivered */
 };
 
-enum { DRIVE_OPTIONS = 4096 };
+enum { DRIVE_OPTIONS = 65536 };
 
 /* Aborts where a promise is broken. */
 struct drive_output drive(const struct drive_input *in);

@@ -1,5 +1,6 @@
 /* What a compromised worker may send to the monitor: packets made of the input, some of them whole
  * requests. The backend is a stand-in that keeps count. */
+#include "base/base64.h"
 #include "sandbox/monitor.h"
 
 #include <stdio.h>
@@ -25,6 +26,9 @@ static struct {
     uint64_t sender;      /* the transaction of that one */
     uint64_t data;
     unsigned prepared, started; /* TLS: how often it was asked for */
+    bool offered, going_on;     /* a login */
+    bool logged_in;
+    unsigned failures;
     char room[4096];
 } kept;
 
@@ -112,7 +116,63 @@ bool backend_start_tls(struct backend *b, int in, int out, int stop)
     /* What was said in plain text counts no longer. */
     kept.accepted = 0;
     kept.passed &= ~(unsigned)SMTP_ABOUT_GREETING;
+    kept.offered = kept.going_on = kept.logged_in = false;
     return b->session->commands % 4 != 2;
+}
+
+/* Who may log in now. */
+static void check_login(const struct backend *b)
+{
+    promise(b->auth != NULL && !kept.message && !kept.logged_in);
+    promise(b->session->secure || b->config->smtp.auth_plaintext);
+    promise(!b->session->authenticated && kept.failures < b->config->smtp.max_auth_errors);
+}
+
+struct span backend_mechanisms(struct backend *b)
+{
+    promise(b->auth != NULL && !kept.message && !kept.logged_in);
+    promise(b->session->secure || b->config->smtp.auth_plaintext);
+    kept.offered = true;
+    return b->session->commands % 8 == 7 ? SPAN("") : SPAN("PLAIN LOGIN");
+}
+
+/* What comes of it is in what was asked. */
+enum smtp_login_result backend_login(struct backend *b, struct span *text)
+{
+    static const enum smtp_login_result results[] = {
+        SMTP_LOGIN_DONE,      SMTP_LOGIN_CHALLENGE, SMTP_LOGIN_WRONG, SMTP_LOGIN_CHALLENGE,
+        SMTP_LOGIN_MALFORMED, SMTP_LOGIN_UNKNOWN,   SMTP_LOGIN_LATER, SMTP_LOGIN_DONE};
+    const struct smtp_login *l = b->session->login;
+    const unsigned chance = b->session->commands % 8;
+    const bool cancelled = l->step == SMTP_LOGIN_CANCELLED;
+    const enum smtp_login_result result = results[chance];
+
+    check_login(b);
+    promise((l->step != SMTP_LOGIN_BEGINS) == kept.going_on);
+    promise(l->step != SMTP_LOGIN_BEGINS ||
+            (kept.offered &&
+             (span_eq(l->mechanism, SPAN("PLAIN")) || span_eq(l->mechanism, SPAN("LOGIN")))));
+    promise(l->response.n <= SMTP_AUTH_LINE_MAX && base64_is(l->response));
+    promise(l->response.p != NULL || l->response.n == 0);
+    *text = result == SMTP_LOGIN_DONE ? (chance == 7 ? SPAN("") : SPAN("jane")) : SPAN("AAAA");
+    kept.going_on = !cancelled && result == SMTP_LOGIN_CHALLENGE;
+    kept.failures += !cancelled && result == SMTP_LOGIN_WRONG;
+    kept.logged_in = !cancelled && chance == 0;
+    /* There is none within a transaction: what there was of one is no more. */
+    if (kept.logged_in)
+        kept.accepted = 0;
+    return result;
+}
+
+/* RFC 4954 3, 5: who has logged in, and what only such a client may say. */
+static void check_submission(const struct backend *b)
+{
+    const struct smtp_session *s = b->session;
+
+    promise(s->authenticated == kept.logged_in);
+    promise(s->authenticated || !b->config->smtp.auth_required);
+    promise(s->authenticated || s->transaction.auth.n == 0);
+    promise(!s->authenticated || span_eq(s->login->user, SPAN("jane")));
 }
 
 bool backend_begin_message(struct backend *b)
@@ -126,6 +186,7 @@ bool backend_begin_message(struct backend *b)
     promise(!b->session->secure || kept.started == 1);
     promise(!t->requiretls || (b->session->secure && b->config->smtp.requiretls));
     check_steps(b->session);
+    check_submission(b);
     kept.message = true;
     kept.octets = 0;
     return true;
@@ -244,6 +305,7 @@ static void make_request(const uint8_t **p, const uint8_t *end, struct text *pac
                         .requiretls = flags & 16,
                         .fault = (enum smtp_data_fault)(flags >> 6)};
 
+    memset(octets, 'A', sizeof octets);
     r.octets = (struct span){.p = octets, .n = (size_t)small(p, end) % (sizeof octets + 2)};
     r.added = add_some(p, end, &added);
     r.before = phases[small(p, end) % 6];
@@ -263,6 +325,10 @@ static void make_request(const uint8_t **p, const uint8_t *end, struct text *pac
     r.reply = (struct smtp_reply){.code = (unsigned)small(p, end) * 4,
                                   .text = some(p, end),
                                   .rule = flags & 1 ? "relay" : NULL};
+    r.step = small(p, end) % 4;
+    r.mechanism = flags & 1 ? some(p, end) : SPAN("PLAIN");
+    r.has_response = flags & 2;
+    r.auth = flags & 32 ? some(p, end) : SPAN("");
     request_write(packet, &r);
 }
 
@@ -319,6 +385,28 @@ static void make_tls(const uint8_t **p, const uint8_t *end, uint64_t transaction
     request_write(packet, &r);
 }
 
+/* An honest session's login, of which a step goes on or is cancelled. */
+static void make_login(const uint8_t **p, const uint8_t *end, uint64_t transaction,
+                       struct text *packet)
+{
+    const uint64_t flags = small(p, end);
+    const struct request r = {
+        .kind = kept.offered ? REQUEST_LOGIN : REQUEST_MECHANISMS,
+        .transaction = transaction,
+        .commands = small(p, end),
+        .step = !kept.going_on ? SMTP_LOGIN_BEGINS
+                : flags & 1    ? SMTP_LOGIN_CANCELLED
+                               : SMTP_LOGIN_GOES_ON,
+        .mechanism = flags & 2 ? SPAN("LOGIN") : SPAN("PLAIN"),
+        .has_response = kept.going_on ? !(flags & 1) : (flags & 4) > 0,
+        .octets = kept.going_on ? (flags & 1 ? SPAN("") : SPAN("AAAA"))
+                  : flags & 4   ? SPAN("AAAAAAAA")
+                                : SPAN(""),
+    };
+
+    request_write(packet, &r);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct log log = {.target = CONFIG_LOG_NONE};
@@ -327,6 +415,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct smtp_session session;
     static struct config config;
     static struct tls tls;
+    static struct auth auth;
+    static struct smtp_login login;
     struct peer peer = {.address = SPAN("192.0.2.1"), .name = SPAN("")};
     struct arena arena = {.base = arena_room, .cap = sizeof arena_room / 2};
     struct monitor m = {.backend = &b,
@@ -336,6 +426,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         .arena = &arena,
                         .arena_max = sizeof arena_room};
     const uint8_t *p = data, *const end = data + size;
+    const size_t more = (size_t)(size * 2654435761U) >> 7; /* as many bits again */
     unsigned stage = 0;
 
     memset(&kept, 0, sizeof kept);
@@ -352,6 +443,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                       .helo_required = size & 8,
                                       .tls = size / 1024 % 4,
                                       .requiretls = size & 4096,
+                                      .auth = more & 1,
+                                      .auth_plaintext = more & 2,
+                                      .auth_required = (more & 1) > 0 && (more & 4) > 0,
+                                      .max_auth_errors = 3,
                                       .decide_at = size / 16 % 32 & ~(size_t)SMTP_ABOUT_RECIPIENT},
                              .asks = size & 512};
     session = (struct smtp_session){.options = &config.smtp, .transaction = {.arena = &arena}};
@@ -362,6 +457,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     b.recorder.fd = -1;
     tls = (struct tls){.config = &config, .control = -1, .theirs = -1, .ours = {-1, -1, false}};
     b.tls = config.smtp.tls == SMTP_TLS_OFF ? NULL : &tls;
+    login = (struct smtp_login){.going_on = false};
+    if (config.smtp.auth) {
+        session.login = &login;
+        b.auth = &auth;
+    }
     b.rules = (struct rules){.config = &config, .peer = &peer, .session = &session};
     record_open(&b.record, &config, &peer, &session, &log);
     while (p < end) {
@@ -379,7 +479,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             stage++;
             continue;
         case 3:
-            make_tls(&p, end, m.transaction, &packet);
+            if (config.smtp.auth && (b.tls == NULL || small(&p, end) % 2 == 0))
+                make_login(&p, end, m.transaction, &packet);
+            else
+                make_tls(&p, end, m.transaction, &packet);
             break;
         default:
             make_next(&p, end, &config, &stage, &packet);

@@ -13,8 +13,9 @@ replay=src/commands/replay
 shell="src/config/*.c src/syntax/*.c src/io/*.c src/adapters/*.c"
 sources() {
     case $1 in
-    session) echo "tests/fuzz/drive.c $core" ;;
+    session) echo "tests/fuzz/drive.c tests/fuzz/drive_secure.c $core" ;;
     alias) echo "src/adapters/alias.c src/adapters/lookup.c src/adapters/head.c src/config/config.c src/syntax/idn.c src/syntax/table_source.c $core" ;;
+    auth) echo "src/adapters/auth_connection.c src/adapters/auth_dovecot.c src/adapters/auth_line.c src/adapters/auth_state.c src/io/clock.c src/syntax/tls_facts.c $core" ;;
     policy) echo "src/adapters/policy.c src/adapters/policy_action.c src/syntax/policy_server.c src/io/connect.c src/io/clock.c $core" ;;
     table) echo "src/adapters/table.c src/adapters/cdb.c src/adapters/text_table.c src/syntax/table_source.c src/io/clock.c $core" ;;
     texts | config) echo "$shell $core" ;;
@@ -28,6 +29,16 @@ seeds() {
     session) python3 tests/fuzz/seeds.py tests/transcripts "$work/seeds-session" ;;
     transcript) cp tests/transcripts/*.smtp docs/examples/*.smtp "$work/seeds-transcript" ;;
     alias) printf '_<all@x>\nall@x jane+a@x, bob@y, @z\njane@x jane@x, "a b"@x\nbob@y 550 5.1.1 No\n@z OK\n' >"$work/seeds-alias/all" ;;
+    auth)
+        printf '\001OK\t1\tuser=jane\tnologin\tproxy' >"$work/seeds-auth/ok"
+        printf '\001FAIL\t1\tuser=jane\ttemp\tcode=temp_fail\tcode=invalid_base64' >"$work/seeds-auth/fail"
+        printf '\001CONT\t1\tAAAA\tchannel_binding=tls-exporter' >"$work/seeds-auth/cont"
+        printf '\001SCRAM-SHA-256-PLUS\tchannel-binding\tplaintext\tprivate\tanonymous' >"$work/seeds-auth/mech"
+        g='VERSION\t1\t2\nMECH\tX_1\nMECH\tEXTERNAL\nSPID\t1\nCUID\t1\nCOOKIE\tff\nDONE\n'
+        # shellcheck disable=SC2059
+        printf "\\002192.0.2.1|${g}CONT\t1\tAAAA\tchannel_binding=tls-exporter\nOK\t1\tuser=jane\nCANCELLED\t1\nFAIL\t2\nCONT\t3\t\nCONT\t3\t\n" >"$work/seeds-auth/secure"
+        # shellcheck disable=SC2059
+        printf "\\0002001:db8::1|${g}OK\t1\tuser=jane\nOK\t2\tuser=j\nCONT\t3\t\nCONT\t3\tAAAA\n" >"$work/seeds-auth/plain" ;;
     policy)
         printf '\376action=DEFER_IF_PERMIT 4.2.0 Greylisted\n\n' >"$work/seeds-policy/greylisted"
         printf '\376x=y\r\naction=prepend X-A: b \r\naction=REJECT 5.7.1 No\r\n\r\n' >"$work/seeds-policy/prepend"
@@ -47,7 +58,7 @@ seeds() {
     esac 2>/dev/null
     [ ! -d "tests/fuzz/found/$1" ] || cp tests/fuzz/found/"$1"/* "$work/seeds-$1"
 }
-for t in session alias policy table texts config transcript lmtp request; do
+for t in session alias auth policy table texts config transcript lmtp request; do
     mkdir -p "$work/corpus-$t" "$work/seeds-$t"; seeds $t
     # shellcheck disable=SC2086,SC2046
     if ! clang -g -O1 -std=c17 -D_GNU_SOURCE $paths -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc -Itests/fuzz \
@@ -61,7 +72,7 @@ for t in session alias policy table texts config transcript lmtp request; do
 done
 if command -v afl-fuzz >/dev/null && command -v afl-clang-fast >/dev/null; then
     # shellcheck disable=SC2086
-    AFL_QUIET=1 AFL_USE_ASAN=1 afl-clang-fast -g -O1 -std=c17 -D_GNU_SOURCE -fsanitize=fuzzer -Isrc -Itests/fuzz -o "$work/afl-session" tests/fuzz/session.c tests/fuzz/drive.c $core >"$work/afl.build" 2>&1
+    AFL_QUIET=1 AFL_USE_ASAN=1 afl-clang-fast -g -O1 -std=c17 -D_GNU_SOURCE -fsanitize=fuzzer -Isrc -Itests/fuzz -o "$work/afl-session" tests/fuzz/session.c tests/fuzz/drive.c tests/fuzz/drive_secure.c $core >"$work/afl.build" 2>&1
     AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_AFFINITY=1 AFL_BENCH_UNTIL_CRASH=1 \
         timeout $((seconds + 120)) afl-fuzz -V "$seconds" -t 5000+ -m none -x tests/fuzz/smtp.dict -i "$work/seeds-session" -o "$work/afl" "$work/afl-session" >"$work/afl.log" 2>&1
     crashes=$(find "$work/afl" -path '*crashes*' -name 'id*' 2>/dev/null | wc -l)

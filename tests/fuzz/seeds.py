@@ -20,4 +20,4 @@ if __name__ == "__main__":
     os.makedirs(target, exist_ok=True)
     for path in sorted(glob.glob(os.path.join(source, "**", "*.smtp"), recursive=True)):
         said = said_in(path)
-        with open(os.path.join(target, os.path.basename(path)), "wb") as f: f.write(bytes([(b"LHLO" in said) | 2, 0, 4, 7]) + said[:60000])
+        with open(os.path.join(target, os.path.basename(path)), "wb") as f: f.write(bytes([(b"LHLO" in said) | 2, 0x30 if b"AUTH" in said else 0, 4, 7]) + said[:60000])

@@ -1,5 +1,7 @@
 /* A transcript, as smtpin-replay reads it, and then plays it. Behind the last NUL stands what the
  * server says; without one, it says what the transcript expects, as far as that is written out. */
+#include "adapters/auth_state.h"
+#include "base/base64.h"
 #include "commands/replay/play.h"
 #include "commands/replay/read.h"
 #include "commands/replay/told_tls.h"
@@ -119,6 +121,18 @@ static void look_at_tls(const struct transcript *t)
         abort();
 }
 
+/* What a login is answered is a line of a server's, with nothing in it that would end a word. */
+static void look_at_logins(const struct transcript *t)
+{
+    for (const struct told *told = t->told[TOLD_AUTH].first; told != NULL; told = told->next)
+        if ((told->end == TOLD_EXITS && !auth_is_user(told->says)) ||
+            (told->end == TOLD_GOES_ON && BASE64_ENCODED(told->says.n) > AUTH_RESPONSE_MAX) ||
+            !t->told[TOLD_AUTH].checked)
+            abort();
+    if (t->mechanisms.n > AUTH_MECHANISMS_MAX || span_has_control(t->mechanisms))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char room[1 << 23];
@@ -138,6 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (transcript_read(&t, path, size % 2 == 0, &a, &line, &wrong)) {
         look_at_tls(&t);
+        look_at_logins(&t);
         play_it(&t, nul < size ? span_from(all, nul + 1) : (struct span){.p = NULL}, size, &a);
     } else if (wrong == NULL) {
         abort();

@@ -27,7 +27,7 @@ EXAMPLES = {
         ("src/smtp/verbs.c", "before", "static const struct verb verbs[] = {", "static enum smtp_want do_xdum(struct smtp_session *s, struct span argument)\n{\n    (void)argument;\n    return smtp_say(s, SMTP_REPLY_OK, SPAN(\"\"));\n}\n\n"),
         ("src/smtp/verbs.c", "before", '    {.name = NAME("QUIT")', '    {.name = NAME("XDUM"), .syntax = NAME("XDUM"), .phases = ANY_PHASE, .recorded = true, .run = do_xdum},\n'),
         ("tests/unit/session.c", "before", '    {"HELP", ALL(214), STAYS},', '    {"XDUM", ALL(250), STAYS},\n'),
-        ("tests/unit/model.c", "before", '    {"HELP", NULL, 214, .only_secure = true},', '    {"XDUM", NULL, 250, .only_secure = true},\n'),
+        ("tests/unit/model.c", "before", '    {"HELP", NULL, 214, .only_secure = true, .only_login = true},', '    {"XDUM", NULL, 250, .only_secure = true, .only_login = true},\n'),
         ("tests/transcripts/ehlo.smtp", "before", " QUIT\n", " XDUM"),
         ("tests/fuzz/smtp.dict", "before", '"EXPN "', '"XDUM"\n'),
         ("docs/smtpin.8", "before", "EXPN (502).", "XDUM, "),

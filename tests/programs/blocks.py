@@ -117,7 +117,7 @@ for name, blocks in ALL.items():
             if not have("haproxy"): skip(b.where, "no haproxy"); continue
             p = subprocess.run(["haproxy", "-c", "-f", write("haproxy.cfg", b.text, 0o644)], capture_output=True, text=True)
             ok(p.returncode == 0, f"{b.where}: haproxy takes it", p.stdout + p.stderr)
-        elif b.language == "conf" and b.text.startswith("["):  # (documents.py has the others.)
+        elif b.language == "conf" and b.text.startswith("[") and b.how != "by":  # (documents.py has the others.)
             socket_name = re.match(r"\[(.*)\]", b.text)[1]
             store = os.path.join(here, "mail"); os.mkdir(store)
             conf = write("section.conf", f"domains = example.org\nmaildir = {store}\ndeliver_through = {write('through', f'#!/bin/sh{chr(10)}shift{chr(10)}exec {MAILDIR} {chr(34)}$@{chr(34)}{chr(10)}')}\n" + b.text, 0o644)
@@ -128,8 +128,8 @@ for name, blocks in ALL.items():
 # Running text. What the programs and the source know:
 KEYS = set(re.findall(r'\{KEY\("([a-z0-9_]+)"', read("src/config/setting.c")))
 CODE = "\n".join(open(f, errors="replace").read() for d in ("src", "units", "tests") for f in glob.glob(f"{SOURCE}/{d}/**/*", recursive=True) if os.path.isfile(f) and not f.endswith("blocks.py"))
-UNITS = {re.sub(r"\.in$", "", f) for f in os.listdir(os.path.join(SOURCE, "units"))} | {"smtpin@.service", "smtpin-lmtp@.service", "smtpin-smtps@.service"} | set(re.findall(r"/([\w@-]+\.(?:socket|service))$", "\n".join(p for bs in ALL.values() for b in bs for p, _ in b.files()), re.M))
-FOREIGN = {"shutdown_clients", "message_size_limit", "no_new_privs", "process_vm_readv", "reuse_key"}  # of Dovecot, Postfix, Linux, certbot
+UNITS = {re.sub(r"\.in$", "", f) for f in os.listdir(os.path.join(SOURCE, "units"))} | {"smtpin@.service", "smtpin-lmtp@.service", "smtpin-submission@.service", "smtpin-submissions@.service"} | set(re.findall(r"/([\w@-]+\.(?:socket|service))$", "\n".join(p for bs in ALL.values() for b in bs for p, _ in b.files()), re.M))
+FOREIGN = {"shutdown_clients", "auth_verbose", "auth_ssl_username_from_cert", "message_size_limit", "inet_interfaces", "no_new_privs", "process_vm_readv", "reuse_key"}  # of Dovecot, Postfix, Linux, certbot
 SOCKETS = {"NAME"} | {m for f in glob.glob(f"{SOURCE}/units/*.socket") for m in re.findall(r"^FileDescriptorName=(\S+)", open(f).read(), re.M)}
 OPTIONS = {}
 for program in COMPANIONS:

@@ -52,4 +52,24 @@ for who, rule in (("no", f"check_recipient: refuse ({check}, no@example.org: exi
 status, out, err = explain(*tables, b"--recipient", b"no@example.org", b"--json")
 rules = {r["rule"]: r for r in json.loads(out)["commands"][1]["rules"]}
 equal([rules["check_recipient"][k] for k in ("source", "key", "said")], [check, "no@example.org", "exit 67: no such one"], "JSON: the same")
+
+# As who the client has logged in.
+owners = text_table("owners", "jane@example.org jane\nsales@example.org jane, bob\nbob@example.org bob\n")
+logins = [b"-o", b"auth=dovecot:/nonexistent", b"-o", b"client_address=198.51.100.1", b"--recipient", b"joe@someplace.org"]
+status, out, err = explain(*logins, b"--sender", b"jane@example.org")
+ok(status == 1 and b"550 5.7.1 Relaying denied" in out.replace(b"550 Rel", b"550 5.7.1 Rel") and b"login" not in out and b"SASL" not in out, "no --login: a stranger", out)
+for more in ([], [b"--helo", b"c.example"], [b"-o", b"auth_required=yes"], [b"-o", b"auth_plaintext=yes"], [b"-o", b"tls=required"], [b"-o", b"protocol=lmtp", b"--helo", b"x"]):
+    status, out, err = explain(*logins, *more, b"--login", b"jane", b"--sender", b"jane@example.org")
+    protocol = {b"-o": {b"auth_plaintext=yes": "ESMTPA", b"protocol=lmtp": "LMTPSA"}.get((more or [0, 0])[1], "ESMTPSA")}.get((more or [b""])[0], "ESMTPSA")
+    ok(status == 0 and all(l in out.decode() for l in ("\nlogin  jane\n", "rule      authenticated: accept\n", "SASL_USERNAME=jane\n", "SASL_METHOD=PLAIN\n", f"with {protocol} id")), f"--login jane {more}", (status, out, err))
+    status, out, err = explain(*logins, *more, b"--login", b"jane", b"--json")
+    equal((json.loads(out)["client"]["login"], "SASL_USERNAME=jane" in json.loads(out)["delivery"]["environment"]), ("jane", True), f"--login jane, JSON {more}")
+status, out, err = explain(*logins, b"-o", b"auth_required=yes", b"--helo", b"x")
+ok(status == 1 and b"530 5.7.0 Authentication required" in out, "auth_required, and no --login: 530", out)
+for sender, code in ((b"jane@example.org", "250"), (b"sales@example.org", "250"), (b"bob@example.org", "553")):
+    status, out, err = explain(*logins, b"-o", b"sender_login=" + owners.encode(), b"--login", b"jane", b"--sender", sender)
+    ok((status == 0) == (code == "250") and f"RCPT TO:<joe@someplace.org>" in out.decode() and f"  reply     {code} " in out.decode().split("RCPT")[1], f"--login jane, sender_login, {sender}: {code}", out)
+for who in (b"", b"a b", b"a\nb", b"\xff", b"x" * 256): equal(explain(*logins, b"--login", who)[0], 64, f"--login {who[:10]!r}: no user's name")
+status, out, err = explain(b"--recipient", b"b@example.org", b"--login", b"jane")
+ok(status == 64 and b"auth is not set" in err and not out, "--login where nobody can log in", (status, err))
 done()

@@ -1,5 +1,5 @@
 """docs/faq.md: it is what docs/faq.py writes; each reply of the source is explained, and no other; the names in it exist; and what it shows is true: each reply is provoked, and what the client hears and what the log has is compared with the page."""
-import fcntl, importlib.util, threading
+import base64, fcntl, importlib.util, threading
 from harness import *
 
 spec = importlib.util.spec_from_file_location("faq_writer", os.path.join(SOURCE, "docs/faq.py"))
@@ -37,7 +37,7 @@ for e in entries:
 # Names.
 settings, rules, fields = faq.settings(SOURCE), faq.rules(SOURCE), faq.log_fields(SOURCE)
 KINDS = set(re.findall(r'\{"(\w+)", "[0-9a-f]{32}"\}', faq.read("src/adapters/log.c", SOURCE)))
-OTHERS = {"tcprules", "nc", "ps", "sendmail", "nullmailer-queue", "shutdown_clients", "maildirsize", "cps", "info", "mail", "smtpin"}  # of other programs
+OTHERS = {"tcprules", "nc", "ps", "sendmail", "nullmailer-queue", "shutdown_clients", "maildirsize", "cps", "info", "mail", "smtpin", "auth_mechanisms", "auth_verbose", "group", "mode", "nologin", "proxy"}  # of other programs
 ok(len(settings) > 50 and len(rules) > 30 and len(fields) > 30 and len(KINDS) == 8, "names of the source", (settings, rules, fields, KINDS))
 manuals = {n for n in os.listdir(SOURCE + "/docs")}
 choices = faq.read("src/config/setting.c", SOURCE) + faq.read("src/smtp/result.c", SOURCE)
@@ -69,7 +69,7 @@ for name in ("no_such_setting", "rule=no_such", "nosuch", "no_such = 1", "no_suc
     ok(is_name(name) is False, f"a name that there is not would be seen: {name}")
 # A line `key = value` is one that the program takes.
 for line in sorted({w for w in words if re.fullmatch(r"[a-z_]+ = .+", w) and w.split()[0] in settings}):
-    conf = write("line.conf", f"domains = example.org\ndeliver = /bin/true\n[local]\n{line}\n", 0o644)
+    conf = write("line.conf", f"domains = example.org\ndeliver = /bin/true\nauth = checkpassword:/bin/true\n[local]\n{line}\n", 0o644)
     p = subprocess.run([SMTPIN, "-f", conf, "-o", "socket=local", "--check"], capture_output=True, text=True, timeout=30)
     ok(not re.search(rf":\d+: {line.split()[0]}: (?!note)", p.stdout) and p.stdout, f"{line}: smtpin takes it", p.stdout)
 defaults = dict(re.findall(r"^(\w+) = (.*)$", subprocess.run([SMTPIN, "-f", "/dev/null", "--print-defaults"], capture_output=True, text=True, timeout=30).stdout, re.M))
@@ -134,8 +134,8 @@ def on_socket(settings, *items, then=b""):
     return run
 
 
-def crowd(settings):
-    """A listening smtpin and two clients at once: what the second hears."""
+def crowd(settings, offence=None):
+    """A listening smtpin and two clients, at once, or (`offence`) one after the other has said this: what the second hears."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         conf = write("crowd.conf", "hostname = mx.example.org\n" + "".join(f"{k} = {v}\n" for k, v in {"log": "stderr", "deliver": "/bin/true", "domains": "example.org", **settings}.items()), 0o644)
         ready, err = os.pipe()
@@ -149,7 +149,13 @@ def crowd(settings):
         os.close(err)
         with socket.create_connection(listener.getsockname(), timeout=20) as first:
             read_reply(first)
-            with socket.create_connection(listener.getsockname(), timeout=20) as second: heard = read_all(second)
+            if offence: first.sendall(offence); read_all(first)
+            for _ in range(200):  # (what the first has done is known when its process has been reaped)
+                with socket.create_connection(listener.getsockname(), timeout=20) as second:
+                    if offence: second.sendall(b"QUIT\r\n")
+                    heard = read_all(second)
+                if not heard.startswith(b"220"): break
+                time.sleep(0.1)
         os.kill(pid, signal.SIGTERM)
         with os.fdopen(ready, "rb") as f: said = f.read()
         os.waitpid(pid, 0)
@@ -209,6 +215,13 @@ pending = write("pending.py", "import os, signal, sys\nsignal.pthread_sigmask(si
 none = os.path.join(TMP, "none"); os.mkdir(none); open(os.path.join(none, "libidn2.so.0"), "w").close()
 people = text_table("people", "jane@example.org OK\n")
 logins = text_table("logins", "joe@someplace.org joe\n")
+checker = write("checkpassword", f"#!{sys.executable}\nimport os, sys\nuser, password = os.read(3, 512).split(b'\\0')[:2]\nsys.exit(0 if password == b'good' else 111 if password == b'later' else 1)\n")
+LOGINS = {"auth": f"checkpassword:{checker}", "auth_plaintext": "yes", "auth_failure_delay": "0"}
+
+
+def plain(password): return "AUTH PLAIN " + base64.b64encode(b"\0jane\0" + password).decode()
+
+
 UTF8 = MAIL + " SMTPUTF8"
 relay = "RCPT TO:<x@elsewhere.example>"
 
@@ -225,6 +238,7 @@ SESSIONS = {
     "TIMEOUT": lambda: slowly({"command_timeout": "300ms"}, HELO), "TOO_SLOW": lambda: slowly({"data_timeout": "300ms"}, *START), "SESSION_OVER": lambda: slowly({"session_timeout": "400ms"}, HELO),
     "UNAVAILABLE": in_turn({"nonsense": "1"}), "SHUTDOWN": lambda: slowly({}, HELO, stop=True),
     "TOO_MANY_CONNECTIONS": lambda: crowd({"max_connections": "1"}), "TOO_MANY_OF_SOURCE": lambda: crowd({"max_connections_per_source": "1"}),
+    "PENALTY": lambda: crowd({"penalty_min": "0", "penalty_exempt": "192.0.2.0/24"}, b"GET / HTTP/1.0\r\n\r\n"),
     "rule no_idn": lambda: play({"domains": "xn--mller-kva.example"}, HELO, UTF8, "RCPT TO:<jane@müller.example>", env={**os.environ, "LD_LIBRARY_PATH": none}),
     "NO_LOOKUP": in_turn({"recipients": "cdb:/nonexistent/recipients.cdb"}, HELO, MAIL, RCPT),
     "rule relay_suffix": lambda: play({}, HELO, MAIL, RCPT, env={"RELAYCLIENT": "@no_domain"}),
@@ -251,6 +265,10 @@ SESSIONS = {
     "line 452 4.2.2 Mailbox full": maildir(f"-q 1 -- {good}"), "line 452 4.2.2 No room for the message": maildir(f"-- {good}", "ulimit -f 1; ", body="Subject: x\r\n\r\n" + "text\r\n" * 1000 + "."),
     "START_TLS": on_socket({"tls_certificate": "self-signed"}, HELO, "STARTTLS"), "TLS_UNAVAILABLE": on_socket({"tls_service": "no"}, HELO, "STARTTLS"), "TLS_FIRST": in_turn({"tls": "required"}, HELO, MAIL),
     "TLS_NOT_ALONE": in_turn({"tls": "may"}, HELO, "STARTTLS", "EHLO again"), "IN_TRANSACTION": in_turn({"tls": "may"}, HELO, MAIL, "STARTTLS"), "TLS_TWICE": lambda: play({"tls": "may"}, HELO, "STARTTLS", env={**os.environ, "SSL_PROTOCOL": "TLSv1.3"}),
+    "LOGIN": in_turn(LOGINS, HELO, plain(b"good")), "LOGIN_TWICE": in_turn(LOGINS, HELO, plain(b"good"), plain(b"good")), "LOGIN_WRONG": in_turn(LOGINS, HELO, plain(b"bad")), "LOGIN_LATER": in_turn(LOGINS, HELO, plain(b"later")),
+    "TOO_MANY_LOGINS": in_turn(LOGINS, HELO, *[plain(b"bad")] * 3), "LOGIN_FIRST": in_turn({**LOGINS, "auth_required": "yes"}, HELO, MAIL), "LOGIN_NEEDS_TLS": in_turn({**LOGINS, "auth_plaintext": "no"}, HELO, plain(b"good")),
+    "LOGIN_MECHANISM": in_turn(LOGINS, HELO, "AUTH CRAM-MD5"), "LOGIN_CANCELLED": in_turn(LOGINS, HELO, "AUTH LOGIN", "*"), "LOGIN_MALFORMED": in_turn(LOGINS, HELO, "AUTH PLAIN ;"), "LOGIN_TOO_LONG": in_turn(LOGINS, HELO, "AUTH PLAIN", "A" * 12400),
+    "NO_AUTHOR": in_turn({"require_from": "yes"}, *START, BODY),
     "UNKNOWN_COMMAND": in_turn({}, HELO, "STARTTLS"), "BAD_BYTES": in_turn({}, HELO, "NO\x08OP"), "BAD_BYTES_ARGUMENT": in_turn({}, HELO, "NOOP \x08"), "LINE_TOO_LONG": in_turn({}, HELO, "x" * 3000),
     "BARE_LF": in_turn({}, HELO, "NOOP\nNOOP"), "BARE_CR": in_turn({}, HELO, "NO\rOP"), "NO_ARGUMENT": in_turn({}, HELO, "DATA now"), "WANTS_ARGUMENT": in_turn({}, HELO, "MAIL <joe@someplace.org>"),
     "BAD_NAME": in_turn({}, "EHLO <client>"), "BAD_REVERSE_PATH": in_turn({}, HELO, "MAIL FROM:joe@someplace.org"), "BAD_FORWARD_PATH": in_turn({}, HELO, MAIL, "RCPT TO:<jane>"),
@@ -290,7 +308,7 @@ def matches(template, record):
 ok(matches("a x=1 ... y=2 ...", "a x=1 y=2") and matches("a ... y=2 ...", "a z=3 y=2 k=4") and not matches("a ... y=2", "a y=2 z=3") and not matches("a ... y=2", "a yy=2"), "how records are compared")
 equal(sorted(set(SESSIONS) | set(NOT_PROVOKED)), sorted(table), "each reply has its session, or a reason why not")
 equal(sorted(set(SESSIONS) & set(NOT_PROVOKED)), [], "and not both")
-VERBS = {"EHLO", "MAIL", "RCPT", "DATA", "EXPN", "STARTTLS"}
+VERBS = {"EHLO", "MAIL", "RCPT", "DATA", "EXPN", "STARTTLS", "AUTH"}
 for e in entries:
     for n, (i, said, logged, rule) in enumerate(faq.all_shown(e, table)):
         if i not in SESSIONS: continue

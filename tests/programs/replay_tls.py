@@ -7,7 +7,7 @@ if not os.path.exists(TLS): skip("smtpin-replay and TLS", "this build has no smt
 if not have("openssl"): skip("smtpin-replay and TLS", "no openssl (Debian: openssl)"); done(); sys.exit()
 work, traces = os.path.join(TMP, "work"), os.path.join(TMP, "traces")
 for d in (work, traces): os.mkdir(d); os.chmod(d, 0o777)
-CONF = write("tls.conf", "hostname = mx.example.org\ndomains = example.org\ndeliver = /bin/true\ntls = may\ntls_certificate = /nonexistent\nfixed_id = T\nfixed_time = 1795460000\n[smtps]\ntls = implicit\n[verified]\ntls_timeout = 1s\n", 0o644)
+CONF = write("tls.conf", "hostname = mx.example.org\ndomains = example.org\ndeliver = /bin/true\ntls = may\ntls_certificate = /nonexistent\nfixed_id = T\nfixed_time = 1795460000\n[submissions]\ntls = implicit\n[verified]\ntls_timeout = 1s\n", 0o644)
 MODES = ([], ["--in-process"])
 START = "S: 220\nC: EHLO x\nS: 250\nC: STARTTLS\n"
 INSIDE = "C: EHLO x\nS: 250\nC: QUIT\nS: 221\nS: end\n"
@@ -166,7 +166,7 @@ SESSIONS = (("TLS 1.3", context(ssl.TLSVersion.TLSv1_3), "mx.example.org", send_
             ("a client's certificate", context(ssl.TLSVersion.TLSv1_3, certificate=CLIENT), "mx.example.org", send_mail, {"tls_client_ca": CLIENT[0]}, " client=out.example.com\n"),
             ("a client's certificate of nobody's", context(ssl.TLSVersion.TLSv1_3, certificate=CLIENT), None, send_mail, {"tls_ask_certificate": "yes"}, " group=x25519\n"))
 for sandbox in ("yes", "no"):
-    for tls, more in (("may", {}), ("implicit", {"socket": "smtps"})):
+    for tls, more in (("may", {}), ("implicit", {"socket": "submissions"})):
         for what, wrap, name, talk, settings, fact in SESSIONS:
             f, text = record({"tls": tls, "sandbox": sandbox, **settings, **more}, wrap, name, talk)
             where = re.search(r"(?m)^S: 220.*\n(?=tls = )" if tls == "may" else r"(?m)^fixed_time = .*\n(?=tls = )", text)

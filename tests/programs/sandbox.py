@@ -79,6 +79,10 @@ GOOD = tls_stand_in("tls-good", "hear(); say(b'ready\\0'); hear(); say(b'secure\
 NONE = tls_stand_in("tls-none", "hear(); say(b'unavailable\\0reason=no certificate\\0'); hear()")
 FAILED = tls_stand_in("tls-failed", "hear(); say(b'ready\\0'); hear(); say(b'failed\\0reason=http request\\0')")
 tls = lambda kind, program=GOOD: f"tls = {kind}\ntls_service = no\ntls_command = {program}\n"
+# Who checks a login, and says the same to each; or knows jane's password.
+auth = lambda command, more="auth_plaintext = yes\n": f"auth = checkpassword:{command}\nauth_failure_delay = 0\nvrfy = yes\n{more}"
+SECRET = write("secret", "#!/bin/sh\n[ \"$(tr '\\0' ' ' <&3)\" = 'jane secret  ' ]\n")
+LOGINS = text_table("logins", "jane@example.org jane\nboss@example.org boss\n")
 slow = write("slow", "#!/bin/sh\nsleep 2\n")
 CONFS = {
     "usual": CONF,
@@ -97,6 +101,16 @@ CONFS = {
     "tls_implicit": write("tls_implicit.conf", lines + tls("implicit"), 0o644),
     "tls_steps": write("tls_steps.conf", lines + NO_SERVER("CONNECT EHLO MAIL DATA", "DUNNO") + tls("may"), 0o644),
     "requiretls": write("requiretls.conf", lines + tls("may") + "requiretls = yes\n", 0o644),
+    "auth": write("auth.conf", lines + auth("/bin/true"), 0o644),
+    "auth_wrong": write("auth_wrong.conf", lines + auth("/bin/false"), 0o644),
+    "auth_secret": write("auth_secret.conf", lines + auth(SECRET), 0o644),
+    "auth_few": write("auth_few.conf", lines + auth("/bin/true") + "max_commands = 10\n", 0o644),
+    "auth_tls": write("auth_tls.conf", lines + auth("/bin/true", "") + tls("may"), 0o644),
+    "auth_both": write("auth_both.conf", lines + auth("/bin/true") + tls("may"), 0o644),
+    "auth_both_required": write("auth_both_required.conf", lines + auth("/bin/true") + tls("may") + "auth_required = yes\n", 0o644),
+    "auth_required": write("auth_required.conf", lines + auth("/bin/true") + "auth_required = yes\n", 0o644),
+    "auth_required_wrong": write("auth_required_wrong.conf", lines + auth("/bin/false") + "auth_required = yes\n", 0o644),
+    "auth_senders": write("auth_senders.conf", lines + auth("/bin/true") + f"sender_login = {LOGINS}\n", 0o644),
     "steps": write("steps.conf", lines + NO_SERVER("CONNECT EHLO MAIL DATA", "DUNNO"), 0o644),
     **{name: write(f"{name}.conf", lines + NO_SERVER(state, "550 5.7.1 No") + "helo_required = yes\n", 0o644)
        for name, state in (("no_client", "CONNECT"), ("no_greeting", "EHLO"), ("no_sender", "MAIL"), ("no_data", "DATA"))},
@@ -107,7 +121,7 @@ def attack(a):
     return a, compromised(a[0], conf=CONFS[a[4]]), time.monotonic() - start
 hangs = ["sleep_on", None, "", None, "hung"]
 with concurrent.futures.ThreadPoolExecutor(4) as pool: (_, hung, hung_for), *done_to = list(pool.map(attack, [hangs] + [a for a in attacks if not (SANITIZED and a[0] == "crash")]))
-UNREADABLE = ("long_list", "too_long", "more_octets", "padded", "garbage", "no_kind", "forge_log", "ask_for_long_sender", "ask_with_long_name", "ask_two_at_once", "ask_nothing", "claim_facts")
+UNREADABLE = ("long_list", "too_long", "more_octets", "padded", "garbage", "no_kind", "forge_log", "ask_for_long_sender", "ask_with_long_name", "ask_two_at_once", "ask_nothing", "claim_facts", "claim_user")
 for (name, kind, wanted, violation, conf), (said, status, log), took in done_to:
     violation = None if violation == "-" else violation
     # The end may come before what was written was.

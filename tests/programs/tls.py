@@ -7,7 +7,7 @@ if not os.path.exists(TLS): skip("TLS", "this build has no smtpin-tls"); done()
 warnings.simplefilter("ignore", DeprecationWarning)  # of old versions, which are what is tried here
 directory, deliver = taker()
 warm = Warm()
-SECTIONS = {"smtp": {}, "smtps": {"tls": "implicit"}, "strict": {"tls": "required", "helo_required": "yes"}, "lmtp": {"protocol": "lmtp"},
+SECTIONS = {"smtp": {}, "submissions": {"tls": "implicit"}, "strict": {"tls": "required", "helo_required": "yes"}, "lmtp": {"protocol": "lmtp"},
             "short": {"tls_timeout": "2s", "command_timeout": "1s", "max_errors": "2"}, "shorts": {"tls": "implicit", "tls_timeout": "2s"}}
 
 
@@ -81,7 +81,7 @@ def dialogs(way, server):
     test("no certificate: 454 4.7.0, at once the second time, and the session goes on", first.startswith("454 4.7.0") and second.startswith("454 4.7.0") and took < 0.5 and all(r.startswith("250") for r in rest), (first, second, took, rest))
     found = bare[way].records("tls=unavailable", "reason=")
     test("and it is one record", len(found) == 1, found)
-    c = connect(bare[way].port["smtps"])
+    c = connect(bare[way].port["submissions"])
     test("implicit, no certificate: the connection is closed, without a word", read_all(c) == b""); c.close()
     # A handshake that fails: not a word of plain text, the end.
     c = plain(server); say(c, "STARTTLS"); c.sendall(b"EHLO x\r\nMAIL FROM:<a@example.com>\r\n")
@@ -183,12 +183,12 @@ for way in WAYS:
     for what, (cut, alpn) in CUTS.items():
         context = client_context()
         if alpn: context.set_alpn_protocols(alpn)
-        for name in ("smtp", "smtps"):
+        for name in ("smtp", "submissions"):
             c = connect(servers[way].port[name])
             try:
                 if name == "smtp": read_one(c); hello(c); say(c, "STARTTLS")
                 s = Slow(c, cut, context).shake_hands()
-                if name == "smtps": read_one(s)
+                if name == "submissions": read_one(s)
                 said = say(s, "EHLO x") + "\n" + say(s, "NOOP")
             except Exception as e: said = repr(e)
             ok(said.endswith("\n250 2.0.0 OK"), f"{way[0]}, sandbox = {way[1]}, {name}: a ClientHello {what}", said)
@@ -216,7 +216,7 @@ for way in WAYS:
     ok(message and b" with LMTPS id " in message and env["SSL_PROTOCOL"] == "TLSv1.3", f"{title}: LMTP", message)
     # A large message.
     sender = f"big.{way[0]}.{way[1]}@example.com"
-    c = start_tls(server.port["smtps"], implicit=True); hello(c)
+    c = start_tls(server.port["submissions"], implicit=True); hello(c)
     for line in (f"MAIL FROM:<{sender}>", "RCPT TO:<b@example.org>", "DATA"): say(c, line)
     c.sendall(b"Subject: x\r\n\r\n" + big); said = say(c, b".\r\n")
     env, message = environment_of(directory, sender)
@@ -233,7 +233,7 @@ for way in WAYS:
         ok(said.startswith("421") and rest == b"" and time.monotonic() - start < 5, f"{title}: {what}: 421, close_notify, the end", (said, rest)); c.close()
     # A client that has said all, and hears on: by close_notify, and by the connection's end alone.
     for what in ("close_notify", "the connection's end"):
-        c = connect(server.port["smtps"]); s = Slow(c).shake_hands(); read_one(s)
+        c = connect(server.port["submissions"]); s = Slow(c).shake_hands(); read_one(s)
         sender = f"half.{way[0]}.{way[1]}@example.com"
         s.sendall(f"EHLO x\r\nMAIL FROM:<{sender}>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nSubject: x\r\n\r\ny\r\n.\r\n".encode())
         if what == "close_notify":
@@ -249,7 +249,7 @@ for way in WAYS:
             time.sleep(0.05)
         ok(heard and message, f"{title}: a client that closes its half ({what}) is answered, and the message is there", (heard, message)); clear(directory)
     # One that leaves (RST) in a message: nothing is delivered, nobody stays.
-    c = start_tls(server.port["smtps"], implicit=True)
+    c = start_tls(server.port["submissions"], implicit=True)
     c.sendall(b"EHLO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nSubject: half\r\n"); [read_one(c) for _ in range(4)]
     c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)); c.close()
     ok(ended(server, 10) and not messages(directory), f"{title}: a client that leaves in a message: nothing is delivered, the session ends", (server.children(), messages(directory)))
@@ -258,8 +258,8 @@ for way in WAYS:
 # ---- A client that does not read: both are held back, and then the time is over.
 def deaf(way):
     own = Warm(f"deaf.{way[1]}.sock") if way[0] == "warm" else None
-    server = Server({"deliver": deliver, "sandbox": way[1], "command_timeout": "2s", "max_commands": "100000000", **(own.settings if own else {})}, {"smtps": {"tls": "implicit"}})
-    c = start_tls(server.port["smtps"], implicit=True); c.settimeout(1)
+    server = Server({"deliver": deliver, "sandbox": way[1], "command_timeout": "2s", "max_commands": "100000000", **(own.settings if own else {})}, {"submissions": {"tls": "implicit"}})
+    c = start_tls(server.port["submissions"], implicit=True); c.settimeout(1)
     sent, start = 0, time.monotonic()
     try:
         for _ in range(20000): c.sendall(b"HELP\r\n" * 100); sent += 600
@@ -280,11 +280,11 @@ def deaf(way):
 
 # ---- SIGTERM to the listening process, in each state of a session.
 def told_to_end(way, state):
-    server = Server({"deliver": deliver, "sandbox": way[1], **(warm.settings if way[0] == "warm" else {})}, {"smtp": {}, "smtps": {"tls": "implicit"}})
+    server = Server({"deliver": deliver, "sandbox": way[1], **(warm.settings if way[0] == "warm" else {})}, {"smtp": {}, "submissions": {"tls": "implicit"}})
     sender = f"stop.{way[0]}.{way[1]}@example.com"
     if state == "before": c = plain(server); hello(c)
     elif state == "handshake": c = plain(server); hello(c); say(c, "STARTTLS"); c.sendall(client_hello()[:50]); time.sleep(0.2)
-    elif state == "implicit handshake": c = connect(server.port["smtps"]); time.sleep(0.3)
+    elif state == "implicit handshake": c = connect(server.port["submissions"]); time.sleep(0.3)
     else:
         c = start_tls(server.port["smtp"]); hello(c)
         if state == "message":
@@ -315,6 +315,20 @@ for some in (servers, bare):
     for way in WAYS:
         left = some[way].children() and not ended(some[way], 40)
         ok(not left and some[way].end() == 0, f"{way[0]}, sandbox = {way[1]}: all sessions have ended, and the listening process does", left)
+# ---- A service that hangs has been given the connection: the client must see it end all the same.
+hung = Warm("hung.sock")
+for sandbox in ("yes", "no"):
+    server = Server({**hung.settings, "sandbox": sandbox, "deliver": deliver})
+    os.kill(hung.p.pid, signal.SIGSTOP)
+    c = plain(server); hello(c)
+    reply = say(c, "STARTTLS")
+    say(c, "QUIT"); c.settimeout(10)
+    try: last = c.recv(10)
+    except TimeoutError: last = "open still"
+    ok(reply.startswith("454") and last == b"", f"a service that hangs, sandbox = {sandbox}: 454, and the connection ends behind 221", (reply, last))
+    os.kill(hung.p.pid, signal.SIGCONT)
+    c.close(); server.end()
+hung.end()
 warm.end()
 if empty: empty.end()
 done()

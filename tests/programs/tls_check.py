@@ -65,7 +65,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as service:
 # Sections: each is looked at, and the same is said once.
 code, said = check(BASE + f"tls = may\n[submissions]\ntls = implicit\n[other]\ntls = may\nhostname = other.example.org\n[off]\ntls = off\n")
 ok(code == 0 and said.count("complaint") == 2 and "--hostname|other.example.org" in said, "a section with the same certificates says them no second time, one with others does", said)
-for section, value, note in (("", "required", "RFC 3207 4"), ("[smtp]\n", "required", "RFC 3207 4"), ("[submission]\n", "required", None), ("", "implicit", "on port 25 none does"), ("[smtps]\n", "implicit", None), ("", "may", None)):
+for section, value, note in (("", "required", "RFC 3207 4"), ("[smtp]\n", "required", "RFC 3207 4"), ("[submission]\n", "required", None), ("", "implicit", "on port 25 none does"), ("[submissions]\n", "implicit", None), ("", "may", None)):
     code, said = check(BASE + f"{section}tls = {value}\n")
     ok(code == 0 and ("tls: note" in said) == bool(note) and (note or "") in said, f"tls = {value} {'in ' + section.strip() if section else ''}: {'a note' if note else 'no note'}", said)
 

@@ -18,7 +18,7 @@ number = itertools.count(1)
 class Attempt:
     def __init__(self, client, way, implicit=False, version="TLSv1.3", sni=HOST, certificate=None, tail=()):
         self.client, self.way, self.implicit, self.version, self.sni, self.certificate = client, way, implicit, version, sni, certificate
-        self.port = servers[way].port["smtps" if implicit else "smtp"]
+        self.port = servers[way].port["submissions" if implicit else "smtp"]
         self.sender = f"s{next(number)}@example.com"
         self.title = f"{client}, {way[0]}, sandbox = {way[1]}, {'implicit' if implicit else 'STARTTLS'}, {version}, SNI {sni or 'none'}, certificate {'none' if not certificate else 'verified' if certificate is CLIENT else 'not verifiable'}"
 

@@ -59,12 +59,12 @@ def swaps(title, way, directory_form, count=100):
         while not stop.is_set():
             try:
                 next(sessions)
-                c = start_tls(server.port[name], implicit=name == "smtps")
+                c = start_tls(server.port[name], implicit=name == "submissions")
                 seen.add(ssl.DER_cert_to_PEM_cert(c.getpeercert(True)))
                 wrong = say(c, "NOOP") != "250 OK" and "NOOP" or quit_well(c)
                 if wrong: failed.append(wrong)
             except Exception as e: failed.append(repr(e))
-    threads = [threading.Thread(target=client, args=(n,)) for n in ("smtp", "smtps", "smtp")]
+    threads = [threading.Thread(target=client, args=(n,)) for n in ("smtp", "submissions", "smtp")]
     for t in threads: t.start()
     for i in range(count): swap(place, i); time.sleep(0.02)
     time.sleep(0.1); seen_under_load = len(seen); stop.set()

@@ -14,7 +14,7 @@ KINDS = [(WAYS[i % len(WAYS)], implicit, version, sni, certificate) for i, (impl
     for sni, certificate in ((HOST, None), (None, CLIENT), (OTHER, STRANGER)))]
 
 
-def port_of(kind): return servers[kind[0]].port["smtps" if kind[1] else "smtp"]
+def port_of(kind): return servers[kind[0]].port["submissions" if kind[1] else "smtp"]
 
 
 def check(name, seconds=60, log=""):
@@ -182,7 +182,7 @@ def testssl(name, implicit):
     way = WAYS[-1]
     out = os.path.join(TMP, name + ".json")
     with open(os.path.join(TMP, name + ".out"), "w") as log:
-        try: status = subprocess.run(["testssl", *([] if implicit else ["--starttls", "smtp"]), "--ip", "127.0.0.1", "--nodns", "min", "--warnings", "batch", "--color", "0", "--add-ca", CA[0], "--jsonfile", out, f"{HOST}:{servers[way].port['smtps' if implicit else 'smtp']}"],
+        try: status = subprocess.run(["testssl", *([] if implicit else ["--starttls", "smtp"]), "--ip", "127.0.0.1", "--nodns", "min", "--warnings", "batch", "--color", "0", "--add-ca", CA[0], "--jsonfile", out, f"{HOST}:{servers[way].port['submissions' if implicit else 'smtp']}"],
                                      stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=600, env={**os.environ, "HOME": TMP, "TMPDIR": TMP}).returncode
         except subprocess.TimeoutExpired: status = "it has not ended"
     with open(log.name) as f: said = f.read()

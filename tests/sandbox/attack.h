@@ -26,6 +26,8 @@ extern const struct attack attack_calls[]; /* system calls: none may come back *
 extern const struct attack attack_requests[];
 extern const struct attack attack_conduct[];
 extern const struct attack attack_questions[];
+extern const struct attack attack_login[];
+extern const struct attack attack_submitter[];
 extern const struct attack attack_tls[];
 extern const struct attack attack_tls_calls[]; /* as attack_calls, with smtpin-tls beside it */
 
@@ -49,5 +51,15 @@ long attack_receive(struct worker *w);
 void attack_add(struct worker *w, uint64_t transaction, struct span address);
 /* Delivers `text` to those that there are. */
 struct request attack_message(uint64_t transaction, uint64_t recipients, const char *text);
+
+/* login.c: a step of a login; .p of the response is NULL: there is none. */
+#define ATTACK_JANE SPAN("AGphbmUAc2VjcmV0") /* PLAIN: jane, secret */
+struct request attack_login_step(uint64_t transaction, uint64_t step, struct span mechanism,
+                                 struct span response);
+/* These say what came of it. */
+void attack_log_in(struct worker *w, struct request r);
+void attack_plain(struct worker *w);
+void attack_ask_mechanisms(struct worker *w, uint64_t transaction);
+void attack_go_inside_tls(struct worker *w);
 
 #endif

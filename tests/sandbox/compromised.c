@@ -34,8 +34,9 @@ static const struct {
     const char *what;
     const struct attack *attacks;
 } lists[] = {
-    {"call", attack_calls},        {"request", attack_requests}, {"request", attack_conduct},
-    {"request", attack_questions}, {"request", attack_tls},      {"tls_call", attack_tls_calls},
+    {"call", attack_calls},        {"request", attack_requests},   {"request", attack_conduct},
+    {"request", attack_questions}, {"request", attack_login},      {"request", attack_submitter},
+    {"request", attack_tls},       {"tls_call", attack_tls_calls},
 };
 
 static const struct attack *find_in_all(const char *name)
@@ -132,6 +133,10 @@ int main(int argc, char **argv)
         plain = memory.tls.ours;
     }
     backend_open(&backend, &log, NULL);
+    if (config.smtp.auth) {
+        auth_open(&memory.auth, &config, &peer, record_session_id(&backend.record));
+        backend.auth = &memory.auth;
+    }
     switch (sandbox_fork(&backend, &worker,
                          &(struct sandbox_session){
                              .in = 0,
@@ -143,6 +148,7 @@ int main(int argc, char **argv)
                              .packet = TEXT(memory.packet),
                              .added = TEXT(memory.added),
                              .transaction = &transaction,
+                             .login = &memory.login,
                              .arena_max = SERVE_ARENA_MAX + SERVE_DELIVERY_MAX,
                          },
                          &available)) {

@@ -1,8 +1,9 @@
 """Inside the box: the blocks of one document that are for root (tests/document.py), in their order, to the letter. $1: a build with prefix
 /usr, in the tree that README means. $2: the source. $3: the document, or `conf`: what --check says of each configuration."""
-import http.server, imaplib, os, pty, select, shutil, ssl, threading
+import base64, http.server, imaplib, os, pty, select, shutil, ssl, threading
 from manager import *
 import document
+from next_server import NextServer
 
 FILE, TREE = sys.argv[3], os.path.dirname(BUILD)
 posted = []
@@ -92,7 +93,7 @@ def serves(block):
 
 def listens():
     """Whatever listens gets mail."""
-    for unit, where in (("smtpin.socket", {}), ("smtpin.socket", {"host": "::1"}), ("smtpin-lmtp.socket", {"where": "/run/smtpin/lmtp.sock"}), ("smtpin-submission.socket", {"port": 587})):
+    for unit, where in (("smtpin.socket", {}), ("smtpin.socket", {"host": "::1"}), ("smtpin-lmtp.socket", {"where": "/run/smtpin/lmtp.sock"}), ("smtpin-devices.socket", {"port": 2525})):
         if run("systemctl", "is-active", unit).strip() == "active": one_and_two(f"{unit} {where or ''}", **where)
 
 
@@ -142,11 +143,11 @@ def reading():
     ok(mail(["nobody@example.org"]).startswith("550"), "smtpin-lmtp to Dovecot: who is no user there")
 
 
-def submission():
-    run("systemctl stop smtpin.socket smtpin-lmtp.socket smtpin.service; systemctl daemon-reload; systemctl start smtpin.socket smtpin-lmtp.socket smtpin-submission.socket")
+def devices():
+    run("systemctl stop smtpin.socket smtpin-lmtp.socket smtpin.service; systemctl daemon-reload; systemctl start smtpin.socket smtpin-lmtp.socket smtpin-devices.socket")
     listens()
-    s = socket.create_connection(("127.0.0.1", 587), timeout=20); f = s.makefile("rb"); f.readline(); s.sendall(b"MAIL FROM:<>\r\n")
-    ok(f.readline().startswith(b"503"), "submission: its section counts"); s.close()
+    s = socket.create_connection(("127.0.0.1", 2525), timeout=20); f = s.makefile("rb"); f.readline(); s.sendall(b"MAIL FROM:<>\r\n")
+    ok(f.readline().startswith(b"503"), "devices: its section counts"); s.close()
 
 
 def maildir_manual():
@@ -169,7 +170,7 @@ def stop_and_start():
     lines = sorted({t for _, t in document.inline(SOURCE, FILE) if re.fullmatch(r"systemctl (stop|restart|reload) \S+", t)})
     ok(len(lines) >= 4, f"{FILE}: commands in its text", lines)
     for line in lines:
-        run("systemctl start smtpin.socket smtpin-lmtp.socket smtpin-submission.socket")
+        run("systemctl start smtpin.socket smtpin-lmtp.socket smtpin-devices.socket")
         c = Session(); c.say("EHLO x")
         p = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60)
         ok(p.returncode == 0, f"{FILE}: {line}", p.stdout + p.stderr); c.close()
@@ -182,9 +183,9 @@ def begin_tls():
 
 def tls():
     """One service has port 25, with STARTTLS, and port 465."""
-    configuration("tls = may\ntls_service = only\n[smtps]\ntls = implicit\n")
+    configuration("tls = may\ntls_service = only\n[submissions]\ntls = implicit\n")
     has_tls("TLS", (25, 465))
-    ok(until(lambda: "tls=TLSv1.3" in journal("SMTP_SOCKET=smtps")) and (show("smtpin-smtps.socket", "Accept"), show("smtpin-smtps.socket", "Triggers")) == ("no", "smtpin.service"), f"{FILE}: in smtpin.service", journal("-n", "20"))
+    ok(until(lambda: "tls=TLSv1.3" in journal("SMTP_SOCKET=submissions")) and (show("smtpin-submissions.socket", "Accept"), show("smtpin-submissions.socket", "Triggers")) == ("no", "smtpin.service"), f"{FILE}: in smtpin.service", journal("-n", "20"))
     configuration("")
 
 
@@ -199,7 +200,7 @@ def refused_mail():
 
 AT_START = {"docs/faq.md": refused_mail, "docs/systemd.md": begin_tls}
 AT_END = {("README.md", "systemd"): first_steps, ("README.md", "Delivering to your own script"): own_script, ("README.md", "Delivering to an HTTP service"): http_service, ("README.md", "Reading the mail"): reading,
-          ("docs/systemd.md", "Sockets and settings"): submission, ("docs/systemd.md", "TLS"): tls, ("docs/smtpin-maildir.1", "EXAMPLES"): maildir_manual, ("docs/inetd.md", "smtpin under other super-servers"): by_inetd}
+          ("docs/systemd.md", "Sockets and settings"): devices, ("docs/systemd.md", "TLS"): tls, ("docs/smtpin-maildir.1", "EXAMPLES"): maildir_manual, ("docs/inetd.md", "smtpin under other super-servers"): by_inetd}
 NEEDS = {("docs/systemd.md", "TLS"): ("openssl",), ("README.md", "Reading the mail"): ("dovecot", "mutt", "/usr/lib/dovecot/imap"), ("README.md", "Delivering to an HTTP service"): ("curl",), ("README.md", "Everything, for a test"): ("curl",)}
 terminals = []
 
@@ -237,12 +238,59 @@ def tls_cold():
     for value in ("/etc/letsencrypt/live/mx.example.org", "/etc/smtpin/certificate"):
         configuration(f"tls = may\ntls_certificate = {value}\n")
         has_tls(f"without the service, {value}")
-    run("systemctl start smtpin-tls.socket"); configuration("tls = may\ntls_certificate = /etc/letsencrypt/live/mx.example.org\n[smtps]\ntls = implicit\n")
+    run("systemctl start smtpin-tls.socket"); configuration("tls = may\ntls_certificate = /etc/letsencrypt/live/mx.example.org\n[submissions]\ntls = implicit\n")
 
 
 AT_START |= {"docs/tls.md": certbot}
 AT_END |= {("docs/tls.md", "The first hour"): tls_first_hour, ("docs/tls.md", "Without systemd"): tls_cold, ("README.md", "TLS"): lambda: has_tls("TLS")}
 NEEDS |= {("docs/tls.md", "Testing"): ("swaks",)}
+
+
+def mail_programs():
+    """What docs/submission.md's reader has: TLS, README's Dovecot, and a mail server that sends."""
+    certbot()
+    run("ln -s /etc/letsencrypt/live/mx.example.org /etc/smtpin/tls; systemctl enable --now smtpin-tls.socket")
+    if not shutil.which("dovecot"): return
+    for b in [b for b in document.blocks(SOURCE, "README.md") if b.heading == "Reading the mail" and b.how == "root"][:3]:
+        if b.language == "sh": run(document.commands(b.text))
+        else: [write(path, text) for path, text in b.files()]
+    global sending
+    sending = NextServer(10025)
+
+
+def submitted():
+    got = sending.take()
+    ok([g[:2] for g in got] == [("jane@example.org", ["joe@elsewhere.example"])] * 2, f"{FILE}: the next server has both messages, and no other", (got, journal("-n", "30")))
+    for g in got: ok(b"with ESMTPSA" in g[2] and b"\r\nMessage-I" in g[2] and b"Return-Path" not in g[2], f"{FILE}: a message", g)
+    said = journal("SMTP_SASL_METHOD=PLAIN", "-o", "json") + journal("SMTP_SASL_METHOD=LOGIN", "-o", "json")
+    ok('"SMTP_SOCKET":"submission"' in said and '"SMTP_SOCKET":"submissions"' in said and base64.b64encode(b"\0jane@example.org\0secret").decode() not in run("journalctl -o export"), f"{FILE}: the login is in the journal, the password is not", said[-2000:])
+    ok(run("runuser -u nobody -- python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"/run/dovecot/auth-client\")' 2>&1").strip().endswith("Permission denied"), f"{FILE}: others can't ask Dovecot")
+    # Both in smtpin.service.
+    run("systemctl stop smtpin.socket smtpin-submission.socket smtpin-submissions.socket")
+    for name in ("smtpin", "smtpin-submission", "smtpin-submissions"): drop_in(f"{name}.socket", f"listen-{name}.conf", "listen.conf")
+    for name in ("submission", "submissions"): drop_in("smtpin.service", f"serve-smtpin-{name}.conf", f"{name}.conf")
+    run("cp /etc/systemd/system/smtpin-submission@.service.d/network.conf /etc/systemd/system/smtpin.service.d/; systemctl daemon-reload; systemctl start smtpin.socket smtpin-submission.socket smtpin-submissions.socket")
+    for line in [l for b in document.blocks(SOURCE, FILE) if b.heading == "The first hour" for l in b.text.split("\n") if re.match("(! )?swaks", l)]:
+        p = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120)
+        ok(p.returncode == 0, f"{FILE}: in smtpin.service: {line[:60]}", p.stdout[-2000:])
+    equal((len(sending.take()), show("smtpin-submission.socket", "Triggers"), show("smtpin-submissions.socket", "Triggers")), (2, "smtpin.service", "smtpin.service"), f"{FILE}: in smtpin.service: two messages")
+
+
+AT_START |= {"docs/submission.md": mail_programs}
+AT_END |= {("docs/submission.md", "The first hour"): submitted}
+NEEDS |= {("docs/submission.md", h): ("dovecot", "swaks") for h in ("The first hour", "The log")}
+
+
+def answers_logins():
+    """Somebody on Dovecot's socket, for --check."""
+    os.makedirs("/run/dovecot", exist_ok=True)
+    s = socket.socket(socket.AF_UNIX); s.bind("/run/dovecot/auth-client"); os.chmod("/run/dovecot/auth-client", 0o666); s.listen()
+
+    def serve():
+        while True:
+            with s.accept()[0] as c: c.sendall(b"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t00\nDONE\n"); c.recv(4096)
+    threading.Thread(target=serve, daemon=True).start()
+    write("/etc/smtpin/sender_login", "info@example.org jane@example.org\n")
 
 
 def stand_ins():
@@ -310,7 +358,7 @@ def mistakes(out):
 if FILE == "README.md": stand_ins(); play()
 elif FILE == "conf":
     install()
-    stand_ins(); run("mkdir -p /usr/local/bin; touch /usr/local/bin/my-script; chmod 755 /usr/local/bin/my-script")
+    stand_ins(); answers_logins(); run("mkdir -p /usr/local/bin; touch /usr/local/bin/my-script; chmod 755 /usr/local/bin/my-script")
     for block in document.blocks(SOURCE):
         if block.language != "conf": continue
         text = document.certificates(block.text, "/etc/readable")

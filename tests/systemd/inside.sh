@@ -9,7 +9,7 @@ send() { printf 'Subject: %s\r\n\r\nhello\r\n' "$1" >/tmp/m; curl -sS "smtp://${
 
 # The lines of README, as they stand there, but for the build.
 out=$(meson install --no-rebuild -C "$build" 2>&1); ok $? "meson install" "$out"
-sed -n '/^## systemd/,/^## inetd/{/^```sh root$/,/^```$/p}' "$source/README.md" | grep -v '^```' | grep -v '^meson' | grep -n . >/tmp/lines
+sed -n '/^## systemd/,/^## TLS/{/^```sh root$/,/^```$/p}' "$source/README.md" | grep -v '^```' | grep -v '^meson' | grep -n . >/tmp/lines
 is "$(wc -l </tmp/lines)" 3 "README has three lines more"
 while IFS= read -r line; do
     out=$(sh -c "${line#*:}" 2>&1); ok $? "README: ${line#*:}" "$out"

@@ -32,14 +32,19 @@ if os.path.exists(regex):
     c = Session("127.0.0.1"); c.s.sendall(b"GET / HTTP/1.0\r\n\r\n"); c.close()
     # Words of a client's that look like a refusal of somebody else.
     c = Session(); c.say('EHLO client_address=192.0.2.66'); c.say('MAIL FROM:<"x client_address=192.0.2.66 rule=relay"@example.com>'); c.say("RSET"); c.say("EHLO x rule=relay"); c.say("QUIT"); c.close()
+    # Three wrong passwords, and a client that only says so.
+    conf("auth = checkpassword:/bin/false\nauth_plaintext = yes\nauth_failure_delay = 0\n"); run("systemctl reload smtpin.service"); until(lambda: journal("SMTP_EVENT=reloaded").count("reloaded") >= 3)
+    c = Session(); c.say("EHLO x")
+    equal([c.say("AUTH PLAIN AGphbmUAd3Jvbmc=")[:3] for _ in range(3)], ["535", "535", "421"], "three wrong passwords"); c.close()
+    c = Session(); c.say("EHLO rule=auth"); c.say("AUTH PLAIN"); c.say("*"); c.say("AUTH X"); c.say("QUIT"); c.close()
     before = run("journalctl --sync; journalctl -q -o cat SMTP_RULE=not_smtp | wc -l").strip()
     write("/run/fail2ban.sh", f"PYTHONPATH={PEERS}/fail2ban/usr/lib/python3/dist-packages exec /usr/bin/python3 {regex} -v --print-all-matched \"$@\"\n")
     conf_dir = f"{PEERS}/fail2ban/etc/fail2ban"
     run(f"mkdir -p /etc/fail2ban; cp -r {conf_dir}/. /etc/fail2ban/; cp /usr/share/doc/smtpin/fail2ban/smtpin.conf /etc/fail2ban/filter.d/")
     out = run("sh /run/fail2ban.sh systemd-journal /etc/fail2ban/filter.d/smtpin.conf", timeout=120)
     m = re.search(r"Lines: (\d+) lines, (\d+) ignored, (\d+) matched", out)
-    ok(m and int(m.group(3)) == 2, "fail2ban-regex: a relay attempt and an HTTP client are found, and nobody else", out[-3000:])
-    equal(re.findall(r"^\|\s+([0-9a-f.:]+)\s+\w+ \w+ ", out, re.M), ["127.0.0.1"] * 2, "by the client's own address")
+    ok(m and int(m.group(3)) == 5, "fail2ban-regex: a relay attempt, an HTTP client and three wrong passwords are found, and nobody else", out[-3000:])
+    equal(re.findall(r"^\|\s+([0-9a-f.:]+)\s+\w+ \w+ ", out, re.M), ["127.0.0.1"] * 5, "by the client's own address")
     for path, body in [f for b in document.blocks(SOURCE, "docs/systemd.md") if b.heading == "fail2ban" for f in b.files()]: write(path, body)
     out = run(f"PYTHONPATH={PEERS}/fail2ban/usr/lib/python3/dist-packages /usr/bin/python3 {PEERS}/fail2ban/usr/bin/fail2ban-client -d", timeout=120)
     ok("['start', 'smtpin']" in out and "'addjournalmatch'" in out and "ERROR" not in out, "fail2ban takes the jail", out[-3000:])

@@ -138,17 +138,17 @@ ok(not exe.endswith("(deleted)"), "from the new file", exe)
 
 # Another socket, as docs/systemd.md has it, with a section of its own; and out of the way again.
 for path, text in [f for b in document.blocks(SOURCE, "docs/systemd.md") for f in b.files() if f[0].startswith(UNITS)]: write(path, text)
-ok(os.path.exists(f"{UNITS}/smtpin-submission.socket") and os.path.exists(f"{UNITS}/smtpin.service.d/submission.conf"), "docs/systemd.md has a socket for submission")
-conf("[submission]\nhelo_required = yes\n")
-run("systemctl stop smtpin.socket smtpin-lmtp.socket smtpin.service; systemctl daemon-reload; systemctl start smtpin.socket smtpin-lmtp.socket smtpin-submission.socket")
-s = socket.create_connection(("127.0.0.1", 587), timeout=20); f = s.makefile("rb"); f.readline(); s.sendall(b"MAIL FROM:<>\r\n")
+ok(os.path.exists(f"{UNITS}/smtpin-devices.socket") and os.path.exists(f"{UNITS}/smtpin.service.d/devices.conf"), "docs/systemd.md has a socket for devices")
+conf("[devices]\nhelo_required = yes\n")
+run("systemctl stop smtpin.socket smtpin-lmtp.socket smtpin.service; systemctl daemon-reload; systemctl start smtpin.socket smtpin-lmtp.socket smtpin-devices.socket")
+s = socket.create_connection(("127.0.0.1", 2525), timeout=20); f = s.makefile("rb"); f.readline(); s.sendall(b"MAIL FROM:<>\r\n")
 ok(f.readline().startswith(b"503"), "it is served, with its section"); s.close()
 c = Session(); ok(c.say("MAIL FROM:<>").startswith("250"), "and so is port 25, with none"); c.close()
-run("systemctl stop smtpin-submission.socket")
-try: socket.create_connection(("127.0.0.1", 587), timeout=5); closed = False
+run("systemctl stop smtpin-devices.socket")
+try: socket.create_connection(("127.0.0.1", 2525), timeout=5); closed = False
 except ConnectionRefusedError: closed = True
 ok(closed, "stopped, nobody listens there"); equal(send("still"), "sent", "and port 25 goes on")
-run(f"rm -f {UNITS}/smtpin-submission.socket {UNITS}/smtpin.service.d/submission.conf; systemctl daemon-reload")
+run(f"rm -f {UNITS}/smtpin-devices.socket {UNITS}/smtpin.service.d/devices.conf; systemctl daemon-reload")
 
 # The slice ends everything.
 write("/usr/local/bin/slow", f"#!/bin/sh\ntouch {MAIL}/started\nsleep 2\ncat >{MAIL}/slow.part && mv {MAIL}/slow.part {MAIL}/slow.done\n", 0o755)

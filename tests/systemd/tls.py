@@ -74,7 +74,7 @@ def without_service(): run("systemctl stop smtpin-tls.socket")
 
 
 def warm(kind):
-    configure(CONF + "tls_service = only\n[smtps]\ntls = implicit\n"); empty()
+    configure(CONF + "tls_service = only\n[submissions]\ntls = implicit\n"); empty()
     run("systemctl start smtpin-tls.socket")
     equal(show("smtpin-tls.service", "ActiveState"), "inactive", f"{kind}: no smtpin-tls before the first STARTTLS")
     equal(tls(), ("sent", "TLSv1.3", 1), f"{kind}: STARTTLS by smtpin-tls.service, whose key only root can read")
@@ -86,7 +86,7 @@ def warm(kind):
     equal({k: fields.get("SMTP_" + k) for k in ("TLS", "TLS_CIPHER", "TLS_GROUP", "TLS_SNI", "END")},
           {"TLS": "TLSv1.3", "TLS_CIPHER": "TLS_AES_256_GCM_SHA384", "TLS_GROUP": "x25519", "TLS_SNI": None, "END": "quit"}, f"{kind}: the session's record has it")
     equal(tls(465), ("sent", "TLSv1.3", 1), f"{kind}: TLS from the first octet on port 465")
-    equal(record(MESSAGE_ID + "11", "SMTP_SOCKET=smtps").get("SMTP_TLS_SNI"), "mx.example.org", f"{kind}: its record has the socket's name, and the SNI")
+    equal(record(MESSAGE_ID + "11", "SMTP_SOCKET=submissions").get("SMTP_TLS_SNI"), "mx.example.org", f"{kind}: its record has the socket's name, and the SNI")
 
 
 def stopped(kind):
@@ -116,7 +116,7 @@ def all_stopped(kind):
         c.send(b"Subject: x\r\n\r\nx\r\n.\r\n")
         equal((c.getreply()[0], c.getreply()[0], count()), (250, 421, before + 1), f"{kind}: systemctl stop smtpin.slice: the message comes, then 421")
     equal((stop.wait(60), until(lambda: not helpers())), (0, True), f"{kind}: and all has ended")
-    run("systemctl start smtpin.socket smtpin-smtps.socket")
+    run("systemctl start smtpin.socket smtpin-submissions.socket")
 
 
 def cold(kind):
@@ -131,7 +131,7 @@ def cold(kind):
     said = lambda: record(MESSAGE_ID + "18").get("SMTP_REASON", "")
     ok(until(lambda: "ermission denied" in said()), f"{kind}: and the record says why", said())
     run(f"install -d -m 750 -g smtpin /etc/smtpin/cold; cp -L {TLS}/*.pem /etc/smtpin/cold; chgrp smtpin /etc/smtpin/cold/*; chmod 640 /etc/smtpin/cold/*")
-    configure(CONF + "tls_certificate = /etc/smtpin/cold/fullchain.pem /etc/smtpin/cold/privkey.pem\n[smtps]\ntls = implicit\n")
+    configure(CONF + "tls_certificate = /etc/smtpin/cold/fullchain.pem /etc/smtpin/cold/privkey.pem\n[submissions]\ntls = implicit\n")
     with Client() as c:
         pids = run("pgrep -f '[s]mtpin-tls .*--session'").split()
         equal((helpers(), c.certificate()), (["smtpin"], 1), f"{kind}: tls_service = auto, and a key that it can read: it starts smtpin-tls itself")
@@ -210,13 +210,13 @@ inside()
 for kind in ("smtpin@.service", "smtpin.service"):
     since = f"@{int(time.time())}"
     if kind == "smtpin.service":
-        drop_in("smtpin.socket", "listen-smtpin.conf", "listen.conf"); drop_in("smtpin-smtps.socket", "listen-smtpin-smtps.conf", "listen.conf"); drop_in("smtpin.service", "serve-smtpin-smtps.conf", "smtps.conf")
+        drop_in("smtpin.socket", "listen-smtpin.conf", "listen.conf"); drop_in("smtpin-submissions.socket", "listen-smtpin-submissions.conf", "listen.conf"); drop_in("smtpin.service", "serve-smtpin-submissions.conf", "submissions.conf")
         run("systemctl daemon-reload")
         link(1)
     else: drop_in("smtpin.socket", "[Socket]\nMaxConnectionsPerSource=100\n"); run("systemctl daemon-reload")
-    without_service(); run("systemctl restart smtpin.socket smtpin-smtps.socket")
+    without_service(); run("systemctl restart smtpin.socket smtpin-submissions.socket")
     warm(kind); stopped(kind); all_stopped(kind); cold(kind); renewal(kind, 1)
-    run("systemctl stop smtpin.socket smtpin-smtps.socket")
+    run("systemctl stop smtpin.socket smtpin-submissions.socket")
     without_drop_ins()
 
 # Another user.

@@ -139,8 +139,8 @@ stop.wait(60); without_drop_ins()
 # The figures in docs/systemd.md.
 os.makedirs("/tmp/units")
 table = {l.split("|")[1].strip(): l.split("|")[2].strip() for l in open(f"{SOURCE}/docs/systemd.md") if re.match(r"\| `smtpin", l)}
-for unit in ("smtpin@.service", "smtpin-lmtp@.service", "smtpin-smtps@.service", "smtpin.service", "smtpin-tls.service", "smtpin-tls-renew.service"):
-    for extra in (None,) if re.search("smtps|tls", unit) else (None, "virtual-mail.conf", "network-program.conf", "system-users.conf"):
+for unit in ("smtpin@.service", "smtpin-lmtp@.service", "smtpin-submission@.service", "smtpin-submissions@.service", "smtpin.service", "smtpin-tls.service", "smtpin-tls-renew.service"):
+    for extra in (None,) if re.search("submission|tls", unit) else (None, "virtual-mail.conf", "network-program.conf", "system-users.conf"):
         file = unit.replace("@", "@0")
         run(f"rm -rf /tmp/units/*; cp /usr/lib/systemd/system/{unit} /tmp/units/{file}")
         if extra: run(f"mkdir /tmp/units/{file}.d; cp {DROP_INS}/{extra} /tmp/units/{file}.d/")

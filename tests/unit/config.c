@@ -215,7 +215,7 @@ Test(config, certificates_add_up)
     static const char text[] = "tls = may\n"
                                "tls_certificate = /a/chain.pem /a/key.pem\n"
                                "tls_certificate = /b, /c.pem\n"
-                               "[smtps]\n"
+                               "[submissions]\n"
                                "tls = implicit\n"
                                "tls_certificate = /d\n"
                                "tls_certificate = /e.pem /e.key\n"
@@ -229,7 +229,7 @@ Test(config, certificates_add_up)
     cr_expect(load_for("smtp", &c, text, &h), "%s", h.what);
     cr_expect_span(c.tls_certificate, "/a/chain.pem /a/key.pem, /b, /c.pem", "all of them");
     cr_expect_eq(c.smtp.tls, SMTP_TLS_MAY);
-    cr_expect(load_for("smtps", &c, text, &h), "%s", h.what);
+    cr_expect(load_for("submissions", &c, text, &h), "%s", h.what);
     cr_expect_span(c.tls_certificate, "/d, /e.pem /e.key", "the section's alone");
     cr_expect_eq(c.smtp.tls, SMTP_TLS_IMPLICIT);
     cr_expect(load_for("lmtp", &c, text, &h), "%s", h.what);
@@ -275,6 +275,30 @@ Test(config, tls_as_a_whole)
     cr_expect_not(load(&c, "tls = may\ntls_command = /bin/x ${sender}\n", &h));
     cr_expect_str_eq(h.what, "takes no macros");
     cr_expect(load(&c, "tls_options = MinProtocol=TLSv1.2  Groups=X25519:P-256\n", &h));
+}
+
+/* RFC 8314 3.3 */
+Test(config, the_socket_of_submissions_is_inside_tls)
+{
+    static const struct {
+        const char *text, *socket;
+        enum smtp_tls tls;
+    } cases[] = {
+        {"", "submissions", SMTP_TLS_IMPLICIT},
+        {"tls = may\n", "submissions", SMTP_TLS_IMPLICIT},
+        {"tls = may\n[submissions]\nmax_recipients = 100\n", "submissions", SMTP_TLS_IMPLICIT},
+        {"tls = may\n[submissions]\ntls = off\n", "submissions", SMTP_TLS_OFF},
+        {"[smtp]\ntls = may\n", "submissions", SMTP_TLS_IMPLICIT},
+        {"tls = may\n", "submission", SMTP_TLS_MAY},
+        {"tls = may\n[submissions]\ntls = off\n", "smtp", SMTP_TLS_MAY},
+    };
+    struct config c;
+    struct heard h;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        cr_expect(load_for(cases[i].socket, &c, cases[i].text, &h), "%s", h.what);
+        cr_expect_eq(c.smtp.tls, cases[i].tls, "row %zu", i);
+    }
 }
 
 /* What is wrong says what would be right. */

@@ -11,24 +11,29 @@ enum flag {
     HELO_REQUIRED = 4,
     PRDR = 8,
     GREETED_BY_HELO = 16,
-    TLS = 32,          /* it is offered, and without the next two, not there yet: */
-    TLS_REQUIRED = 64, /* there is no mail without it */
-    SECURE = 128,      /* it is there */
-    FLAGS = 256
+    TLS = 32,             /* it is offered, and without the next two, not there yet: */
+    TLS_REQUIRED = 64,    /* there is no mail without it */
+    SECURE = 128,         /* it is there */
+    AUTH = 256,           /* clients can log in, and without the next two, have not: */
+    AUTH_PLAINTEXT = 512, /* outside TLS too */
+    AUTH_REQUIRED = 1024, /* there is no mail without it */
+    LOGGED_IN = 2048,
+    FLAGS = 4096
 };
 
 /* Where a line leads to. */
 struct outcome {
     unsigned code;
     enum phase phase;
-    bool closes, data, tls;
+    bool closes, data, tls, login;
 };
 
 struct kind {
     const char *line;
     struct outcome (*model)(enum phase phase, unsigned flags);
-    unsigned always;  /* without a model: the reply in every phase, in which it stays */
+    unsigned always;  /* where the model has none: the reply, and the phase stays as it is */
     bool only_secure; /* RFC 3207 4: where TLS is required and not there, 530 */
+    bool only_login;  /* RFC 4954 6: where a login is required and nobody has logged in, 530 */
 };
 
 static struct outcome stay(unsigned code, enum phase phase)
@@ -148,6 +153,38 @@ static struct outcome mail_requiretls(enum phase phase, unsigned flags)
     return flags & TLS && flags & SECURE ? mail(phase, flags) : mail_wrong(phase, flags, 555);
 }
 
+static bool can_log_in(unsigned flags)
+{
+    return !(flags & LOGGED_IN) && (flags & AUTH_PLAINTEXT || (flags & TLS && flags & SECURE));
+}
+
+/* RFC 4954 4: after EHLO (or LHLO), between transactions, once, and not in plain text. */
+static struct outcome auth(enum phase phase, unsigned flags)
+{
+    if (!(flags & AUTH))
+        return stay(500, phase);
+    if (phase >= MAIL || flags & LOGGED_IN)
+        return stay(503, phase);
+    if (!can_log_in(flags))
+        return stay(538, phase);
+    if (phase == CONNECTED || (flags & GREETED_BY_HELO && !(flags & LMTP)))
+        return stay(503, phase);
+    return (struct outcome){.phase = phase, .login = true};
+}
+
+/* What is wrong with it is said where it could be. */
+static struct outcome auth_wrong(enum phase phase, unsigned flags)
+{
+    const struct outcome o = auth(phase, flags);
+
+    return o.login ? stay(0, phase) : o;
+}
+
+static struct outcome auth_bare(enum phase phase, unsigned flags)
+{
+    return stay(flags & AUTH ? 501 : 500, phase);
+}
+
 static struct outcome foreign(enum phase phase, unsigned flags)
 {
     (void)flags;
@@ -161,34 +198,39 @@ static const struct kind kinds[] = {
     {"LHLO client.example", lhlo},
     {"EHLO a b", bad_greeting},
     {"HELO", bad_greeting},
-    {"MAIL FROM:<a@example.com>", mail, .only_secure = true},
-    {"mail from:<> BODY=8BITMIME", mail, .only_secure = true},
-    {"MAIL FROM:<> REQUIRETLS", mail_requiretls, .only_secure = true},
-    {"MAIL FROM:<a@example.com", mail_refused, .only_secure = true},
-    {"MAIL FROM:<a@example.com> X=y", mail_unknown, .only_secure = true},
+    {"MAIL FROM:<a@example.com>", mail, .only_secure = true, .only_login = true},
+    {"mail from:<> BODY=8BITMIME", mail, .only_secure = true, .only_login = true},
+    {"MAIL FROM:<> REQUIRETLS", mail_requiretls, .only_secure = true, .only_login = true},
+    {"MAIL FROM:<a@example.com", mail_refused, .only_secure = true, .only_login = true},
+    {"MAIL FROM:<a@example.com> X=y", mail_unknown, .only_secure = true, .only_login = true},
     {"MAIL", NULL, 501},
     {"MAIL TO:<a@example.com>", NULL, 501},
-    {"RCPT TO:<b@example.org>", rcpt, .only_secure = true},
-    {"RCPT TO:<b@>", rcpt_bad, .only_secure = true},
+    {"RCPT TO:<b@example.org>", rcpt, .only_secure = true, .only_login = true},
+    {"RCPT TO:<b@>", rcpt_bad, .only_secure = true, .only_login = true},
     {"RCPT FROM:<b@example.org>", NULL, 501},
-    {"DATA", data, .only_secure = true},
+    {"DATA", data, .only_secure = true, .only_login = true},
     {"DATA now", NULL, 501},
     {"RSET", rset, .only_secure = true},
     {"RSET now", NULL, 501},
     {"NOOP", NULL, 250},
     {"NOOP anything", NULL, 250},
-    {"VRFY joe", NULL, 252, .only_secure = true},
+    {"VRFY joe", NULL, 252, .only_secure = true, .only_login = true},
     {"VRFY", NULL, 501},
-    {"EXPN list", NULL, 502, .only_secure = true},
-    {"HELP", NULL, 214, .only_secure = true},
-    {"HELP MAIL", NULL, 214, .only_secure = true},
+    {"EXPN list", NULL, 502, .only_secure = true, .only_login = true},
+    {"HELP", NULL, 214, .only_secure = true, .only_login = true},
+    {"HELP MAIL", NULL, 214, .only_secure = true, .only_login = true},
     {"QUIT", quit},
     {"QUIT now", NULL, 501},
     {"", NULL, 500},
     {"XYZZY", NULL, 500},
     {"STARTTLS", starttls},
     {"STARTTLS now", starttls_now},
-    {"AUTH PLAIN", NULL, 500},
+    {"AUTH PLAIN", auth, .only_secure = true},
+    {"auth plain AGEAYg==", auth, .only_secure = true},
+    {"AUTH LOGIN =", auth, .only_secure = true},
+    {"AUTH CRAM-MD5", auth_wrong, 504, .only_secure = true},
+    {"AUTH PLAIN AGEAYg", auth_wrong, 501, .only_secure = true},
+    {"AUTH", auth_bare},
     {"BDAT 5 LAST", NULL, 500},
     {"GET / HTTP/1.1", foreign},
     {"NOOP \x01", NULL, 501},
@@ -212,6 +254,7 @@ struct fixture {
     struct smtp_session s;
     struct text out;
     struct arena arena;
+    struct smtp_login login;
     char room[SMTP_REPLY_MAX], memory[1 << 14];
     enum smtp_want want;
 };
@@ -224,6 +267,8 @@ static unsigned say(struct fixture *f, const char *line)
     f->want = smtp_session_line(&f->s, span_of(line));
     if (f->want == SMTP_NEXT_DECISION)
         f->want = smtp_session_decided(&f->s, &accept);
+    if (f->want == SMTP_NEXT_MECHANISMS)
+        f->want = smtp_session_mechanisms(&f->s, SPAN("PLAIN LOGIN"));
     return code_of(&f->out);
 }
 
@@ -232,14 +277,30 @@ static bool lacks_tls(unsigned flags)
     return flags & TLS && flags & TLS_REQUIRED && !(flags & SECURE);
 }
 
+static bool lacks_login(unsigned flags)
+{
+    return flags & AUTH && flags & AUTH_REQUIRED && !(flags & LOGGED_IN);
+}
+
+/* Flags that mean something together. */
+static bool is_login(unsigned flags)
+{
+    if (!(flags & AUTH))
+        return !(flags & (AUTH_PLAINTEXT | AUTH_REQUIRED | LOGGED_IN));
+    return !(flags & LOGGED_IN) || can_log_in(flags & ~(unsigned)LOGGED_IN);
+}
+
 static bool can_lead_to(enum phase phase, unsigned flags)
 {
+    if (!is_login(flags) || (lacks_login(flags) && phase > GREETED) ||
+        (flags & LOGGED_IN && (phase < GREETED || lacks_tls(flags))))
+        return false;
     return !lacks_tls(flags) || (phase <= GREETED && !(flags & GREETED_BY_HELO));
 }
 
 static void go_inside_tls(struct fixture *f)
 {
-    cr_assert_eq(smtp_session_line(&f->s, SPAN("EHLO before.example")), SMTP_NEXT_LINE);
+    cr_assert_eq(say(f, "EHLO before.example"), 250);
     cr_assert_eq(smtp_session_line(&f->s, SPAN("STARTTLS")), SMTP_NEXT_TLS);
     f->out.n = 0;
     cr_assert_eq(smtp_session_tls(&f->s, SMTP_TLS_READY), SMTP_NEXT_HANDSHAKE);
@@ -247,6 +308,15 @@ static void go_inside_tls(struct fixture *f)
     f->out.n = 0;
     cr_assert_eq(smtp_session_secured(&f->s, true), SMTP_NEXT_LINE);
     cr_assert(f->out.n == 0 && f->s.helo.n == 0 && !f->s.esmtp && f->s.phase == SMTP_CONNECTED);
+}
+
+static void log_in(struct fixture *f)
+{
+    say(f, "AUTH PLAIN AGEAYg==");
+    cr_assert_eq(f->want, SMTP_NEXT_LOGIN);
+    f->out.n = 0;
+    f->want = smtp_session_login(&f->s, SMTP_LOGIN_DONE, SPAN("jane"));
+    cr_assert_eq(code_of(&f->out), 235);
 }
 
 static void lead_to(struct fixture *f, enum phase phase, unsigned flags)
@@ -260,6 +330,10 @@ static void lead_to(struct fixture *f, enum phase phase, unsigned flags)
                                               : flags & TLS_REQUIRED ? SMTP_TLS_REQUIRED
                                                                      : SMTP_TLS_MAY,
                                        .requiretls = flags & TLS,
+                                       .auth = flags & AUTH,
+                                       .auth_plaintext = flags & AUTH_PLAINTEXT,
+                                       .auth_required = flags & AUTH_REQUIRED,
+                                       .max_auth_errors = 3,
                                        .max_message_size = 1 << 20,
                                        .max_recipients = 100,
                                        .max_errors = 100,
@@ -272,9 +346,16 @@ static void lead_to(struct fixture *f, enum phase phase, unsigned flags)
     f->out = TEXT(f->room);
     f->arena = (struct arena){.base = f->memory, .cap = sizeof f->memory};
     f->want = smtp_session_open(&f->s, &f->options, &f->out, &f->arena, true);
+    f->login = (struct smtp_login){.going_on = false};
+    if (flags & AUTH)
+        f->s.login = &f->login;
     if (flags & TLS && flags & SECURE && !(flags & LMTP))
         go_inside_tls(f);
     f->s.secure = flags & TLS && flags & SECURE;
+    if (flags & LOGGED_IN) {
+        say(f, flags & LMTP ? "LHLO c.example" : "EHLO c.example");
+        log_in(f);
+    }
     if (phase >= GREETED)
         say(f, flags & LMTP              ? "LHLO c.example"
                : flags & GREETED_BY_HELO ? "HELO c.example"
@@ -285,6 +366,18 @@ static void lead_to(struct fixture *f, enum phase phase, unsigned flags)
         cr_assert_eq(say(f, "RCPT TO:<x"), 501);
     if (phase == RCPT)
         cr_assert_eq(say(f, "RCPT TO:<b@example.org>"), 250);
+}
+
+static struct outcome outcome_of(const struct kind *k, enum phase phase, unsigned flags)
+{
+    struct outcome o = k->model == NULL ? stay(0, phase) : k->model(phase, flags);
+
+    if (o.code == 0 && !o.tls && !o.login)
+        o.code = k->always;
+    return o.code != 500 &&
+                   ((lacks_tls(flags) && k->only_secure) || (lacks_login(flags) && k->only_login))
+               ? stay(530, phase)
+               : o;
 }
 
 static enum smtp_phase as_session(enum phase phase)
@@ -302,20 +395,18 @@ Test(model, every_line_in_every_phase_under_every_flag)
     for (unsigned flags = 0; flags < FLAGS; flags++)
         for (enum phase phase = CONNECTED; phase < PHASES; phase++)
             for (size_t i = 0; i < COUNT(kinds); i++) {
-                struct outcome o = kinds[i].model == NULL ? stay(kinds[i].always, phase)
-                                                          : kinds[i].model(phase, flags);
+                const struct outcome o = outcome_of(&kinds[i], phase, flags);
                 unsigned code;
 
                 if (!can_lead_to(phase, flags))
                     continue;
-                if (lacks_tls(flags) && kinds[i].only_secure && o.code != 500)
-                    o = stay(530, phase);
                 lead_to(&f, phase, flags);
                 code = say(&f, kinds[i].line);
                 cr_expect(
                     code == o.code && (f.want == SMTP_NEXT_CLOSE) == o.closes &&
                         (f.want == SMTP_NEXT_DATA) == o.data &&
                         (f.want == SMTP_NEXT_TLS) == o.tls &&
+                        (f.want == SMTP_NEXT_LOGIN) == o.login &&
                         (o.closes || f.s.phase == as_session(o.phase)),
                     "'%s' in phase %d, flags %u: %u, want %d, phase %d; the model: %u, phase %d",
                     kinds[i].line, phase, flags, code, f.want, f.s.phase, o.code, o.phase);
@@ -373,6 +464,8 @@ static void add_command(struct text *t)
     if (pick(3) == 0) {
         text_adds(t, kinds[pick(COUNT(kinds))].line);
         text_adds(t, "\r\n");
+    } else if (pick(8) == 0) {
+        text_adds(t, "AUTH LOGIN\r\namFuZQ==\r\nc2VjcmV0LCBhbmQgbG9uZw==\r\n");
     } else {
         for (size_t i = pick(2); i < COUNT(usual) - pick(2); i++)
             text_adds(t, usual[i]);
@@ -402,7 +495,7 @@ Test(model, sessions_by_chance, .timeout = 120)
                                   .options = (unsigned)(seed & 1) | pick(DRIVE_OPTIONS / 2) << 1,
                                   .verdicts = pick(256)};
         if (pick(3) != 0)
-            in.options &= 1 | 2 | 4 | 8 | 512 | 1024; /* without tight limits */
+            in.options &= 1 | 2 | 4 | 8 | 512 | 1024 | 4096 | 8192; /* without tight limits */
         whole = drive(&in);
         messages += whole.messages;
         for (unsigned i = 0; i < 3; i++) {

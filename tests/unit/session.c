@@ -134,8 +134,9 @@ Test(session, helo_required)
 /* RFC 5321 4.2, 4.3.2, and the codes of the extensions. */
 Test(session, every_reply_is_well_formed)
 {
-    static const unsigned codes[] = {214, 220, 221, 250, 252, 353, 354, 421, 450, 451, 452,
-                                     454, 500, 501, 502, 503, 530, 550, 552, 553, 554, 555};
+    static const unsigned codes[] = {214, 220, 221, 235, 250, 252, 353, 354, 421,
+                                     450, 451, 452, 454, 500, 501, 502, 503, 504,
+                                     530, 535, 538, 550, 552, 553, 554, 555};
 
     for (unsigned id = 0; id < SMTP_REPLY_COUNT; id++) {
         const struct smtp_reply *r = smtp_reply((enum smtp_reply_id)id);

@@ -6,6 +6,8 @@
 #include "adapters/head.h"
 #include "adapters/outcome.h"
 #include "adapters/rules.h"
+#include "commands/replay/core_login.h"
+#include "commands/replay/core_submission.h"
 #include "commands/replay/runs.h"
 #include "commands/replay/settings.h"
 #include "commands/replay/stand_ins.h"
@@ -47,6 +49,8 @@ struct server {
     struct smtp_session session;
     struct rules rules;
     struct rules_sources sources;
+    struct auth auth;
+    struct smtp_login login;
     struct smtp_line line;
     struct smtp_data data;
     struct arena arena, delivery;
@@ -187,18 +191,15 @@ static bool run_for(struct server *s, struct smtp_recipient *const *recipient, s
 }
 
 /* The runs, as the transcript has them end. */
-static void run_all(struct server *s)
+static void run_all(struct server *s, struct span digest)
 {
     const bool each = s->config.deliver_per == CONFIG_PER_RECIPIENT;
     const struct smtp_transaction *t = &s->session.transaction;
     struct head_facts f = facts(s);
-    struct span digest;
     bool in_time = true;
     size_t n = 0;
 
     f.prepended = SPAN(""); /* it stands with Received: */
-    digest_add(&s->digest, span_from(text_span(&s->message), s->head));
-    digest = digest_close(&s->digest, &s->session.transaction, &s->delivery);
     for (struct smtp_recipient *r = smtp_first_target(t); r != NULL; r = smtp_next_target(r)) {
         char room[HEAD_MAX];
         struct text head = TEXT(room);
@@ -229,14 +230,28 @@ static void run_nothing(struct server *s, const struct smtp_reply *result)
         r->result = *result;
 }
 
+static void run_fixed(struct server *s, struct span digest)
+{
+    const struct head_facts f = facts(s);
+    const struct smtp_reply *refused = core_submission(&f, &s->message, &s->head, &s->delivery);
+
+    if (refused != NULL)
+        run_nothing(s, refused);
+    else
+        run_all(s, digest);
+}
+
 /* As backend.c does it. */
 static enum smtp_want deliver(struct server *s)
 {
     const struct smtp_transaction *t = &s->session.transaction;
     const size_t before = rules_prepended(&s->rules).n;
     const struct smtp_verdict verdict = rules_decide_message(&s->rules, s->data.size);
+    struct span digest;
 
     arena_reset(&s->delivery);
+    digest_add(&s->digest, span_from(text_span(&s->message), s->head));
+    digest = digest_close(&s->digest, t, &s->delivery);
     s->late = TEXT(s->late_room);
     head_write_prepended(&s->late, &s->config, span_from(rules_prepended(&s->rules), before));
     if (verdict.opinion == SMTP_REFUSE || verdict.opinion == SMTP_DEFER)
@@ -244,7 +259,7 @@ static enum smtp_want deliver(struct server *s)
     else if (rules_discard(&s->rules))
         run_nothing(s, smtp_reply(SMTP_REPLY_OK));
     else
-        run_all(s);
+        run_fixed(s, digest);
     for (struct smtp_recipient *r = t->first; r != NULL; r = r->next)
         if (r->aliased != NULL)
             r->result = *smtp_merged_result(r->aliased);
@@ -262,6 +277,10 @@ static bool feed_line(struct server *s)
         s->want = smtp_session_line(&s->session, line);
     else if (found != SMTP_LINE_MORE)
         s->want = smtp_session_bad_line(&s->session, found);
+    if (s->want == SMTP_NEXT_LOGIN) { /* about what stands in the line */
+        s->want = core_login(&s->auth, &s->session);
+        s->line.most = s->login.going_on ? SMTP_AUTH_LINE_MAX + 2 : 0;
+    }
     memmove(s->in.p, s->in.p + used, s->in.n - used);
     s->in.n -= used;
     return found != SMTP_LINE_MORE;
@@ -307,6 +326,8 @@ static void go_on(struct server *s)
         else if (s->want == SMTP_NEXT_TLS)
             s->want =
                 smtp_session_tls(&s->session, s->in.n > 0 ? SMTP_TLS_NOT_ALONE : SMTP_TLS_READY);
+        else if (s->want == SMTP_NEXT_MECHANISMS)
+            s->want = smtp_session_mechanisms(&s->session, core_login_mechanisms(&s->auth));
         else if (s->want == SMTP_NEXT_MORE)
             s->want = smtp_session_more(&s->session);
         else
@@ -370,6 +391,7 @@ static bool core_secure(void *context, const struct tls_facts *wanted, struct tl
     s->tls = *wanted;
     if (!tls_facts_known(&s->tls))
         s->tls = (struct tls_facts){.protocol = SPAN("TLSv1.3"), .verify = SPAN("NONE")};
+    s->tls.exporter = SPAN("00"); /* any: mechanisms that bind to TLS can be had */
     told_tls_cipher(&cipher, s->tls.cipher_iana);
     s->tls.cipher = text_span(&cipher);
     s->peer.tls = &s->tls;
@@ -428,10 +450,15 @@ static void play_core(struct server *s, const struct replay_options *o, bool con
                               .id = s->config.fixed_id,
                               .sources = &s->sources};
     s->want = smtp_session_open(&s->session, &s->config.smtp, &s->out, &s->arena, configured);
+    auth_open(&s->auth, &s->config, &s->peer, s->config.fixed_id);
+    if (s->config.smtp.auth)
+        s->session.login = &s->login;
     go_on(s);
     play(s->transcript, &e, &o->play, s->replay_arena, s->differences);
     runs_compare(s->transcript, TOLD_DELIVERY, s->runs, NULL, s->replay_arena, s->differences);
     rules_close(&s->rules);
+    if (s->config.smtp.auth)
+        auth_close(&s->auth);
 }
 
 void replay_core(const struct transcript *t, const struct replay_options *o, const char *directory,

@@ -55,8 +55,10 @@ const char *place_file(struct text *path, const char *directory, struct span nam
 const char *place_numbered(struct text *path, const char *directory, enum told_kind kind, size_t i,
                            const char *what)
 {
-    static const char *const kinds[] = {
-        [TOLD_DELIVERY] = "delivery.", [TOLD_CHECK] = "check.", [TOLD_POLICY] = "policy."};
+    static const char *const kinds[] = {[TOLD_DELIVERY] = "delivery.",
+                                        [TOLD_CHECK] = "check.",
+                                        [TOLD_POLICY] = "policy.",
+                                        [TOLD_AUTH] = "auth."};
 
     place_file(path, directory, span_of(kinds[kind]));
     text_addn(path, i, 1);

@@ -2,6 +2,7 @@
 
 #include "base/number.h"
 #include "commands/replay/read_asked.h"
+#include "commands/replay/read_auth.h"
 #include "commands/replay/read_delivery.h"
 #include "commands/replay/read_reply.h"
 #include "commands/replay/read_tls.h"
@@ -161,6 +162,8 @@ static void read_line(struct reader *r, struct span line)
         read_check(r, span_trim(rest));
     } else if (tagged(line, SPAN("policy:"), &rest)) {
         read_policy(r, span_trim(rest));
+    } else if (tagged(line, SPAN("auth:"), &rest)) {
+        read_auth(r, span_trim(rest));
     } else if (tagged(line, SPAN("T<<"), &rest)) {
         table(r, span_trim(rest));
     } else if (line.p[0] == '@') {

@@ -227,6 +227,7 @@ void runs_compare(const struct transcript *t, enum told_kind kind, size_t i,
         [TOLD_DELIVERY] = {"(no run of the command)", "(a run of the command)"},
         [TOLD_CHECK] = {"(no run of a check command)", "(a run of a check command)"},
         [TOLD_POLICY] = {"(no question to a policy server)", "(a question to a policy server)"},
+        [TOLD_AUTH] = {"(no step of a login)", "(a step of a login)"},
     };
     const struct expectation nothing = {.value = span_of(words[kind].none),
                                         .line = t->last == NULL ? 0 : t->last->line};
@@ -238,6 +239,9 @@ void runs_compare(const struct transcript *t, enum told_kind kind, size_t i,
         compare(expected, got, a, d);
     else if (got != NULL && kind == TOLD_POLICY)
         differ(d, nothing.line, nothing.value, in_short(got->environment, a));
+    else if (got != NULL && kind == TOLD_AUTH)
+        differ(d, nothing.line, nothing.value,
+               span_first(got->environment, span_find(got->environment, '\0')));
     else if (got != NULL)
         compare_run(&nothing, got->argv, a, d);
     else if (expected != NULL && expected->end != TOLD_MISSING)

@@ -2,6 +2,7 @@
 
 #include "commands/replay/contains.h"
 #include "commands/replay/place.h"
+#include "commands/replay/stand_in_auth.h"
 #include "config/load.h"
 
 #include <errno.h>
@@ -130,6 +131,24 @@ bool settings_put_tables(struct transcript *t, const char *directory, struct are
         t->setting_line[t->settings] = table->line;
         t->setting[t->settings++] = kept.p;
     }
+    return true;
+}
+
+bool settings_put_auth(struct transcript *t, const char *directory, struct arena *a)
+{
+    const struct told *first = t->told[TOLD_AUTH].first;
+    const char *setting;
+
+    if (!t->told[TOLD_AUTH].checked)
+        return true;
+    if (!place_is_plain(directory))
+        return false;
+    setting = stand_in_auth_setting(directory, a);
+    errno = ENOMEM;
+    if (setting == NULL || t->settings == TRANSCRIPT_SETTINGS_MAX)
+        return false;
+    t->setting_line[t->settings] = first == NULL ? 0 : first->line;
+    t->setting[t->settings++] = setting;
     return true;
 }
 

@@ -16,6 +16,9 @@ bool settings_load(const struct transcript *t, const struct replay_options *o, s
 /* The tables that stand in the transcript become files in the directory, and settings that name
  * them. False and errno. */
 bool settings_put_tables(struct transcript *t, const char *directory, struct arena *a);
+/* Logins are the transcript's to tell of: then a setting names a socket in the directory. False and
+ * errno. */
+bool settings_put_auth(struct transcript *t, const char *directory, struct arena *a);
 /* Is each known, and its value right, alone and with the configuration? False: a line
  * "FILE:LINE: KEY: what is wrong" for each that is not has been added to `out`. What is wrong in
  * the configuration without them is no mistake of theirs. */

@@ -115,8 +115,8 @@ static int play_in(const char *directory, struct transcript *t, const struct rep
 {
     struct differences d = {.out = report, .file = t->file};
 
-    if (!settings_put_tables(t, directory, a))
-        differ(&d, 0, SPAN("a place for tables"), span_of(strerror(errno)));
+    if (!settings_put_tables(t, directory, a) || !settings_put_auth(t, directory, a))
+        differ(&d, 0, SPAN("a place for what stands in"), span_of(strerror(errno)));
     else if (!settings_check(t, o, a, report))
         return EXIT_USAGE;
     else if (o->in_process)

@@ -100,7 +100,7 @@ const char *stand_in_setting(const struct transcript *t, const struct replay_opt
     return out.cut ? NULL : arena_get(a, out.n);
 }
 
-/* A policy server has no words, and no message. */
+/* A server has no words, and no message. */
 static bool read_run(struct recorded *got, enum told_kind kind, size_t i, const char *directory,
                      struct arena *a)
 {
@@ -109,7 +109,7 @@ static bool read_run(struct recorded *got, enum told_kind kind, size_t i, const 
 
     if (!place_read(place_numbered(&path, directory, kind, i, "environment"), a, &got->environment))
         return false;
-    return kind == TOLD_POLICY ||
+    return kind == TOLD_POLICY || kind == TOLD_AUTH ||
            (place_read(place_numbered(&path, directory, kind, i, "argv"), a, &got->argv) &&
             place_read(place_numbered(&path, directory, kind, i, "message"), a, &got->message));
 }

@@ -8,10 +8,9 @@
 #include <sys/types.h>
 
 /* Starts it, with so many sockets: each is a server for smtpin. -1 and errno. With `everybody`,
- * other users may ask it. */
+ * other users may ask it. stand_in_server_stop ends it. */
 pid_t stand_in_policy_start(const struct transcript *t, const char *directory, size_t servers,
                             bool everybody, struct arena *a);
-void stand_in_policy_stop(pid_t pid);
 /* "policy=..." with its sockets, in the arena; NULL: there is no room. */
 const char *stand_in_policy_setting(const char *directory, size_t servers, struct arena *a);
 

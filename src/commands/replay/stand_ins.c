@@ -2,7 +2,9 @@
 
 #include "commands/replay/settings.h"
 #include "commands/replay/stand_in.h"
+#include "commands/replay/stand_in_auth.h"
 #include "commands/replay/stand_in_policy.h"
+#include "commands/replay/stand_in_server.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -27,12 +29,15 @@ static void add_times(struct stand_ins *s, const struct transcript *t,
         [TOLD_DELIVERY] = "deliver_timeout=1s",
         [TOLD_CHECK] = "check_timeout=1s",
         [TOLD_POLICY] = "policy_timeout=1s",
+        [TOLD_AUTH] = "auth_timeout=1s",
     };
 
     for (enum told_kind kind = 0; kind < TOLD_KINDS; kind++)
         if (is_stood_in_for(t, o, kind) && transcript_has(t, kind, TOLD_HANGS) &&
             !(kind == TOLD_DELIVERY && o->deliver))
             s->first[s->firsts++] = times[kind];
+    if (is_stood_in_for(t, o, TOLD_AUTH))
+        s->first[s->firsts++] = "auth_failure_delay=0";
 }
 
 static bool add(struct stand_ins *s, const char *setting)
@@ -82,6 +87,23 @@ static bool add_policy(struct stand_ins *s, const struct transcript *t,
     return s->policy > 0;
 }
 
+static void stop(const struct stand_ins *s)
+{
+    if (s->policy > 0)
+        stand_in_server_stop(s->policy);
+    if (s->auth > 0)
+        stand_in_server_stop(s->auth);
+}
+
+static bool add_auth(struct stand_ins *s, const struct transcript *t,
+                     const struct replay_options *o, struct arena *a)
+{
+    if (!add(s, stand_in_auth_setting(s->directory, a)))
+        return false;
+    s->auth = stand_in_auth_start(t, s->directory, for_everybody(o), a);
+    return s->auth > 0;
+}
+
 bool stand_ins_open(struct stand_ins *s, const struct transcript *t, const struct replay_options *o,
                     const char *directory, struct arena *a)
 {
@@ -98,16 +120,19 @@ bool stand_ins_open(struct stand_ins *s, const struct transcript *t, const struc
     /* One with a mistake takes no mail, and asks nobody. */
     if (!settings_load(t, o, &config, a))
         return true;
-    return (o->in_process || stand_in_tls_open(&s->tls, t, o, &config, s->first, &s->firsts, a)) &&
-           (!is_stood_in_for(t, o, TOLD_CHECK) || add_checks(s, t, o, &config, a)) &&
-           (!is_stood_in_for(t, o, TOLD_POLICY) || add_policy(s, t, o, &config, a));
+    if ((o->in_process || stand_in_tls_open(&s->tls, t, o, &config, s->first, &s->firsts, a)) &&
+        (!is_stood_in_for(t, o, TOLD_CHECK) || add_checks(s, t, o, &config, a)) &&
+        (!is_stood_in_for(t, o, TOLD_AUTH) || add_auth(s, t, o, a)) &&
+        (!is_stood_in_for(t, o, TOLD_POLICY) || add_policy(s, t, o, &config, a)))
+        return true;
+    stop(s);
+    return false;
 }
 
 void stand_ins_close(struct stand_ins *s, const struct transcript *t,
                      const struct replay_options *o, struct arena *a, struct differences *d)
 {
-    if (s->policy > 0)
-        stand_in_policy_stop(s->policy);
+    stop(s);
     for (enum told_kind kind = 0; kind < TOLD_KINDS; kind++)
         if (is_stood_in_for(t, o, kind))
             stand_in_compare(t, kind, s->directory, a, d);

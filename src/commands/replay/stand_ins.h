@@ -8,11 +8,11 @@
 
 #include <sys/types.h>
 
-enum { STAND_INS_FIRST = 6, STAND_INS_SETTINGS = 5 };
+enum { STAND_INS_FIRST = 8, STAND_INS_SETTINGS = 6 };
 
 struct stand_ins {
     const char *directory;
-    pid_t policy; /* 0: there is none */
+    pid_t policy, auth; /* 0: there is none */
     /* KEY=VALUE: before those of the transcript, which may say otherwise; behind all. */
     const char *first[STAND_INS_FIRST], *setting[STAND_INS_SETTINGS];
     size_t firsts, settings;
@@ -20,8 +20,9 @@ struct stand_ins {
 };
 
 /* What the transcript tells of is put into the directory, and what answers is started. The delivery
- * command has a stand-in where smtpin is a process of its own; check commands and policy servers
- * have one where the transcript tells of them. False and errno; nothing is left to be closed then.
+ * command has a stand-in where smtpin is a process of its own; check commands, policy servers and
+ * whoever checks logins have one where the transcript tells of them. False and errno; nothing is
+ * left to be closed then.
  */
 bool stand_ins_open(struct stand_ins *s, const struct transcript *t, const struct replay_options *o,
                     const char *directory, struct arena *a);

@@ -51,6 +51,7 @@ enum told_kind {
     TOLD_DELIVERY, /* "D:": a run of the delivery command */
     TOLD_CHECK,    /* "check:": a run of a check command */
     TOLD_POLICY,   /* "policy:": a question to a policy server */
+    TOLD_AUTH,     /* "auth:": a step of a login */
     TOLD_KINDS,
 };
 
@@ -63,11 +64,15 @@ struct expectation {
 };
 
 enum told_end {
-    TOLD_EXITS,     /* status: the exit status. A policy server answers */
+    TOLD_EXITS,     /* status: the exit status. A policy server answers; a login succeeds */
     TOLD_SIGNALLED, /* status: the signal that ends it */
     TOLD_HANGS,     /* it does not end, or answer */
     TOLD_MISSING,   /* its program is not there, nor is it for any run behind this one */
     TOLD_CLOSES,    /* a policy server closes the connection without an answer */
+    TOLD_GOES_ON,   /* a login: a challenge */
+    TOLD_WRONG,     /* a login fails */
+    TOLD_MALFORMED, /* the client's response is none */
+    TOLD_LATER,     /* nobody can say whether it is right */
 };
 
 /* One run of a command, or one question: what is expected of it, and how it ends. */
@@ -79,7 +84,7 @@ struct told {
     bool has_end;        /* a line says how it ends */
     enum told_end end;
     uint64_t status;
-    struct span says; /* on its stdout; the action of a policy server */
+    struct span says; /* on its stdout; the action of a policy server; a user, or a challenge */
     struct told *next;
 };
 
@@ -112,7 +117,8 @@ struct transcript {
     struct told_list told[TOLD_KINDS];
     struct told_table *table;
     size_t tables;
-    bool starttls; /* the client sends this line */
+    struct span mechanisms; /* of logins, with blanks between; .p NULL: no line names them */
+    bool starttls;          /* the client sends this line */
     struct told_tls tls;
 };
 

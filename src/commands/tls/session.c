@@ -7,6 +7,7 @@
 #include "commands/tls/report.h"
 #include "io/clock.h"
 #include "io/pass.h"
+#include "syntax/tls_facts.h"
 #include "syntax/tls_talk.h"
 
 #include <errno.h>
@@ -31,21 +32,6 @@ struct session {
     struct handshake handshake;
 };
 
-/* The next field of a packet. False: there is none. */
-static bool next_field(struct span *rest, struct span *name, struct span *value)
-{
-    const size_t n = span_find(*rest, '\0');
-    const struct span field = span_first(*rest, n);
-    const size_t equals = span_find(field, '=');
-
-    if (rest->n == 0)
-        return false;
-    *name = span_first(field, equals);
-    *value = span_from(field, equals + 1);
-    *rest = span_from(*rest, n + 1);
-    return true;
-}
-
 /* Takes the word off a packet. False: it is another, or the packet has no NUL at its end. */
 static bool take_word(struct span *packet, struct span word)
 {
@@ -65,7 +51,7 @@ static const char *read_begin(struct session *s, struct span packet)
     if (!take_word(&packet, SPAN("begin")))
         return "not a BEGIN packet";
     s->timeout = HANDSHAKE;
-    while (next_field(&packet, &name, &value)) {
+    while (tls_next_field(&packet, &name, &value)) {
         if (span_eq(name, span_of(TLS_FIELD_VERSION)))
             version = span_eq(value, span_of(TLS_TALK_VERSION));
         else if (span_eq(name, span_of(TLS_FIELD_TIMEOUT)) &&
@@ -175,7 +161,7 @@ static bool make_polite(int fd)
 }
 
 /* Says that the handshake has failed, and what is known of the client. */
-static void fail(const struct session *s)
+static void fail(struct session *s)
 {
     char room[TLS_PACKET_MAX];
     struct text t = TEXT(room);
@@ -189,6 +175,7 @@ static void fail(const struct session *s)
         facts_add(&t, TLS_FACT_SNI, span_of(s->handshake.sni));
     pass_send(s->control, text_span(&t), NULL, 0);
     close(s->fd[STREAM]);
+    s->fd[STREAM] = -1;
     carry_no_further(s->fd[FROM_CLIENT], s->fd[TO_CLIENT]);
 }
 

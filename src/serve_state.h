@@ -1,0 +1,48 @@
+/* A connection that is served, from within: serve.c, with serve_wire.c for its waits and its end,
+ * and serve_secure.c for TLS and logins. */
+#ifndef SMTPIN_SERVE_STATE_H
+#define SMTPIN_SERVE_STATE_H
+
+#include "io/wire.h"
+#include "services.h"
+
+struct serve {
+    const struct config *config;
+    struct smtp_session session;
+    struct smtp_line line;
+    struct arena arena, delivery;
+    struct wire wire;
+    struct services services;
+    uint64_t credit; /* milliseconds times min_data_rate that came in pieces too small to count */
+    size_t spoken;   /* octets of wire.send that were there before this step */
+    uint64_t session_deadline;
+    uint64_t late;        /* once that is over: until when replies may still go out */
+    uint64_t decided;     /* milliseconds that decisions took since the clock was looked at */
+    bool stopping;        /* this process is asked to end */
+    unsigned brief_fills; /* since the clock and the stop were looked at */
+};
+
+static inline uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What the session says to a wire that does not go on. Nobody hears a reply to an end of file. */
+enum smtp_want serve_give_up(struct serve *s, enum wire_result why, enum smtp_reply_id slow);
+/* Sends what has been said. */
+enum wire_result serve_flush(struct serve *s);
+/* From here on the stop is seen; where it can't be had now, the next time. */
+void serve_watch_stop(struct serve *s);
+
+/* Before the client is read: what TLS needs. Where whoever started us does it, it is there already.
+ */
+void serve_open_tls(struct serve *s, struct peer *peer, struct tls *tls);
+/* For smtpin-tls, the end of what it gets from us. */
+void serve_close_tls(struct serve *s);
+/* The steps of TLS and of logins. */
+enum smtp_want serve_prepare_tls(struct serve *s);
+enum smtp_want serve_shake_hands(struct serve *s);
+enum smtp_want serve_mechanisms(struct serve *s);
+enum smtp_want serve_login(struct serve *s);
+
+#endif

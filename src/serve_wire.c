@@ -1,0 +1,64 @@
+#include "serve_wire.h"
+
+#include "adapters/setup.h"
+#include "io/clock.h"
+#include "serve_state.h"
+
+enum smtp_want serve_give_up(struct serve *s, enum wire_result why, enum smtp_reply_id slow)
+{
+    const bool over = clock_left(s->session_deadline) == 0;
+
+    services_end(&s->services, why == WIRE_EOF     ? "eof"
+                               : why == WIRE_ERROR ? "lost"
+                               : s->stopping       ? "shutdown"
+                                                   : "timeout");
+    if (why != WIRE_TIMEOUT && why != WIRE_STOP)
+        return smtp_session_gone(&s->session);
+    /* A replay would have to wait as long for this reply: the recording ends before it. */
+    recorder_close(&s->services.backend.recorder, s->stopping ? "shutdown" : "timeout");
+    return smtp_session_interrupt(&s->session, s->stopping ? SMTP_REPLY_SHUTDOWN
+                                               : over      ? SMTP_REPLY_SESSION_OVER
+                                                           : slow);
+}
+
+uint64_t serve_late_time(const struct config *c)
+{
+    return earlier(c->command_timeout, SERVE_LATE);
+}
+
+/* A reply has command_timeout, and however late it is, a moment: it may be a 250. All late ones
+ * together have a bound: a client gets no more time by asking for many. */
+static uint64_t reply_deadline(struct serve *s)
+{
+    const uint64_t now = clock_now();
+
+    if (s->session_deadline > now + SERVE_LINGER)
+        return earlier(now + s->config->command_timeout, s->session_deadline);
+    if (s->late == 0)
+        s->late = now + serve_late_time(s->config);
+    return earlier(now + SERVE_LINGER, s->late);
+}
+
+void serve_watch_stop(struct serve *s)
+{
+    int stop;
+
+    s->brief_fills = 0;
+    s->decided = 0;
+    if (s->wire.stop != SERVE_STOP_LATER)
+        return;
+    stop = setup_stop();
+    if (stop >= 0)
+        s->wire.stop = stop;
+}
+
+enum wire_result serve_flush(struct serve *s)
+{
+    const enum wire_result pushed = wire_try_flush(&s->wire);
+
+    s->spoken = 0;
+    if (pushed != WIRE_TIMEOUT)
+        return pushed;
+    serve_watch_stop(s);
+    return wire_flush(&s->wire, reply_deadline(s));
+}

@@ -1,0 +1,62 @@
+/* What the files of the driver share. */
+#ifndef SMTPIN_TESTS_FUZZ_DRIVE_STATE_H
+#define SMTPIN_TESTS_FUZZ_DRIVE_STATE_H
+
+#include "drive.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ARENA = 1 << 16, FNV_START = 0x11c9dc5, MAX_AUTH_ERRORS = 3 };
+
+/* What a transaction is, without a look at the session. */
+struct model {
+    bool open;
+    size_t recipients;
+    unsigned long addresses; /* sum of theirs */
+};
+
+/* RFC 4954: a login, which RSET and EHLO leave as it is. */
+struct login_model {
+    bool going_on, done;
+    unsigned failures;
+};
+
+struct drive {
+    const struct drive_input *in;
+    struct smtp_options options;
+    struct smtp_session session;
+    struct smtp_line line;
+    struct arena arena;
+    struct text out;
+    struct model model;
+    struct login_model logged;
+    struct smtp_login login;
+    bool secure;
+    struct drive_output sums;
+    size_t start, visible; /* of the bytes: used, and come */
+    unsigned long random;
+    char *arena_room;
+    char out_room[SMTP_REPLY_MAX];
+};
+
+#define promise(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, __LINE__, #condition);                \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+unsigned long drive_address_sum(const struct drive *d, struct span address);
+/* RFC 5321 4.2: each line is short, clean and whole, lines of one reply have one code. Returns how
+ * many replies end in what was said since the last look, and the last one's code. */
+size_t drive_replies(struct drive *d, unsigned *last);
+void drive_forget(struct model *m);
+/* Steps of the session. */
+enum smtp_want drive_tell_mechanisms(struct drive *d);
+enum smtp_want drive_log_in(struct drive *d);
+enum smtp_want drive_begin_tls(struct drive *d);
+enum smtp_want drive_shake_hands(struct drive *d);
+
+#endif
