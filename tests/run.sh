@@ -50,7 +50,7 @@ submission       | gcc sanitized        | quick | fields are added and removed: 
 superservers     | gcc           static |       | real super-servers, clients that behave
 submission_documents | gcc              | quick | the documents
 tables           | gcc sanitized        | quick | files that others have made: our own code reads them
-tls              | gcc sanitized static | quick | what clients send, in every way; the sandbox of each build
+tls              | gcc sanitized        | quick | what clients send, in every way
 tls_check        | gcc sanitized        | quick | the static build has no smtpin-tls
 tls_clients      | gcc           static | quick | clients that behave
 tls_documents    | gcc                  | quick | the documents
