@@ -51,6 +51,14 @@ long attack_receive(struct worker *w);
 void attack_add(struct worker *w, uint64_t transaction, struct span address);
 /* Delivers `text` to those that there are. */
 struct request attack_message(uint64_t transaction, uint64_t recipients, const char *text);
+/* Transaction 1: a message for one recipient has begun, and is not at its end. */
+void attack_begin_message(struct worker *w);
+/* Delivers `r` of attack_message; says "delivered" where the first recipient has a 250. */
+void attack_deliver(struct worker *w, struct request r);
+/* A message of one recipient, whom nobody was asked about. */
+void attack_mail_to(struct worker *w, uint64_t transaction, struct span recipient);
+/* As a client's QUIT does. The process ends. */
+void attack_quit(struct worker *w, uint64_t transaction);
 
 /* login.c: a step of a login; .p of the response is NULL: there is none. */
 #define ATTACK_JANE SPAN("AGphbmUAc2VjcmV0") /* PLAIN: jane, secret */

@@ -6,7 +6,6 @@
 
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 struct request attack_login_step(uint64_t transaction, uint64_t step, struct span mechanism,
                                  struct span response)
@@ -77,39 +76,6 @@ void attack_go_inside_tls(struct worker *w)
         attack_say("secure ");
 }
 
-static void deliver(struct worker *w, struct request r)
-{
-    if (attack_send(w, &r) && attack_receive(w) == 250)
-        attack_say("delivered\n");
-}
-
-/* A message of one recipient, whom nobody was asked about. */
-static void mail_to(struct worker *w, uint64_t transaction, struct span recipient)
-{
-    attack_add(w, transaction, recipient);
-    deliver(w, attack_message(transaction, 1, "Subject: x\n\nmail\n"));
-}
-
-static void leave(struct worker *w, uint64_t transaction)
-{
-    struct request r = attack_honest(REQUEST_END, transaction);
-
-    r.word = SPAN("quit");
-    attack_send(w, &r);
-    _exit(0);
-}
-
-static void begin_message(struct worker *w)
-{
-    struct request r = attack_honest(REQUEST_OCTETS, 1);
-
-    attack_add(w, 1, SPAN("b@example.org"));
-    r.begins = true;
-    r.recipients = 1;
-    r.octets = SPAN("Subject: x");
-    attack_send(w, &r);
-}
-
 /* MECHANISMS. */
 
 static void ask_for_mechanisms(struct worker *w)
@@ -124,7 +90,7 @@ static void ask_for_mechanisms_outside(struct worker *w)
 
 static void mechanisms_within_message(struct worker *w)
 {
-    begin_message(w);
+    attack_begin_message(w);
     attack_ask_mechanisms(w, 1);
 }
 
@@ -151,8 +117,8 @@ static void log_in_and_relay(struct worker *w)
 {
     attack_ask_mechanisms(w, 0);
     attack_plain(w);
-    mail_to(w, 1, SPAN("b@elsewhere.example"));
-    leave(w, 1);
+    attack_mail_to(w, 1, SPAN("b@elsewhere.example"));
+    attack_quit(w, 1);
 }
 
 static void log_in_by_steps(struct worker *w)
@@ -161,7 +127,7 @@ static void log_in_by_steps(struct worker *w)
     begin(w, SPAN("LOGIN"), (struct span){0});
     go_on(w, SPAN("amFuZQ=="));
     go_on(w, SPAN("c2VjcmV0"));
-    leave(w, 0);
+    attack_quit(w, 0);
 }
 
 /* Where there is none. */
@@ -181,7 +147,7 @@ static void log_in_inside(struct worker *w)
     attack_go_inside_tls(w);
     attack_ask_mechanisms(w, 0);
     attack_plain(w);
-    leave(w, 0);
+    attack_quit(w, 0);
 }
 
 static void log_in_twice(struct worker *w)
@@ -194,7 +160,7 @@ static void log_in_twice(struct worker *w)
 static void log_in_within_message(struct worker *w)
 {
     attack_ask_mechanisms(w, 0);
-    begin_message(w);
+    attack_begin_message(w);
     attack_log_in(w, attack_login_step(1, SMTP_LOGIN_BEGINS, SPAN("PLAIN"), ATTACK_JANE));
 }
 
@@ -293,7 +259,7 @@ static void longest_response(struct worker *w)
     memset(response, 'A', sizeof response);
     attack_ask_mechanisms(w, 0);
     begin(w, SPAN("PLAIN"), (struct span){.p = response, .n = sizeof response});
-    leave(w, 0);
+    attack_quit(w, 0);
 }
 
 static void two_lines_response(struct worker *w)
@@ -351,7 +317,7 @@ static void cancel_and_begin_within_message(struct worker *w)
 {
     attack_ask_mechanisms(w, 0);
     begin(w, SPAN("LOGIN"), (struct span){0});
-    begin_message(w);
+    attack_begin_message(w);
     attack_log_in(w, attack_login_step(1, SMTP_LOGIN_GOES_ON, SPAN(""), SPAN("amFuZQ==")));
 }
 

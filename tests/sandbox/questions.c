@@ -53,19 +53,7 @@ static long ask_utf8(struct worker *w, uint64_t transaction, const char *address
 /* Delivers to those that have been asked about. */
 static void deliver(struct worker *w, uint64_t transaction, uint64_t recipients)
 {
-    struct request r = attack_message(transaction, recipients, "Subject: x\n\nmail\n");
-
-    if (attack_send(w, &r) && attack_receive(w) == 250)
-        attack_say("delivered\n");
-}
-
-static void leave(struct worker *w, uint64_t transaction)
-{
-    struct request r = attack_honest(REQUEST_END, transaction);
-
-    r.word = SPAN("quit");
-    attack_send(w, &r);
-    _exit(0);
+    attack_deliver(w, attack_message(transaction, recipients, "Subject: x\n\nmail\n"));
 }
 
 /* A dot for each answer. */
@@ -124,7 +112,7 @@ static void ask_far(struct worker *w)
         if (is_against(ask(w, &r)))
             attack_say("refused ");
     }
-    leave(w, 1);
+    attack_quit(w, 1);
 }
 
 static void add_without_question(struct worker *w)
@@ -147,7 +135,7 @@ static void ask_again(struct worker *w)
     for (int i = 0; i < 2; i++)
         ask_recipient(w, 1, "b@example.org");
     deliver(w, 1, 2);
-    leave(w, 1);
+    attack_quit(w, 1);
 }
 
 static void ask_for_too_many(struct worker *w)
@@ -385,7 +373,7 @@ static void pass_all(struct worker *w)
     attack_add(w, 1, SPAN("b@example.org"));
     pass(w, SMTP_ABOUT_DATA, 1);
     deliver(w, 1, 1);
-    leave(w, 1);
+    attack_quit(w, 1);
 }
 
 /* A no is a no. */

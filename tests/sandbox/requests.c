@@ -94,6 +94,38 @@ static void send_mail(struct worker *w)
     _exit(0);
 }
 
+void attack_begin_message(struct worker *w)
+{
+    struct request r = attack_honest(REQUEST_OCTETS, 1);
+
+    attack_add(w, 1, SPAN("b@example.org"));
+    r.begins = true;
+    r.recipients = 1;
+    r.octets = SPAN("Subject: x");
+    attack_send(w, &r);
+}
+
+void attack_deliver(struct worker *w, struct request r)
+{
+    if (attack_send(w, &r) && attack_receive(w) == 250)
+        attack_say("delivered\n");
+}
+
+void attack_mail_to(struct worker *w, uint64_t transaction, struct span recipient)
+{
+    attack_add(w, transaction, recipient);
+    attack_deliver(w, attack_message(transaction, 1, "Subject: x\n\nmail\n"));
+}
+
+void attack_quit(struct worker *w, uint64_t transaction)
+{
+    struct request r = attack_honest(REQUEST_END, transaction);
+
+    r.word = SPAN("quit");
+    attack_send(w, &r);
+    _exit(0);
+}
+
 /* Whoever is still there for an ordinary request: what came before was taken. */
 static void look(struct worker *w)
 {
@@ -343,23 +375,11 @@ static void one_transaction_too_many(struct worker *w)
     look(w);
 }
 
-/* A message has begun, and is not at its end. */
-static void begin_message(struct worker *w)
-{
-    struct request r = attack_honest(REQUEST_OCTETS, 1);
-
-    attack_add(w, 1, SPAN("b@example.org"));
-    r.begins = true;
-    r.recipients = 1;
-    r.octets = SPAN("Subject: x");
-    attack_send(w, &r);
-}
-
 static void log_within_message(struct worker *w)
 {
     struct request r = attack_honest(REQUEST_LOG, 1);
 
-    begin_message(w);
+    attack_begin_message(w);
     attack_send(w, &r);
     attack_receive(w);
 }
@@ -368,7 +388,7 @@ static void give_up_good_message(struct worker *w)
 {
     struct request r = attack_honest(REQUEST_FINISH, 1);
 
-    begin_message(w);
+    attack_begin_message(w);
     r.recipients = 1;
     r.ended = true;
     attack_send(w, &r);

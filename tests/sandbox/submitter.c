@@ -3,29 +3,6 @@
 #include "attack.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
-
-static void deliver(struct worker *w, struct request r)
-{
-    if (attack_send(w, &r) && attack_receive(w) == 250)
-        attack_say("delivered\n");
-}
-
-/* A message of one recipient, whom nobody was asked about. */
-static void mail_to(struct worker *w, uint64_t transaction, struct span recipient)
-{
-    attack_add(w, transaction, recipient);
-    deliver(w, attack_message(transaction, 1, "Subject: x\n\nmail\n"));
-}
-
-static void leave(struct worker *w, uint64_t transaction)
-{
-    struct request r = attack_honest(REQUEST_END, transaction);
-
-    r.word = SPAN("quit");
-    attack_send(w, &r);
-    _exit(0);
-}
 
 /* A step of a transaction is asked about: what is said. */
 static void ask_about(struct worker *w, struct span sender, struct span recipient)
@@ -50,33 +27,33 @@ static void ask_about(struct worker *w, struct span sender, struct span recipien
 
 static void relay_without_login(struct worker *w)
 {
-    mail_to(w, 1, SPAN("b@elsewhere.example"));
+    attack_mail_to(w, 1, SPAN("b@elsewhere.example"));
 }
 
 static void relay_after_wrong(struct worker *w)
 {
     attack_ask_mechanisms(w, 0);
     attack_plain(w);
-    mail_to(w, 1, SPAN("b@elsewhere.example"));
+    attack_mail_to(w, 1, SPAN("b@elsewhere.example"));
 }
 
 static void relay_within_login(struct worker *w)
 {
     attack_ask_mechanisms(w, 0);
     attack_log_in(w, attack_login_step(0, SMTP_LOGIN_BEGINS, SPAN("PLAIN"), (struct span){0}));
-    mail_to(w, 1, SPAN("b@elsewhere.example"));
+    attack_mail_to(w, 1, SPAN("b@elsewhere.example"));
 }
 
 static void mail_without_login(struct worker *w)
 {
-    mail_to(w, 1, SPAN("b@example.org"));
+    attack_mail_to(w, 1, SPAN("b@example.org"));
 }
 
 static void mail_after_wrong(struct worker *w)
 {
     attack_ask_mechanisms(w, 0);
     attack_plain(w);
-    mail_to(w, 1, SPAN("b@example.org"));
+    attack_mail_to(w, 1, SPAN("b@example.org"));
 }
 
 static void mail_without_login_asked(struct worker *w)
@@ -112,7 +89,7 @@ static void claim_submitter(struct worker *w, struct span auth)
 
     r.auth = auth;
     attack_add(w, 1, SPAN("b@example.org"));
-    deliver(w, r);
+    attack_deliver(w, r);
 }
 
 static void submitter_without_login(struct worker *w)
@@ -134,7 +111,7 @@ static void sender_of_others(struct worker *w)
     attack_ask_mechanisms(w, 0);
     attack_plain(w);
     ask_about(w, SPAN("boss@example.org"), SPAN("b@elsewhere.example"));
-    deliver(w, attack_message(1, 1, "x\n"));
+    attack_deliver(w, attack_message(1, 1, "x\n"));
 }
 
 static void sender_of_nobody(struct worker *w)
@@ -142,7 +119,7 @@ static void sender_of_nobody(struct worker *w)
     attack_ask_mechanisms(w, 0);
     attack_plain(w);
     ask_about(w, SPAN("a@example.com"), SPAN("b@elsewhere.example"));
-    deliver(w, attack_message(1, 1, "x\n"));
+    attack_deliver(w, attack_message(1, 1, "x\n"));
 }
 
 static void own_sender(struct worker *w)
@@ -153,8 +130,8 @@ static void own_sender(struct worker *w)
     attack_plain(w);
     ask_about(w, SPAN("jane@example.org"), SPAN("b@elsewhere.example"));
     r.address = SPAN("jane@example.org");
-    deliver(w, r);
-    leave(w, 1);
+    attack_deliver(w, r);
+    attack_quit(w, 1);
 }
 
 static void another_sender_at_last(struct worker *w)
@@ -165,7 +142,7 @@ static void another_sender_at_last(struct worker *w)
     attack_plain(w);
     ask_about(w, SPAN("jane@example.org"), SPAN("b@elsewhere.example"));
     r.address = SPAN("boss@example.org");
-    deliver(w, r);
+    attack_deliver(w, r);
 }
 
 /* There is no login within a transaction: what was asked about before it was no user's. */
@@ -175,7 +152,7 @@ static void message_from_before(struct worker *w)
     attack_ask_mechanisms(w, 0);
     ask_about(w, SPAN("a@example.com"), SPAN("b@example.org"));
     attack_log_in(w, attack_login_step(1, SMTP_LOGIN_BEGINS, SPAN("PLAIN"), ATTACK_JANE));
-    deliver(w, attack_message(1, 1, "x\n"));
+    attack_deliver(w, attack_message(1, 1, "x\n"));
 }
 
 static void recipients_from_before(struct worker *w)
@@ -193,7 +170,7 @@ static void login_carried_over(struct worker *w)
     attack_ask_mechanisms(w, 0);
     attack_plain(w);
     attack_go_inside_tls(w);
-    mail_to(w, 1, SPAN("b@example.org"));
+    attack_mail_to(w, 1, SPAN("b@example.org"));
 }
 
 const struct attack attack_submitter[] = {

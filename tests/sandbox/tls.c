@@ -46,38 +46,6 @@ static void secure(struct worker *w)
     start_in(w, 0);
 }
 
-static void deliver(struct worker *w, struct request r)
-{
-    if (attack_send(w, &r) && attack_receive(w) == 250)
-        attack_say("delivered\n");
-}
-
-static void mail_in(struct worker *w, uint64_t transaction)
-{
-    attack_add(w, transaction, SPAN("b@example.org"));
-    deliver(w, attack_message(transaction, 1, "Subject: x\n\nmail\n"));
-}
-
-static void leave(struct worker *w, uint64_t transaction)
-{
-    struct request r = attack_honest(REQUEST_END, transaction);
-
-    r.word = SPAN("quit");
-    attack_send(w, &r);
-    _exit(0);
-}
-
-static void begin_message(struct worker *w)
-{
-    struct request r = attack_honest(REQUEST_OCTETS, 1);
-
-    attack_add(w, 1, SPAN("b@example.org"));
-    r.begins = true;
-    r.recipients = 1;
-    r.octets = SPAN("Subject: x");
-    attack_send(w, &r);
-}
-
 /* PREPARE_TLS. */
 
 static void prepare(struct worker *w)
@@ -103,7 +71,7 @@ static void prepare_often(struct worker *w)
 
 static void prepare_within_message(struct worker *w)
 {
-    begin_message(w);
+    attack_begin_message(w);
     prepare_in(w, 1);
 }
 
@@ -146,7 +114,7 @@ static void start_twice(struct worker *w)
 static void start_within_message(struct worker *w)
 {
     prepare_in(w, 0);
-    begin_message(w);
+    attack_begin_message(w);
     start_in(w, 1);
 }
 
@@ -154,8 +122,8 @@ static void start_within_message(struct worker *w)
 static void start_without_220(struct worker *w)
 {
     secure(w);
-    mail_in(w, 1);
-    leave(w, 1);
+    attack_mail_to(w, 1, SPAN("b@example.org"));
+    attack_quit(w, 1);
 }
 
 /* Facts are smtpin-tls's to say: a request has no place for them. */
@@ -173,7 +141,7 @@ static void claim_facts(struct worker *w)
 static void stay_insecure(struct worker *w)
 {
     secure(w);
-    mail_in(w, 1);
+    attack_mail_to(w, 1, SPAN("b@example.org"));
 }
 
 /* What was before. */
@@ -183,7 +151,7 @@ static void recipients_before(struct worker *w)
     prepare_in(w, 0);
     attack_add(w, 1, SPAN("b@example.org"));
     start_in(w, 1);
-    deliver(w, attack_message(1, 1, "x\n"));
+    attack_deliver(w, attack_message(1, 1, "x\n"));
 }
 
 static void recipients_in_old_transaction(struct worker *w)
@@ -201,7 +169,7 @@ static void recipients_carried_over(struct worker *w)
     attack_add(w, 1, SPAN("c@example.org"));
     start_in(w, 1);
     attack_add(w, 2, SPAN("b@example.org"));
-    deliver(w, attack_message(2, 2, "x\n"));
+    attack_deliver(w, attack_message(2, 2, "x\n"));
 }
 
 static void mail_after(struct worker *w)
@@ -209,8 +177,8 @@ static void mail_after(struct worker *w)
     prepare_in(w, 0);
     attack_add(w, 1, SPAN("c@example.org"));
     start_in(w, 1);
-    mail_in(w, 2);
-    leave(w, 2);
+    attack_mail_to(w, 2, SPAN("b@example.org"));
+    attack_quit(w, 2);
 }
 
 /* A step: 1: it is passed. */
@@ -246,20 +214,20 @@ static void greet_again(struct worker *w)
     secure(w);
     pass(w, SMTP_ABOUT_GREETING, 0);
     pass(w, SMTP_ABOUT_SENDER, 1);
-    leave(w, 1);
+    attack_quit(w, 1);
 }
 
 /* Mail outside TLS, where there is none without. */
 
 static void mail_outside(struct worker *w)
 {
-    mail_in(w, 1);
+    attack_mail_to(w, 1, SPAN("b@example.org"));
 }
 
 static void mail_prepared(struct worker *w)
 {
     prepare_in(w, 0);
-    mail_in(w, 1);
+    attack_mail_to(w, 1, SPAN("b@example.org"));
 }
 
 static void ask_outside(struct worker *w)
@@ -285,7 +253,7 @@ static void vrfy_outside(struct worker *w)
 
 static void mail_outside_implicit(struct worker *w)
 {
-    mail_in(w, 1);
+    attack_mail_to(w, 1, SPAN("b@example.org"));
 }
 
 static void require_tls(struct worker *w, uint64_t transaction)
@@ -294,7 +262,7 @@ static void require_tls(struct worker *w, uint64_t transaction)
 
     r.requiretls = true;
     attack_add(w, transaction, SPAN("b@example.org"));
-    deliver(w, r);
+    attack_deliver(w, r);
 }
 
 static void require_outside(struct worker *w)
@@ -312,7 +280,7 @@ static void require_inside(struct worker *w)
 {
     secure(w);
     require_tls(w, 1);
-    leave(w, 1);
+    attack_quit(w, 1);
 }
 
 /* The connection itself, which this one holds still: what it writes goes to its own client. */
@@ -320,8 +288,8 @@ static void write_in_plain(struct worker *w)
 {
     secure(w);
     attack_say("plain ");
-    mail_in(w, 1);
-    leave(w, 1);
+    attack_mail_to(w, 1, SPAN("b@example.org"));
+    attack_quit(w, 1);
 }
 
 static void keep_connection(struct worker *w)
