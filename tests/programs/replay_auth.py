@@ -17,15 +17,6 @@ def replay(*args, env=None, cwd=None):
     return p.returncode, p.stdout.decode()
 
 
-def processes(words):
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if words in open(f"/proc/{pid}/cmdline", "rb").read(): found.append(pid)
-        except OSError: pass
-    return found
-
-
 # What is wrong in a transcript.
 BAD = (("auth:\n", "wants a user's name"), ("auth: a b\n", "wants a user's name"), ("auth: a\\tb\n", "wants a user's name"), ("auth: " + 256 * "a" + "\n", "wants a user's name"), ("auth: \\xff\n", "wants a user's name"), ("auth: wrong x\n", "stands alone"),
        ("auth: later x\n", "stands alone"), ("auth: hangs x\n", "stands alone"), ("auth: none x\n", "stands alone"), ("auth: malformed x\n", "stands alone"), ("auth: \\q\n", "backslash"), ("auth: challenge \\q\n", "backslash"),
