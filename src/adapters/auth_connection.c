@@ -25,17 +25,6 @@ const char auth_closed[] = "Dovecot closes the connection";
 
 /* Lines --------------------------------------------------------------------------------------- */
 
-static bool wait_for(int fd, short events, uint64_t deadline)
-{
-    struct pollfd p = {.fd = fd, .events = events};
-    int n;
-
-    do
-        n = poll(&p, 1, clock_left(deadline));
-    while (n < 0 && errno == EINTR && clock_left(deadline) > 0);
-    return n > 0;
-}
-
 static bool is_end(int error)
 {
     return error == EPIPE || error == ECONNRESET;
@@ -43,17 +32,11 @@ static bool is_end(int error)
 
 const char *auth_send(struct auth *a, struct span lines, uint64_t deadline)
 {
-    while (lines.n > 0) {
-        const ssize_t n = send(a->fd, lines.p, lines.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const int error = connect_send(a->fd, lines, deadline);
 
-        if (n >= 0)
-            lines = span_from(lines, (size_t)n);
-        else if (errno == EAGAIN && !wait_for(a->fd, POLLOUT, deadline))
-            return "Dovecot does not take the question in time";
-        else if (errno != EAGAIN && errno != EINTR)
-            return is_end(errno) ? auth_closed : strerror(errno);
-    }
-    return NULL;
+    if (error == ETIMEDOUT)
+        return "Dovecot does not take the question in time";
+    return error == 0 ? NULL : is_end(error) ? auth_closed : strerror(error);
 }
 
 void auth_drop_read(struct auth *a)
@@ -73,7 +56,7 @@ static const char *receive(struct auth *a, uint64_t deadline)
     auth_drop_read(a);
     if (a->to == sizeof a->room)
         return "Dovecot says a line that is too long";
-    if (!wait_for(a->fd, POLLIN, deadline))
+    if (!connect_wait(a->fd, POLLIN, deadline))
         return "Dovecot does not answer in time";
     n = recv(a->fd, a->room + a->to, sizeof a->room - a->to, MSG_DONTWAIT);
     if (n < 0)

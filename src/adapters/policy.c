@@ -168,31 +168,14 @@ static bool connect_to(struct policy_server *s, uint64_t deadline)
     return s->fd >= 0 || give_up(s, wrong);
 }
 
-static bool wait_for(int fd, short events, uint64_t deadline)
-{
-    struct pollfd p = {.fd = fd, .events = events};
-    int n;
-
-    do
-        n = poll(&p, 1, clock_left(deadline));
-    while (n < 0 && errno == EINTR && clock_left(deadline) > 0);
-    return n > 0;
-}
-
 /* One write, as a rule: servers lose requests that come in pieces. */
 static const char *send_request(int fd, struct span request, uint64_t deadline)
 {
-    while (request.n > 0) {
-        const ssize_t n = send(fd, request.p, request.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const int error = connect_send(fd, request, deadline);
 
-        if (n >= 0)
-            request = span_from(request, (size_t)n);
-        else if (errno == EAGAIN && !wait_for(fd, POLLOUT, deadline))
-            return "does not take the question in time";
-        else if (errno != EAGAIN && errno != EINTR)
-            return strerror(errno);
-    }
-    return NULL;
+    if (error == ETIMEDOUT)
+        return "does not take the question in time";
+    return error == 0 ? NULL : strerror(error);
 }
 
 /* The answer, to its empty line. *answered: something has come. */
@@ -206,7 +189,7 @@ static const char *receive_answer(int fd, struct text *in, uint64_t deadline, bo
             return end < in->n ? "answers ahead of the question" : NULL;
         if (in->n == in->cap)
             return "answers too much";
-        if (!wait_for(fd, POLLIN, deadline))
+        if (!connect_wait(fd, POLLIN, deadline))
             return in->n > 0 ? "answers half, and no more in time" : "does not answer in time";
         n = recv(fd, in->p + in->n, in->cap - in->n, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -6,9 +6,9 @@
 #include "base/number.h"
 #include "commands/lmtp.h"
 #include "io/connect.h"
+#include "io/descriptors.h"
 #include "smtp/path.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,20 +97,6 @@ static int deliver(const struct lmtp_mail *mail, char *const *servers, enum lmtp
     return status;
 }
 
-/* A connection must not get the number of a standard descriptor that is closed: what is printed
- * would go to the server. */
-static bool fill_standard_descriptors(void)
-{
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
-    return fd >= 0;
-}
-
 /* The options. False: wrong usage. */
 static bool read_options(struct lmtp_mail *mail, int argc, char **argv)
 {
@@ -197,7 +183,7 @@ int main(int argc, char **argv)
     } else if (!read_message(&mail)) {
         fputs("smtpin-lmtp: standard input can't be sought and read\n", stderr);
         status = LMTP_TEMPORARY;
-    } else if (!fill_standard_descriptors()) {
+    } else if (!descriptors_fill_standard()) {
         status = LMTP_TEMPORARY;
     } else {
         signal(SIGPIPE, SIG_IGN);

@@ -1,5 +1,6 @@
 #include "io/descriptors.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,4 +20,16 @@ void descriptors_close(unsigned from, unsigned to)
         l.rlim_cur = MOST;
     for (unsigned fd = from; fd <= to && fd < l.rlim_cur; fd++)
         close((int)fd);
+}
+
+bool descriptors_fill_standard(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+    return fd >= 0;
 }

@@ -6,25 +6,12 @@
 #include "commands/tls/serve.h"
 #include "commands/tls/service.h"
 #include "commands/tls/session.h"
+#include "io/descriptors.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-/* A connection must not get the number of a standard descriptor that is closed. */
-static bool fill_standard_descriptors(void)
-{
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
-    return fd >= 0;
-}
 
 /* The memory of this process has keys in it: no core dump, no debugger of the same user. */
 static void keep_secret(void)
@@ -56,7 +43,7 @@ int main(int argc, char **argv)
     case TLS_OPTIONS_OK:
         break;
     }
-    if (!fill_standard_descriptors() || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+    if (!descriptors_fill_standard() || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return EX_OSERR;
     keep_secret();
     if (o.mode == TLS_WRAP || o.mode == TLS_UCSPI)
