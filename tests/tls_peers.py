@@ -246,3 +246,45 @@ def own_etc(name, users):
             text = re.sub(rf"^{user}:.*\n", "", text, flags=re.M) + (f"{user}:x:{number}:{number}::/:/bin/false\n" if file == "passwd" else f"{user}:x:{number}:\n")
         write(f"{name}/{file}", text, 0o644)
     return etc
+
+
+def own_postfix(name, main, master, ready):
+    """A Postfix of its own, in the directory NAME: `main` and `master` are what its files have beyond what all have. Waits
+    until ready(queue). The process, its queue and how its commands are run: a prefix and an environment."""
+    at, owner, group = os.path.join(PEERS, "postfix/usr/lib/postfix"), 65531, 65530
+    prefix = private(own_etc("etc-postfix", (("postfix", owner), ("postdrop", group))))
+    queue, conf = os.path.join(TMP, name + "-queue"), os.path.join(TMP, name + "-conf")
+    for d in "active bounce corrupt defer deferred flush hold incoming private saved trace public maildrop data".split():
+        os.makedirs(f"{queue}/{d}"); os.chown(f"{queue}/{d}", owner, group); os.chmod(f"{queue}/{d}", 0o755 if d in ("public", "maildrop") else 0o700)
+    os.chmod(queue, 0o755); os.makedirs(queue + "/pid"); os.mkdir(conf)
+    write(name + "-conf/main.cf", f"""compatibility_level = 3.6
+queue_directory = {queue}
+data_directory = {queue}/data
+daemon_directory = {at}/sbin
+command_directory = {PEERS}/postfix/usr/sbin
+shlib_directory = {at}
+import_environment = LD_LIBRARY_PATH MAIL_CONFIG
+export_environment = LD_LIBRARY_PATH MAIL_CONFIG
+mail_owner = postfix
+setgid_group = postdrop
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+alias_maps =
+maillog_file = {queue}/log
+maillog_file_prefixes = {TMP}
+{main}""", 0o644)
+    services = (("cleanup", "n", "cleanup"), ("qmgr", "n", "qmgr"), ("rewrite", "-", "trivial-rewrite"), ("bounce", "-", "bounce"), ("defer", "-", "bounce"), ("trace", "-", "bounce"), ("tlsmgr", "-", "tlsmgr"), ("proxymap", "-", "proxymap"), ("error", "-", "error"), ("retry", "-", "error"), ("scache", "-", "scache"), ("anvil", "-", "anvil"))
+    write(name + "-conf/master.cf", master + "postlog unix-dgram n - n - 1 postlogd\npickup unix n - n 60 1 pickup\n" + "".join(f"{service} unix {own} - n - {1 if service in ('qmgr', 'tlsmgr') else 0} {runs}\n" for service, own, runs in services), 0o644)
+    env = {"PATH": "/bin:/usr/bin:/usr/sbin", "LD_LIBRARY_PATH": at, "MAIL_CONFIG": conf}
+    # Told to end, it tells its process group.
+    process = subprocess.Popen([*prefix, at + "/sbin/master", "-c", conf, "-d"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    for _ in range(200):
+        if ready(queue): break
+        time.sleep(0.05)
+    return process, queue, prefix, env
+
+
+def end_postfix(process):
+    process.terminate()
+    try: process.wait(20)
+    except subprocess.TimeoutExpired: process.kill(); process.wait()

@@ -194,49 +194,23 @@ b = block("postfix", "smtpd")
 postfix = os.path.join(PEERS, "postfix/usr/lib/postfix")
 if not (ROOT and PEERS and os.path.exists(postfix + "/sbin/master")): skip(f"{b.where}: Postfix", "needs root and Postfix unpacked")
 else:
-    from tls_peers import own_etc, private
-    owner, group = 65531, 65530
-    own = own_etc("etc-postfix", (("postfix", owner), ("postdrop", group)))
-    queue, where = os.path.join(TMP, "postfix-queue"), os.path.join(TMP, "postfix-conf")
-    for d in "active bounce corrupt defer deferred flush hold incoming private saved trace public maildrop data".split():
-        os.makedirs(f"{queue}/{d}"); os.chown(f"{queue}/{d}", owner, group); os.chmod(f"{queue}/{d}", 0o755 if d in ("public", "maildrop") else 0o700)
-    os.chmod(queue, 0o755); os.makedirs(queue + "/pid"); os.mkdir(where)
+    from tls_peers import end_postfix, own_postfix
     port = free_port()
-    write("postfix-conf/main.cf", f"""compatibility_level = 3.6
-queue_directory = {queue}
-data_directory = {queue}/data
-daemon_directory = {postfix}/sbin
-command_directory = {PEERS}/postfix/usr/sbin
-shlib_directory = {postfix}
-import_environment = LD_LIBRARY_PATH MAIL_CONFIG
-export_environment = LD_LIBRARY_PATH MAIL_CONFIG
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = mx.example.org
+
+    def listens(_):
+        try: socket.create_connection(("127.0.0.1", port)).close(); return True
+        except OSError: return False
+    master, queue, _, _ = own_postfix("postfix", """myhostname = mx.example.org
 mydestination = example.org
 local_recipient_maps =
-inet_interfaces = loopback-only
-inet_protocols = ipv4
-alias_maps =
-maillog_file = {queue}/log
-maillog_file_prefixes = {TMP}
 defer_transports = smtp local
-""", 0o644)
-    write("postfix-conf/master.cf", b.text.replace("10025", str(port)) + "postlog unix-dgram n - n - 1 postlogd\npickup unix n - n 60 1 pickup\n" + "".join(f"{service} unix {mine} - n - {1 if service == 'qmgr' else 0} {runs}\n" for service, mine, runs in
-          (("cleanup", "n", "cleanup"), ("qmgr", "n", "qmgr"), ("rewrite", "-", "trivial-rewrite"), ("bounce", "-", "bounce"), ("defer", "-", "bounce"), ("trace", "-", "bounce"), ("proxymap", "-", "proxymap"), ("error", "-", "error"), ("retry", "-", "error"), ("anvil", "-", "anvil"))), 0o644)
-    # Told to end, it tells its process group.
-    master = subprocess.Popen([*private(own), postfix + "/sbin/master", "-c", where, "-d"], env={"PATH": "/bin:/usr/bin:/usr/sbin", "LD_LIBRARY_PATH": postfix, "MAIL_CONFIG": where}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    for _ in range(200):
-        try: socket.create_connection(("127.0.0.1", port)).close(); break
-        except OSError: time.sleep(0.05)
+""", b.text.replace("10025", str(port)), listens)
     to_postfix = write("postfix-client.conf", open(conf).read().replace(f":{following.port}", f":{port}"), 0o644)
     heard, _, err = talk(to_postfix, [JANE, *letter("joe@elsewhere.example", "no-such-user@example.org")])
     log = open(queue + "/log").read() if os.path.exists(queue + "/log") else ""
     ok(heard[-1].startswith("250") and "queued as" in heard[-1], f"{b.where}: Postfix has it in its queue, for every recipient", (heard, err, log[-2000:]))
     ok("postfix/submitted/smtpd" in log, f"{b.where}: and logs it by this name", log[-2000:])
-    master.terminate()
-    try: master.wait(20)
-    except subprocess.TimeoutExpired: master.kill(); master.wait()
+    end_postfix(master)
 
 # inetd.
 b = block("inetd", "submission stream")

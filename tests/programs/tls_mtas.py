@@ -42,66 +42,32 @@ def check(name, seconds=60, log=""):
 # ---- Postfix, a private instance with an smtp(8) for each kind.
 postfix = os.path.join(PEERS, "postfix/usr/lib/postfix")
 if ROOT and PEERS and os.path.exists(postfix + "/sbin/master"):
-    owner, group = 65531, 65530
-    etc = own_etc("etc-postfix", (("postfix", owner), ("postdrop", group)))
-    queue, conf = os.path.join(TMP, "postfix-queue"), os.path.join(TMP, "postfix-conf")
-    for d in "active bounce corrupt defer deferred flush hold incoming private saved trace public maildrop data".split():
-        os.makedirs(f"{queue}/{d}"); os.chown(f"{queue}/{d}", owner, group); os.chmod(f"{queue}/{d}", 0o755 if d in ("public", "maildrop") else 0o700)
-    os.chmod(queue, 0o755); os.makedirs(queue + "/pid"); os.mkdir(conf)
-    with open(conf + "/main.cf", "w") as f:
-        f.write(f"""compatibility_level = 3.6
-queue_directory = {queue}
-data_directory = {queue}/data
-daemon_directory = {postfix}/sbin
-command_directory = {PEERS}/postfix/usr/sbin
-shlib_directory = {postfix}
-import_environment = LD_LIBRARY_PATH MAIL_CONFIG
-export_environment = LD_LIBRARY_PATH MAIL_CONFIG
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = q.example.net
+    senders = write("postfix-senders", "".join(f"s{i}@example.com smtp{i}:[127.0.0.1]:{port_of(kind)}\n" for i, kind in enumerate(KINDS)), 0o644)
+    transports = ""
+    for i, (_, implicit, version, sni, certificate) in enumerate(KINDS):
+        transports += (f"smtp{i} unix - - n - - smtp -o smtp_tls_mandatory_protocols={'>=' if version == 'TLSv1.3' else '>=TLSv1.2,<='}{version} -o smtp_tls_wrappermode={'yes' if implicit else 'no'}"
+                       + (f" -o smtp_tls_servername={sni}" if sni else "") + (f" -o smtp_tls_cert_file={certificate[0]} -o smtp_tls_key_file={certificate[1]}" if certificate else "") + "\n")
+    master, queue, prefix, environment = own_postfix("postfix", f"""myhostname = q.example.net
 mydestination =
-inet_interfaces = loopback-only
-inet_protocols = ipv4
-alias_maps =
-maillog_file = {queue}/log
-maillog_file_prefixes = {TMP}
 smtp_tls_security_level = encrypt
 smtp_tls_loglevel = 1
 smtp_destination_concurrency_limit = 20
-sender_dependent_default_transport_maps = texthash:{conf}/transport
-""")
-    with open(conf + "/transport", "w") as f:
-        for i, kind in enumerate(KINDS): f.write(f"s{i}@example.com smtp{i}:[127.0.0.1]:{port_of(kind)}\n")
-    with open(conf + "/master.cf", "w") as f:
-        for i, (_, implicit, version, sni, certificate) in enumerate(KINDS):
-            f.write(f"smtp{i} unix - - n - - smtp -o smtp_tls_mandatory_protocols={'>=' if version == 'TLSv1.3' else '>=TLSv1.2,<='}{version} -o smtp_tls_wrappermode={'yes' if implicit else 'no'}"
-                    + (f" -o smtp_tls_servername={sni}" if sni else "") + (f" -o smtp_tls_cert_file={certificate[0]} -o smtp_tls_key_file={certificate[1]}" if certificate else "") + "\n")
-        f.write("postlog unix-dgram n - n - 1 postlogd\npickup unix n - n 60 1 pickup\n")
-        for service, own, runs in (("cleanup", "n", "cleanup"), ("qmgr", "n", "qmgr"), ("rewrite", "-", "trivial-rewrite"), ("bounce", "-", "bounce"), ("defer", "-", "bounce"), ("trace", "-", "bounce"), ("tlsmgr", "-", "tlsmgr"), ("proxymap", "-", "proxymap"), ("error", "-", "error"), ("retry", "-", "error"), ("scache", "-", "scache")):
-            f.write(f"{service} unix {own} - n - {1 if service in ('qmgr', 'tlsmgr') else 0} {runs}\n")
-    environment = {"PATH": "/bin:/usr/bin:/usr/sbin", "LD_LIBRARY_PATH": postfix, "MAIL_CONFIG": conf}
-    # Told to end, it tells its process group.
-    master = subprocess.Popen([*private(etc), postfix + "/sbin/master", "-c", conf, "-d"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    for _ in range(200):
-        if os.path.exists(queue + "/public/pickup"): break
-        time.sleep(0.05)
+sender_dependent_default_transport_maps = texthash:{senders}
+""", transports, lambda queue: os.path.exists(queue + "/public/pickup"))
     said = b""
     for i in range(len(KINDS)):
-        p = subprocess.run([*private(etc), PEERS + "/postfix/usr/sbin/sendmail", "-i", "-f", f"s{i}@example.com", "b@example.org"], input=BODY, env=environment, capture_output=True, timeout=30)
+        p = subprocess.run([*prefix, PEERS + "/postfix/usr/sbin/sendmail", "-i", "-f", f"s{i}@example.com", "b@example.org"], input=BODY, env=environment, capture_output=True, timeout=30)
         said += p.stdout + p.stderr
     check("Postfix", 25, log=lambda: said.decode() + (open(queue + "/log").read()[-25000:] if os.path.exists(queue + "/log") else ""))
     broken = []
     for kind in KINDS:
         way, implicit, version, sni, certificate = kind
-        p = subprocess.run([*private(etc), PEERS + "/postfix/usr/sbin/posttls-finger", "-c", "-l", "secure", "-F", CA[0], "-p", (">=" if version == "TLSv1.3" else ">=TLSv1.2,<=") + version, *(["-w"] if implicit else []),
+        p = subprocess.run([*prefix, PEERS + "/postfix/usr/sbin/posttls-finger", "-c", "-l", "secure", "-F", CA[0], "-p", (">=" if version == "TLSv1.3" else ">=TLSv1.2,<=") + version, *(["-w"] if implicit else []),
                             *(["-s", sni] if sni else []), *(["-k", certificate[0], "-K", certificate[1]] if certificate else []), "-Lsummary,verbose", f"[127.0.0.1]:{port_of(kind)}", sni or HOST], env=environment, capture_output=True, text=True, timeout=60)
         # With the name of the certificate that it wants, which it sends as SNI.
         if f"Verified TLS connection established to 127.0.0.1[127.0.0.1]:{port_of(kind)}: {version} " not in p.stdout + p.stderr: broken.append((kind, (p.stdout + p.stderr)[-800:]))
     ok(not broken, f"posttls-finger: {len(KINDS)} handshakes, the certificate of the name is verified", broken[:3])
-    master.terminate()
-    try: master.wait(20)
-    except subprocess.TimeoutExpired: master.kill(); master.wait()
+    end_postfix(master)
 else: skip("Postfix sends with TLS", "needs root and Postfix unpacked")
 
 # ---- Exim.
