@@ -4,6 +4,7 @@
 #include "base/number.h"
 #include "io/clock.h"
 #include "io/connect.h"
+#include "io/exchange.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -32,7 +33,7 @@ static bool is_end(int error)
 
 const char *auth_send(struct auth *a, struct span lines, uint64_t deadline)
 {
-    const int error = connect_send(a->fd, lines, deadline);
+    const int error = exchange_send(a->fd, lines, deadline);
 
     if (error == ETIMEDOUT)
         return "Dovecot does not take the question in time";
@@ -56,7 +57,7 @@ static const char *receive(struct auth *a, uint64_t deadline)
     auth_drop_read(a);
     if (a->to == sizeof a->room)
         return "Dovecot says a line that is too long";
-    if (!connect_wait(a->fd, POLLIN, deadline))
+    if (!exchange_wait(a->fd, POLLIN, deadline))
         return "Dovecot does not answer in time";
     n = recv(a->fd, a->room + a->to, sizeof a->room - a->to, MSG_DONTWAIT);
     if (n < 0)

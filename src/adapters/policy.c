@@ -2,6 +2,7 @@
 
 #include "io/clock.h"
 #include "io/connect.h"
+#include "io/exchange.h"
 #include "syntax/policy_server.h"
 
 #include <errno.h>
@@ -171,7 +172,7 @@ static bool connect_to(struct policy_server *s, uint64_t deadline)
 /* One write, as a rule: servers lose requests that come in pieces. */
 static const char *send_request(int fd, struct span request, uint64_t deadline)
 {
-    const int error = connect_send(fd, request, deadline);
+    const int error = exchange_send(fd, request, deadline);
 
     if (error == ETIMEDOUT)
         return "does not take the question in time";
@@ -189,7 +190,7 @@ static const char *receive_answer(int fd, struct text *in, uint64_t deadline, bo
             return end < in->n ? "answers ahead of the question" : NULL;
         if (in->n == in->cap)
             return "answers too much";
-        if (!connect_wait(fd, POLLIN, deadline))
+        if (!exchange_wait(fd, POLLIN, deadline))
             return in->n > 0 ? "answers half, and no more in time" : "does not answer in time";
         n = recv(fd, in->p + in->n, in->cap - in->n, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "io/clock.h"
+#include "io/exchange.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -13,38 +14,12 @@
 
 enum { BACKLOG_WAIT = 20 /* ms between two attempts at a full one */ };
 
-bool connect_wait(int fd, short events, uint64_t deadline)
-{
-    struct pollfd p = {.fd = fd, .events = events};
-    int n;
-
-    do
-        n = poll(&p, 1, clock_left(deadline));
-    while (n < 0 && errno == EINTR && clock_left(deadline) > 0);
-    return n > 0;
-}
-
-int connect_send(int fd, struct span octets, uint64_t deadline)
-{
-    while (octets.n > 0) {
-        const ssize_t n = send(fd, octets.p, octets.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        if (n >= 0)
-            octets = span_from(octets, (size_t)n);
-        else if (errno != EAGAIN && errno != EINTR)
-            return errno;
-        else if (errno == EAGAIN && !connect_wait(fd, POLLOUT, deadline))
-            return ETIMEDOUT;
-    }
-    return 0;
-}
-
 static int wait_until_connected(int fd, uint64_t deadline)
 {
     int error = 0;
     socklen_t size = sizeof error;
 
-    if (!connect_wait(fd, POLLOUT, deadline))
+    if (!exchange_wait(fd, POLLOUT, deadline))
         return ETIMEDOUT;
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? errno : error;
 }

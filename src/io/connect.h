@@ -3,20 +3,10 @@
 #ifndef SMTPIN_IO_CONNECT_H
 #define SMTPIN_IO_CONNECT_H
 
-#include "base/span.h"
-
-#include <stdbool.h>
 #include <stdint.h>
 
 /* `server` is a path, unix:path, host:port or [address]:port; timeout in milliseconds, for all the
  * host's addresses. A connected descriptor (close-on-exec, not blocking), or -1 and why. */
 int connect_server(const char *server, uint64_t timeout, const char **wrong);
-
-/* Waits for `events` of poll(2). False: there are none by the deadline (clock.h). */
-bool connect_wait(int fd, short events, uint64_t deadline);
-
-/* Sends all the octets. 0, or errno: ETIMEDOUT where the server does not take them by the deadline.
- */
-int connect_send(int fd, struct span octets, uint64_t deadline);
 
 #endif

@@ -110,8 +110,13 @@ void drive_forget(struct model *m)
 static enum smtp_want say_line(struct drive *d, struct span line)
 {
     unsigned code = 0;
-    enum smtp_want want = smtp_session_line(&d->session, line);
-    size_t n = drive_replies(d, &code);
+    enum smtp_want want;
+    size_t n;
+
+    if (d->options.auth)
+        d->before = d->session;
+    want = smtp_session_line(&d->session, line);
+    n = drive_replies(d, &code);
 
     /* A response is no command. */
     promise(!d->logged.going_on || want == SMTP_NEXT_LOGIN);

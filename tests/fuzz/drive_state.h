@@ -25,7 +25,7 @@ struct login_model {
 struct drive {
     const struct drive_input *in;
     struct smtp_options options;
-    struct smtp_session session;
+    struct smtp_session session, before; /* before: as it was when the line came */
     struct smtp_line line;
     struct arena arena;
     struct text out;
