@@ -1,5 +1,5 @@
 /* Parameters of MAIL and RCPT: the esmtp-params of RFC 5321 4.1.2. What EHLO announces is not
- * written here: verbs.c. */
+ * written here: hello.c. */
 #ifndef SMTPIN_SMTP_PARAM_H
 #define SMTPIN_SMTP_PARAM_H
 
