@@ -14,8 +14,7 @@ enum {
     LINGER_OCTETS = 16 * 1024 * 1024,
 };
 
-/* Asked to end: a message that is being sent may still come to its end, for drain_timeout. */
-static void begin_to_stop(struct serve *s)
+void serve_begin_to_stop(struct serve *s)
 {
     s->stopping = true;
     s->wire.stop = -1;
@@ -30,11 +29,8 @@ static bool may_wait_briefly(const struct serve *s, uint64_t deadline)
            !s->stopping && !services_has_status_reader(&s->services);
 }
 
-/* Waits for the client, until *deadline. Where that is 0, it is set once somebody is really waited
- * for: `timeout` from then. A client that keeps us waiting is worth a line to the service manager.
- */
-static enum wire_result fill(struct serve *s, uint64_t *deadline, uint64_t timeout,
-                             const char *doing)
+enum wire_result serve_fill(struct serve *s, uint64_t *deadline, uint64_t timeout,
+                            const char *doing)
 {
     enum wire_result filled = serve_flush(s);
 
@@ -64,10 +60,10 @@ static enum wire_result fill(struct serve *s, uint64_t *deadline, uint64_t timeo
 static enum wire_result fill_line(struct serve *s, uint64_t *deadline)
 {
     const enum wire_result filled =
-        s->stopping ? WIRE_STOP : fill(s, deadline, s->config->command_timeout, NULL);
+        s->stopping ? WIRE_STOP : serve_fill(s, deadline, s->config->command_timeout, NULL);
 
     if (filled == WIRE_STOP && !s->stopping)
-        begin_to_stop(s);
+        serve_begin_to_stop(s);
     return filled;
 }
 
@@ -84,7 +80,7 @@ static bool look_at_clock(struct serve *s, enum smtp_want *want)
     }
     serve_watch_stop(s);
     if (wire_stopped(&s->wire))
-        begin_to_stop(s);
+        serve_begin_to_stop(s);
     if (clock_left(s->session_deadline) > 0)
         return true;
     *want = serve_give_up(s, WIRE_TIMEOUT, SMTP_REPLY_TIMEOUT);
@@ -164,79 +160,6 @@ static enum smtp_want decide(struct serve *s)
     return want;
 }
 
-/* Whatever came, decoded into the spool; a message that can't be stored is read on to its end, so
- * that its text never becomes commands. */
-static void decode_unread(struct serve *s, struct smtp_data *data)
-{
-    struct span in = wire_unread(&s->wire);
-    const size_t before = in.n;
-    char scrap[64];
-
-    while (in.n > 0 && !smtp_data_is_over(data)) {
-        size_t room = sizeof scrap;
-        char *at =
-            data->fault == SMTP_DATA_FINE ? services_message_room(&s->services, &room) : scrap;
-
-        if (at == NULL)
-            data->fault = SMTP_DATA_NO_SPOOL;
-        else if (data->fault == SMTP_DATA_FINE)
-            services_add_octets(&s->services, smtp_data_decode(data, &in, at, room));
-        else
-            smtp_data_decode(data, &in, scrap, sizeof scrap);
-    }
-    recorder_text(&s->services.backend.recorder, span_first(wire_unread(&s->wire), before - in.n));
-    wire_used(&s->wire, before - in.n);
-}
-
-/* Time for the message: data_timeout, and a second more for each min_data_rate octets that came.
- * Who sends faster than that may take as long as the session; who trickles gets data_timeout. */
-static enum wire_result fill_data(struct serve *s, uint64_t *deadline)
-{
-    const size_t before = wire_unread(&s->wire).n;
-    const uint64_t timeout = s->config->data_timeout, rate = s->config->min_data_rate;
-    enum wire_result filled = fill(s, deadline, timeout, "data");
-
-    if (filled == WIRE_STOP) {
-        begin_to_stop(s);
-        filled = wire_fill(&s->wire, earlier(*deadline, s->session_deadline));
-    }
-    if (rate == 0)
-        *deadline = 0;
-    if (*deadline == 0)
-        return filled;
-    /* What does not buy a whole millisecond yet is not forgotten. */
-    s->credit += (wire_unread(&s->wire).n - before) * 1000;
-    *deadline = earlier(*deadline + s->credit / rate, clock_now() + timeout);
-    s->credit %= rate;
-    return filled;
-}
-
-static enum smtp_want collect(struct serve *s)
-{
-    uint64_t deadline = 0;
-    struct smtp_data data;
-
-    smtp_session_decoder(&s->session, &data);
-    data.crlf = s->config->line_ending;
-    if (!services_begin_message(&s->services))
-        data.fault = SMTP_DATA_NO_SPOOL;
-    decode_unread(s, &data);
-    while (!smtp_data_is_over(&data)) {
-        const enum wire_result filled = fill_data(s, &deadline);
-
-        if (filled != WIRE_OK) {
-            services_finish_message(&s->services, &data);
-            recorder_message(&s->services.backend.recorder, &data);
-            return serve_give_up(
-                s, filled, s->config->min_data_rate > 0 ? SMTP_REPLY_TOO_SLOW : SMTP_REPLY_TIMEOUT);
-        }
-        decode_unread(s, &data);
-    }
-    recorder_message(&s->services.backend.recorder, &data);
-    services_finish_message(&s->services, &data);
-    return smtp_session_collected(&s->session, &data);
-}
-
 static enum smtp_want deliver(struct serve *s)
 {
     s->delivery = arena_behind(&s->arena, SERVE_ARENA_MAX + SERVE_DELIVERY_MAX);
@@ -299,10 +222,15 @@ int serve(const struct config *c, const struct serve_connection *connection, str
           struct serve_memory *memory, const struct arena *taken)
 {
     static enum smtp_want (*const steps[])(struct serve *) = {
-        [SMTP_NEXT_LINE] = next_line,        [SMTP_NEXT_DECISION] = decide,
-        [SMTP_NEXT_DATA] = collect,          [SMTP_NEXT_DELIVERY] = deliver,
-        [SMTP_NEXT_TLS] = serve_prepare_tls, [SMTP_NEXT_MECHANISMS] = serve_mechanisms,
-        [SMTP_NEXT_LOGIN] = serve_login,     [SMTP_NEXT_HANDSHAKE] = serve_shake_hands,
+        [SMTP_NEXT_LINE] = next_line,
+        [SMTP_NEXT_DECISION] = decide,
+        [SMTP_NEXT_DATA] = serve_collect,
+        [SMTP_NEXT_DELIVERY] = deliver,
+        [SMTP_NEXT_CHUNK] = serve_take_chunk,
+        [SMTP_NEXT_TLS] = serve_prepare_tls,
+        [SMTP_NEXT_MECHANISMS] = serve_mechanisms,
+        [SMTP_NEXT_LOGIN] = serve_login,
+        [SMTP_NEXT_HANDSHAKE] = serve_shake_hands,
         [SMTP_NEXT_MORE] = send_more,
     };
     struct serve *const s = (struct serve *)memory->state;
@@ -353,6 +281,8 @@ int serve(const struct config *c, const struct serve_connection *connection, str
         want = smtp_session_is_secure(&s->session, want);
     for (;;) {
         record_replies(s);
+        if (s->collecting)
+            serve_look_at_message(s, want);
         /* Room for the next reply; a client that does not read its replies is shown out. */
         if (s->wire.send.cap - s->wire.send.n < SMTP_REPLY_MAX && serve_flush(s) != WIRE_OK)
             want = SMTP_NEXT_CLOSE;

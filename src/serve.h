@@ -20,7 +20,7 @@ enum {
     SERVE_LOGINS_FAILED = 71, /* exit status below a listening process: how its client behaved */
     SERVE_ABUSED = 72,
     SERVE_CRASHED = 70, /* exit status of a monitor: the worker crashed, and the log has it */
-    SERVE_STATE_MAX = 2 * 1024, /* octets of serve.c's own */
+    SERVE_STATE_MAX = 2 * 1024 + 512, /* octets of serve.c's own */
     SERVE_PAGE = 4096,
     SERVE_READ_MAX = 64 * 1024,
     SERVE_SPOOL_MAX = 256 * 1024, /* a large write costs a file system less than its parts */

@@ -1,4 +1,5 @@
 /* A connection that is served, from within: serve.c, with serve_wire.c for its waits and its end,
+ * serve_message.c for messages
  * and serve_secure.c for TLS and logins. */
 #ifndef SMTPIN_SERVE_STATE_H
 #define SMTPIN_SERVE_STATE_H
@@ -13,6 +14,8 @@ struct serve {
     struct arena arena, delivery;
     struct wire wire;
     struct services services;
+    struct smtp_data data; /* of the message that is being collected */
+    bool collecting;       /* it has begun, and was neither finished nor abandoned */
     uint64_t credit; /* milliseconds times min_data_rate that came in pieces too small to count */
     size_t spoken;   /* octets of wire.send that were there before this step */
     uint64_t session_deadline;
@@ -33,6 +36,21 @@ enum smtp_want serve_give_up(struct serve *s, enum wire_result why, enum smtp_re
 enum wire_result serve_flush(struct serve *s);
 /* From here on the stop is seen; where it can't be had now, the next time. */
 void serve_watch_stop(struct serve *s);
+
+/* Asked to end: a message that is being sent may still come to its end, for drain_timeout. */
+void serve_begin_to_stop(struct serve *s);
+/* Waits for the client, until *deadline. Where that is 0, it is set once somebody is really waited
+ * for: `timeout` from then. A client that keeps us waiting is worth a line to the service manager.
+ */
+enum wire_result serve_fill(struct serve *s, uint64_t *deadline, uint64_t timeout,
+                            const char *doing);
+
+/* The steps of a message that comes. */
+enum smtp_want serve_collect(struct serve *s);
+enum smtp_want serve_take_chunk(struct serve *s);
+/* While a message is half there, after each step: where its transaction or the session has ended
+ * without it, it is thrown away. */
+void serve_look_at_message(struct serve *s, enum smtp_want want);
 
 /* Before the client is read: what TLS needs. Where whoever started us does it, it is there already.
  */

@@ -99,6 +99,12 @@ void services_finish_message(struct services *s, struct smtp_data *data)
         worker_finish_message(&s->worker, s->backend.session, data);
 }
 
+void services_keep_message(struct services *s)
+{
+    if (services_in_sandbox(s))
+        worker_announce_message(&s->worker, s->backend.session);
+}
+
 bool services_deliver(struct services *s, struct arena *a)
 {
     struct backend *b = &s->backend;

@@ -86,6 +86,8 @@ void services_add_octets(struct services *s, size_t n);
  * stored. For each message that has begun, and no other: the monitor ends a session that finishes
  * what it has not begun. */
 void services_finish_message(struct services *s, struct smtp_data *data);
+/* Between two chunks, where its transaction may end without it. */
+void services_keep_message(struct services *s);
 /* Delivers it: each recipient has its result. `a` is for what the results point to. False: in the
  * sandbox it turns out only now that it could not be stored. */
 bool services_deliver(struct services *s, struct arena *a);

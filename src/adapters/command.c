@@ -127,10 +127,14 @@ static void add_client_protocol(struct text *out, const struct command_run *run,
 static void add_body(struct text *out, const struct command_run *run,
                      const struct smtp_recipient *r)
 {
+    static const char *const names[] = {[SMTP_BODY_7BIT] = "7BIT",
+                                        [SMTP_BODY_8BITMIME] = "8BITMIME",
+                                        [SMTP_BODY_BINARYMIME] = "BINARYMIME"};
+    const struct smtp_transaction *t = &run->session->transaction;
+
     (void)r;
-    text_adds(out, run->session->transaction.smtputf8                     ? "SMTPUTF8"
-                   : run->session->transaction.body == SMTP_BODY_8BITMIME ? "8BITMIME"
-                                                                          : "7BIT");
+    /* Who gets octets that are no lines must know of it; UTF-8 is in the addresses, too. */
+    text_adds(out, t->smtputf8 && t->body != SMTP_BODY_BINARYMIME ? "SMTPUTF8" : names[t->body]);
 }
 
 /* systemd's, and the administrator's: where LoadCredential= has put what only this unit may read.

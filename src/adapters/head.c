@@ -8,13 +8,20 @@ const struct smtp_recipient *head_only_recipient(const struct smtp_session *s)
     return s->transaction.targets == 1 ? smtp_first_target(&s->transaction) : NULL;
 }
 
-void head_write_prepended(struct text *out, const struct config *c, struct span prepended)
+struct span head_line_end(const struct config *c, const struct smtp_session *s)
+{
+    const bool crlf = c->line_ending || s->transaction.body == SMTP_BODY_BINARYMIME;
+
+    return crlf ? SPAN("\r\n") : SPAN("\n");
+}
+
+void head_write_prepended(struct text *out, struct span line_end, struct span prepended)
 {
     struct span line;
 
     while (span_word(&prepended, "\n", &line)) {
         text_add(out, line);
-        text_adds(out, c->line_ending == 0 ? "\n" : "\r\n");
+        text_add(out, line_end);
     }
 }
 
@@ -22,6 +29,7 @@ void head_write(struct text *out, const struct head_facts *f, uint64_t which,
                 const struct smtp_recipient *recipient)
 {
     static const struct tls_facts none = {.protocol = {0}};
+    const struct span line_end = head_line_end(f->config, f->session);
     const struct tls_facts *tls = f->peer->tls == NULL ? &none : f->peer->tls;
     const struct smtp_trace trace = {
         .hostname = f->config->smtp.hostname,
@@ -40,7 +48,7 @@ void head_write(struct text *out, const struct head_facts *f, uint64_t which,
         .tls_sni = tls->sni,
         .tls_client = tls_facts_verified(tls) ? tls->name : SPAN(""),
         .time = f->time,
-        .crlf = f->config->line_ending,
+        .crlf = line_end.n == 2,
     };
 
     if (which & CONFIG_TRACE_RETURN_PATH)
@@ -49,7 +57,7 @@ void head_write(struct text *out, const struct head_facts *f, uint64_t which,
         smtp_trace_original_to(out, &trace);
     if (which & CONFIG_TRACE_DELIVERED_TO)
         smtp_trace_delivered_to(out, &trace);
-    head_write_prepended(out, f->config, f->prepended);
+    head_write_prepended(out, line_end, f->prepended);
     if (which & CONFIG_TRACE_RECEIVED)
         smtp_trace_received(out, &trace);
 }

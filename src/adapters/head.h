@@ -23,8 +23,11 @@ struct head_facts {
 };
 void head_write(struct text *out, const struct head_facts *f, uint64_t which,
                 const struct smtp_recipient *recipient);
-/* Such fields alone, with the line ends that the command wants. */
-void head_write_prepended(struct text *out, const struct config *c, struct span prepended);
+/* The line end of what is ours in the session's message: as the command wants it, but CRLF in one
+ * whose octets stay as they are (RFC 3030 3: its header has no other). */
+struct span head_line_end(const struct config *c, const struct smtp_session *s);
+/* Such fields alone. */
+void head_write_prepended(struct text *out, struct span line_end, struct span prepended);
 /* Who gets the message of a transaction, if that is only one; else NULL. */
 const struct smtp_recipient *head_only_recipient(const struct smtp_session *s);
 /* Gives <postmaster> without a domain one of ours: a command and a Maildir want a domain. Where the

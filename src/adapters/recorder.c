@@ -88,6 +88,54 @@ void recorder_message(struct recorder *r, const struct smtp_data *d)
         recorder_put(r, span_of(faults[d->fault]));
 }
 
+/* Octets of a chunk, with as many line ends. */
+static void put_made_up(struct recorder *r, uint64_t octets, uint64_t lines)
+{
+    if (octets == 0)
+        return;
+    recorder_put_number(r, "@message ", octets, " ");
+    recorder_put_number(r, "", lines < octets / 2 ? lines : octets / 2, "\n");
+}
+
+/* What a fault was found at takes the place of the chunk's first octets. Returns how many. */
+static uint64_t put_fault(struct recorder *r, const struct smtp_data *d, uint64_t octets)
+{
+    if (octets == 0 || (d->fault != SMTP_DATA_BARE_LF && d->fault != SMTP_DATA_BARE_CR))
+        return 0;
+    recorder_put(r, d->fault == SMTP_DATA_BARE_LF ? SPAN("C! \\n\n") : SPAN("C! \\r\n"));
+    return 1;
+}
+
+/* Text has as many hops and lines, and as much of a line at its end. */
+static void put_text(struct recorder *r, uint64_t octets, const struct smtp_data *before,
+                     const struct smtp_data *d)
+{
+    static const char hop[] = "Received:\r\n";
+    uint64_t rest, hops = d->received - before->received;
+
+    for (; hops > 0 && octets >= sizeof hop - 1; hops--, octets -= sizeof hop - 1)
+        recorder_put(r, SPAN("C: Received:\n"));
+    octets -= put_fault(r, d, octets);
+    rest = d->line < octets ? d->line : octets;
+    if (octets > rest)
+        put_made_up(r, octets - rest, d->lines > before->lines ? d->lines - before->lines : 1);
+    put_made_up(r, rest, 0);
+}
+
+void recorder_chunk(struct recorder *r, uint64_t octets, const struct smtp_data *before,
+                    const struct smtp_data *data)
+{
+    if (r->fd < 0)
+        return;
+    r->in_line = false;
+    if (r->messages)
+        return;
+    if (data == NULL || data->exact)
+        put_made_up(r, octets, 0);
+    else
+        put_text(r, octets, before, data);
+}
+
 /* How many octets base64 stands for. */
 static size_t octets_of(struct span base64)
 {

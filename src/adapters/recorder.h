@@ -38,6 +38,10 @@ void recorder_login(struct recorder *r, const struct smtp_login *login,
 /* Bytes of a message as they came, and its end: with the text, or with its size alone. */
 void recorder_text(struct recorder *r, struct span bytes);
 void recorder_message(struct recorder *r, const struct smtp_data *data);
+/* The octets of a chunk that came: with the text, or so many. The decoder before and behind them;
+ * NULL: they were thrown away. */
+void recorder_chunk(struct recorder *r, uint64_t octets, const struct smtp_data *before,
+                    const struct smtp_data *data);
 void recorder_replies(struct recorder *r, struct span bytes);
 void recorder_delivery(struct recorder *r, const struct deliver_report *report);
 /* How a check command has ended, and what it said; what a policy server has answered (.p NULL: no

@@ -76,9 +76,14 @@ static enum submission_result read_header(struct contents *c, const struct spool
     return SUBMISSION_TOO_LONG;
 }
 
+static struct span line_end(const struct head_facts *f)
+{
+    return head_line_end(f->config, f->session);
+}
+
 static void end_line(const struct head_facts *f, struct text *out)
 {
-    text_adds(out, f->config->line_ending == 0 ? "\n" : "\r\n");
+    text_add(out, line_end(f));
 }
 
 static void add_fields(const struct head_facts *f, const struct contents *c, struct text *out)
@@ -116,7 +121,7 @@ static bool write_start(const struct head_facts *f, const struct contents *c, st
 {
     const bool strip = c->blind && f->session->authenticated && !f->config->keep_bcc;
     /* Before text, an empty line of ours is the end of what is ours. */
-    const size_t empty = c->text && *head > 0 ? (f->config->line_ending == 0 ? 1 : 2) : 0;
+    const size_t empty = c->text && *head > 0 ? line_end(f).n : 0;
     const size_t above = *head - empty + c->mark;
 
     text_add(out, span_first(start, above));

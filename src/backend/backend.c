@@ -201,7 +201,7 @@ static bool write_head(struct backend *b)
 
 static struct span empty_line(const struct backend *b)
 {
-    return b->config->line_ending == 0 ? SPAN("\n") : SPAN("\r\n");
+    return head_line_end(b->config, b->session);
 }
 
 /* A message without a header, or whose first line goes on with another, must not become a part of
@@ -301,7 +301,7 @@ static bool prepend_late(struct backend *b, size_t before)
 
     if (late.n == 0)
         return true;
-    head_write_prepended(&head, b->config, late);
+    head_write_prepended(&head, empty_line(b), late);
     if (begins_with_text(b))
         text_add(&head, empty_line(b));
     if (!spool_replace(&b->spool, 0, text_span(&head)))

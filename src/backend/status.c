@@ -18,6 +18,8 @@ static const char *phase_name(const struct smtp_session *session)
         return "greeted";
     case SMTP_MAIL:
         return "mail";
+    case SMTP_CHUNKS:
+        return "bdat";
     default:
         return "rcpt";
     }

@@ -16,6 +16,8 @@ const struct config config_defaults = {
     .smtp =
         {
             .smtputf8 = true,
+            .chunking = true,
+            .max_discarded_size = 1024 * 1024 * 1024,
             .max_message_size = 50 * 1024 * 1024,
             .max_recipients = 1000,
             .max_errors = 20,

@@ -370,6 +370,8 @@ static void conclude(struct source *s, struct config *c)
 {
     const char *wrong;
 
+    if (c->smtp.binarymime && !c->smtp.chunking)
+        clash(s, SPAN("binarymime"), SPAN("chunking"), "comes by BDAT alone");
     if (c->smtp.hostname.n == 0)
         defaults_hostname(c, s->arena);
     wrong = c->deliver.n == 0 ? defaults_delivery(c, s->arena) : NULL;

@@ -123,12 +123,14 @@ const char *monitor_keep_envelope(struct monitor *m, const struct request *r, st
     const char *wrong = keep_sender(m, sender, full);
 
     t->smtputf8 = r->smtputf8;
-    t->body = r->eight_bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
+    t->body = (enum smtp_body)r->body;
     t->declared_size = r->declared_size;
     if (wrong == NULL && t->reverse_path.utf8 && !t->smtputf8)
         wrong = needs_utf8;
     if (wrong == NULL && r->auth.n > 0 && t->auth.n == 0)
         wrong = keep_submitter(m, r->auth, full);
+    if (wrong == NULL && t->body == SMTP_BODY_BINARYMIME && !m->backend->config->smtp.binarymime)
+        wrong = "has a body that it was not offered";
     if (wrong == NULL && t->declared_size > m->backend->config->smtp.max_message_size)
         wrong = "declares a message that is too large";
     return wrong;

@@ -52,11 +52,13 @@ const char *monitor_log_step(struct monitor *m, const struct request *r)
 
     if (wrong != NULL || r->before == 0 || r->phase == 0)
         return wrong != NULL ? wrong : "has no phase";
-    if (m->state != MONITOR_IDLE)
+    /* Between two chunks a command may fail; the message is given up before its transaction ends.
+     */
+    if (m->state != MONITOR_IDLE && (r->phase != SMTP_CHUNKS || r->close))
         return "ends within a message";
     if (r->before >= SMTP_MAIL && (m->over || m->transaction == 0))
         return "ends no transaction";
-    if ((r->before == SMTP_RCPT) != (t->recipients > 0))
+    if ((r->before >= SMTP_RCPT) != (t->recipients > 0))
         return "is in another phase";
     if (r->reply.code >= 500 && !s->options->lmtp && ++m->errors > most_errors(s->options))
         return "has too many errors";

@@ -45,7 +45,10 @@ static const char *begin_message(struct monitor *m, const struct request *r)
     return NULL;
 }
 
-/* What all requests about a message have in common. */
+static const char no_message[] = "has octets of no message";
+
+/* What all requests about a message have in common, but for the one that gives it up: its
+ * transaction may be over. */
 static const char *begin_or_check_message(struct monitor *m, const struct request *r)
 {
     const char *wrong = r->begins ? begin_message(m, r) : NULL;
@@ -53,8 +56,15 @@ static const char *begin_or_check_message(struct monitor *m, const struct reques
     if (wrong != NULL)
         return wrong;
     if (m->state != MONITOR_MESSAGE)
-        return "has octets of no message";
+        return no_message;
     return r->recipients == monitor_transaction_of(m)->recipients ? NULL : "has other recipients";
+}
+
+/* Is each line end that was stored two octets of the message (RFC 1870 5)? */
+static bool shortens_line_ends(const struct monitor *m)
+{
+    return m->backend->config->line_ending == 0 &&
+           monitor_transaction_of(m)->body != SMTP_BODY_BINARYMIME;
 }
 
 static const char *store_octets(struct monitor *m, struct span left)
@@ -72,7 +82,8 @@ static const char *store_octets(struct monitor *m, struct span left)
         if (room > left.n)
             room = left.n;
         memcpy(at, left.p, room);
-        m->ends += span_count((struct span){.p = at, .n = room}, '\n');
+        if (shortens_line_ends(m))
+            m->ends += span_count((struct span){.p = at, .n = room}, '\n');
         backend_add_octets(m->backend, room);
         left = span_from(left, room);
     }
@@ -93,10 +104,12 @@ const char *monitor_take_octets(struct monitor *m, const struct request *r)
 const char *monitor_finish_message(struct monitor *m, const struct request *r)
 {
     struct smtp_data data = {.fault = r->fault, .ended = r->ended, .size = r->size};
-    const char *wrong = begin_or_check_message(m, r);
+    const char *wrong = r->begins ? begin_message(m, r) : NULL;
 
     if (wrong != NULL)
         return wrong;
+    if (m->state != MONITOR_MESSAGE)
+        return no_message;
     if (r->fault == SMTP_DATA_FINE && r->ended)
         return "gives a good message up";
     m->state = MONITOR_IDLE;
@@ -136,8 +149,7 @@ const char *monitor_deliver_message(struct monitor *m, const struct request *r)
         wrong = store_octets(m, r->octets);
     if (wrong != NULL)
         return wrong;
-    /* As the decoder counts: each line end is two octets (RFC 1870 5). */
-    if (!m->refused && r->size != m->stored + (b->config->line_ending == 0 ? m->ends : 0))
+    if (!m->refused && r->size != m->stored + m->ends)
         return "has a message of another size";
     m->state = MONITOR_IDLE;
     data.fault = m->refused ? SMTP_DATA_NO_SPOOL : SMTP_DATA_FINE;

@@ -13,7 +13,7 @@ enum request_field {
     REQUEST_MESSAGE_OCTETS = 1, /* octets */
     REQUEST_ADDRESS = 2,        /* address */
     REQUEST_GREETING = 4,       /* helo, esmtp */
-    REQUEST_ENVELOPE = 8, /* begins, auth, eight_bit, prdr, requiretls, recipients, declared_size */
+    REQUEST_ENVELOPE = 8,      /* begins, auth, body, prdr, requiretls, recipients, declared_size */
     REQUEST_SMTPUTF8 = 16,     /* smtputf8 */
     REQUEST_OUTCOME = 32,      /* fault, ended */
     REQUEST_SIZE = 64,         /* size */
@@ -116,8 +116,9 @@ struct request {
     struct span sender; /* the reverse-path, where `address` is none */
     struct span helo;
     bool begins; /* a message: with its envelope, at the first of its requests */
-    bool esmtp, smtputf8, eight_bit, prdr, requiretls;
+    bool esmtp, smtputf8, prdr, requiretls;
     uint64_t recipients, declared_size;
+    uint64_t body;     /* enum smtp_body */
     uint64_t size;     /* of the message: RFC 1870 5 */
     uint64_t boundary; /* of the recording: struct recorder */
     enum smtp_data_fault fault;

@@ -105,7 +105,7 @@ struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, enum
                        .helo = s->helo,
                        .esmtp = s->esmtp,
                        .smtputf8 = t->smtputf8,
-                       .eight_bit = t->body == SMTP_BODY_8BITMIME,
+                       .body = t->body,
                        .declared_size = t->declared_size,
                        .auth = t->auth,
                        .commands = s->commands,
@@ -224,7 +224,7 @@ static struct request about_message(struct worker *w, const struct smtp_session 
         .helo = s->helo,
         .esmtp = s->esmtp,
         .smtputf8 = t->smtputf8,
-        .eight_bit = t->body == SMTP_BODY_8BITMIME,
+        .body = t->body,
         .prdr = t->prdr,
         .requiretls = t->requiretls,
         .auth = begins ? t->auth : SPAN(""),
@@ -258,6 +258,16 @@ void worker_finish_message(struct worker *w, const struct smtp_session *s,
     r.size = data->size;
     r.fault = data->fault;
     r.ended = data->ended;
+    send_with_octets(w, &r);
+}
+
+void worker_announce_message(struct worker *w, const struct smtp_session *s)
+{
+    struct request r;
+
+    if (!w->begins)
+        return;
+    r = about_message(w, s, REQUEST_OCTETS);
     send_with_octets(w, &r);
 }
 

@@ -38,6 +38,8 @@ void worker_begin_message(struct worker *w);
 /* Where the next octets go. Then, how many came. */
 char *worker_message_room(struct worker *w, const struct smtp_session *s, size_t *room);
 void worker_add_octets(struct worker *w, size_t n);
+/* More may come only when its transaction is over: the monitor hears of it now. */
+void worker_announce_message(struct worker *w, const struct smtp_session *s);
 void worker_finish_message(struct worker *w, const struct smtp_session *s,
                            const struct smtp_data *data);
 /* Results and what they point to are in `arena`. False: the message could not be stored. */

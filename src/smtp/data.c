@@ -13,7 +13,11 @@
  *
  * With `normalize`, for one's own machines, LF alone and CR alone (or several, with the LF behind
  * them if there is one) are line ends of what is put out. The end is the same: a dot behind such a
- * line end is text, and is not taken off, since no client stuffs it there. */
+ * line end is text, and is not taken off, since no client stuffs it there.
+ *
+ * In chunks (RFC 3030) no dot is special: their text is held to the same line ends, so that DATA
+ * and BDAT hand on the same octets and nobody behind us finds an end in them that we did not see.
+ */
 enum {
     LINE_START, /* 0: the state of a cleared struct; DATA's own CRLF was a line end */
     LINE,
@@ -24,7 +28,7 @@ enum {
 
 bool smtp_data_is_over(const struct smtp_data *d)
 {
-    return d->ended || d->fault == SMTP_DATA_BARE_LF || d->fault == SMTP_DATA_BARE_CR;
+    return d->ended || (d->fault >= SMTP_DATA_BARE_LF && !d->chunked);
 }
 
 static void fail(struct smtp_data *d, enum smtp_data_fault fault)
@@ -160,7 +164,8 @@ static bool is_run(const struct smtp_data *d, char c)
 {
     if (c == '\r' || c == '\n')
         return false;
-    return d->state == LINE || d->state == DOT || (d->state == LINE_START && c != '.');
+    return d->state == LINE || d->state == DOT ||
+           (d->state == LINE_START && (c != '.' || d->chunked));
 }
 
 #if defined(__SSE2__)
@@ -190,6 +195,7 @@ struct body {
     char *o;          /* where it is put */
     const char *line; /* where the line begins, or what of it came now */
     bool start;       /* nothing of the line has been taken */
+    bool dots;        /* are special */
     uint64_t lines;   /* that have ended */
 };
 
@@ -204,7 +210,7 @@ static void advance(struct body *b, size_t n)
 /* A dot at the start of a line was stuffed; before CR or LF, it may end the message: false. */
 static bool take_dot(struct body *b)
 {
-    if (*b->p != '.')
+    if (*b->p != '.' || !b->dots)
         return true;
     if (b->p[1] == '\r' || b->p[1] == '\n')
         return false;
@@ -248,7 +254,8 @@ static bool end_lines(struct body *b, unsigned ends, bool crlf)
 static size_t decode_blocks(struct smtp_data *d, struct span *in, char *out, size_t room)
 {
     const uint64_t longest = d->max_line - BLOCK - 2;
-    struct body b = {.p = in->p, .o = out, .line = in->p, .start = d->state == LINE_START};
+    struct body b = {
+        .p = in->p, .o = out, .line = in->p, .start = d->state == LINE_START, .dots = !d->chunked};
     /* Where a block may begin at the latest; for the line's sake, too. */
     const char *const last =
         in->p + smallest(smallest(in->n, room) - (size_t)2 * BLOCK, d->max_size - d->size - BLOCK);
@@ -295,11 +302,65 @@ static bool is_plain(const struct smtp_data *d)
 }
 #endif
 
+/* The header of an exact message has CRLF, as that of any other (RFC 3030 3), and hops. */
+static void follow_header(struct smtp_data *d, struct span s)
+{
+    for (size_t i = 0; i < s.n && !d->in_body; i++) {
+        if (s.p[i] == '\n' && d->state == LINE_CR) {
+            d->in_body = d->line == 1;
+            d->line = 0;
+            d->matched = 0;
+            d->state = LINE_START;
+            continue;
+        }
+        match_received(d, span_first(span_from(s, i), 1));
+        d->line++;
+        d->state = s.p[i] == '\r' ? LINE_CR : LINE;
+    }
+}
+
+static size_t decode_exactly(struct smtp_data *d, struct span *in, char *out, size_t room)
+{
+    const struct span now = span_first(*in, room);
+
+    *in = span_from(*in, now.n);
+    d->size += now.n;
+    if (d->size > d->max_size)
+        fail(d, SMTP_DATA_TOO_LARGE);
+    follow_header(d, now);
+    if (d->fault != SMTP_DATA_FINE)
+        return 0;
+    memcpy(out, now.p, now.n);
+    return now.n;
+}
+
+size_t smtp_data_finish(struct smtp_data *d, char *out)
+{
+    const bool cr = d->state == LINE_CR;
+    size_t n = 0;
+
+    if (!d->exact && cr)
+        n = bare_line_end(d, SMTP_DATA_BARE_CR, out);
+    else if (!d->exact && d->line > 0)
+        n = line_end(d, out);
+    d->ended = true;
+    return d->fault == SMTP_DATA_FINE ? n : 0;
+}
+
+/* Does it not matter what comes? */
+static bool is_settled(const struct smtp_data *d)
+{
+    return d->ended ||
+           (d->fault != SMTP_DATA_FINE && (d->chunked || d->fault >= SMTP_DATA_BARE_LF));
+}
+
 size_t smtp_data_decode(struct smtp_data *d, struct span *in, char *out, size_t room)
 {
     size_t n = 0;
 
-    while (in->n > 0 && room - n >= 2 && !smtp_data_is_over(d)) {
+    if (d->exact)
+        return decode_exactly(d, in, out, room);
+    while (in->n > 0 && room - n >= 2 && !is_settled(d)) {
 #if defined(__SSE2__)
         /* It leaves a block's worth of both, for the machine. */
         if (in->n >= 2 * BLOCK && room - n >= 2 * BLOCK && is_plain(d))
@@ -315,5 +376,7 @@ size_t smtp_data_decode(struct smtp_data *d, struct span *in, char *out, size_t 
             n += step(d, in, out + n);
         }
     }
+    if (d->chunked && d->fault != SMTP_DATA_FINE) /* their end is not in them */
+        *in = span_from(*in, in->n);
     return n;
 }

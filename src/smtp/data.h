@@ -1,6 +1,6 @@
-/* The message after DATA: dot-unstuffing, line ends, size, hops (RFC 5321 4.5.2, 6.3). A byte
- * machine: any chunking of the input gives the same output and the same verdict. It keeps no octet
- * of the message. */
+/* The message after DATA or BDAT: dot-unstuffing, line ends, size, hops (RFC 5321 4.5.2, 6.3;
+ * RFC 3030). A byte machine: any division of the input gives the same output and the same verdict.
+ * It keeps no octet of the message. */
 #ifndef SMTPIN_SMTP_DATA_H
 #define SMTPIN_SMTP_DATA_H
 
@@ -14,7 +14,7 @@ enum smtp_data_fault {
     SMTP_DATA_LOOP,      /* more than max_received Received: fields */
     SMTP_DATA_LONG_LINE, /* a text line of more than max_line octets */
     SMTP_DATA_NO_SPOOL,  /* set by the caller, who could not store it */
-    SMTP_DATA_BARE_LF,   /* these two end the message at once: see smtp_data_is_over */
+    SMTP_DATA_BARE_LF,   /* after DATA, these two end the message at once: smtp_data_is_over */
     SMTP_DATA_BARE_CR,
 };
 
@@ -26,6 +26,8 @@ struct smtp_data {
     bool crlf;             /* keep CRLF in the output; else LF */
     bool normalize;        /* a bare CR or LF is a line end of the message, and never a part of its
                               end; else it is a fault */
+    bool chunked;          /* BDAT: no dot is special, and smtp_data_finish ends the message */
+    bool exact;            /* BINARYMIME, with `chunked`: each octet is kept as it is */
 
     /* Results. */
     enum smtp_data_fault fault; /* the first one found; from then on nothing is put out */
@@ -47,8 +49,12 @@ struct smtp_data {
  * command (RFC 2920 3.1). */
 size_t smtp_data_decode(struct smtp_data *d, struct span *in, char *out, size_t room);
 
+/* The last chunk has been decoded: the message has ended. Writes at most 2 bytes to out and returns
+ * how many: a last line without its end gets one, unless the message is `exact`. */
+size_t smtp_data_finish(struct smtp_data *d, char *out);
+
 /* No more bytes belong to this message: it has ended, or a bare CR or LF has left it without an
- * end that both sides would agree on. */
+ * end that both sides would agree on. (Chunks have their ends by their sizes.) */
 bool smtp_data_is_over(const struct smtp_data *d);
 
 #endif

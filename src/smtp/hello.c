@@ -57,6 +57,10 @@ static enum smtp_want say_ehlo(struct smtp_session *s)
     if (o->prdr && !o->lmtp)
         text_add(s->out, SPAN("\r\n250-PRDR"));
     text_add(s->out, SPAN("\r\n250-PIPELINING\r\n250-8BITMIME"));
+    if (o->chunking)
+        text_add(s->out, SPAN("\r\n250-CHUNKING"));
+    if (o->binarymime)
+        text_add(s->out, SPAN("\r\n250-BINARYMIME"));
     if (o->smtputf8)
         text_add(s->out, SPAN("\r\n250-SMTPUTF8"));
     /* RFC 3207 4.2: not again inside TLS. */

@@ -20,11 +20,16 @@ static enum smtp_reply_id set_size(struct smtp_session *s, struct span value)
     }
 }
 
-/* body-value = "7BIT" / "8BITMIME" (RFC 6152 2) */
+/* body-value = "7BIT" / "8BITMIME" (RFC 6152 2) / "BINARYMIME" (RFC 3030 3), which is known only
+ * where it was announced */
 static enum smtp_reply_id set_body(struct smtp_session *s, struct span value)
 {
     if (span_eq_nocase(value, SPAN("8BITMIME")))
         s->transaction.body = SMTP_BODY_8BITMIME;
+    else if (span_eq_nocase(value, SPAN("BINARYMIME")) && !s->options->binarymime)
+        return SMTP_REPLY_UNKNOWN_PARAMETER;
+    else if (span_eq_nocase(value, SPAN("BINARYMIME")))
+        s->transaction.body = SMTP_BODY_BINARYMIME;
     else if (!span_eq_nocase(value, SPAN("7BIT")))
         return SMTP_REPLY_BAD_PARAMETERS;
     return SMTP_REPLY_OK;

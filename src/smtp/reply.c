@@ -94,6 +94,17 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_MAIL_TWICE] = {ROW(503, "5.5.1", "Sender already specified"), .rule = "sequence"},
     [SMTP_REPLY_MAIL_FIRST] = {ROW(503, "5.5.1", "MAIL first"), .rule = "sequence"},
     [SMTP_REPLY_RCPT_FIRST] = {ROW(503, "5.5.1", "RCPT first"), .rule = "sequence"},
+    /* RFC 3030 2 and 3 name the code. */
+    [SMTP_REPLY_IN_CHUNKS] = {ROW(503, "5.5.1", "The message has begun with BDAT"),
+                              .rule = "sequence"},
+    [SMTP_REPLY_BDAT_FIRST] = {ROW(503, "5.5.1", "BODY=BINARYMIME needs BDAT"), .rule = "sequence"},
+    [SMTP_REPLY_NO_BDAT] = {ROW(502, "5.5.1", "BDAT is not implemented"),
+                            .rule = "unknown_command"},
+    /* How many octets are no commands can't be known. */
+    [SMTP_REPLY_BAD_CHUNK] = {ROW(501, "5.5.4", "Syntax: %; closing connection"), .close = true,
+                              .rule = "bdat_syntax"},
+    [SMTP_REPLY_MUCH_DISCARDED] = {ROW(552, "5.3.4", "Too many octets refused; closing connection"),
+                                   .close = true, .rule = "max_discarded_size"},
     [SMTP_REPLY_NO_VALID_RECIPIENTS] = {ROW(554, "5.5.1", "No valid recipients"),
                                         .rule = "sequence"},
     [SMTP_REPLY_TOO_MANY_RECIPIENTS] = {ROW(452, "4.5.3", "Too many recipients"),

@@ -1,16 +1,11 @@
 #include "smtp/session.h"
 
 #include "base/base64.h"
+#include "smtp/chunk.h"
 #include "smtp/login.h"
 #include "smtp/verbs.h"
 
 #include <string.h>
-
-static void begin(struct smtp_session *s)
-{
-    s->said = (struct smtp_said){0};
-    s->judged = (struct span){0};
-}
 
 static enum smtp_want say_greeting(struct smtp_session *s)
 {
@@ -49,7 +44,7 @@ enum smtp_want smtp_session_tls(struct smtp_session *s, enum smtp_tls_offer offe
 {
     const bool implicit = s->options->tls == SMTP_TLS_IMPLICIT;
 
-    begin(s);
+    smtp_begin_step(s);
     switch (offer) {
     case SMTP_TLS_READY:
         if (!implicit)
@@ -66,7 +61,7 @@ enum smtp_want smtp_session_tls(struct smtp_session *s, enum smtp_tls_offer offe
 
 enum smtp_want smtp_session_secured(struct smtp_session *s, bool secure)
 {
-    begin(s);
+    smtp_begin_step(s);
     if (!secure)
         return SMTP_NEXT_CLOSE;
     s->secure = true;
@@ -88,7 +83,7 @@ enum smtp_want smtp_session_line(struct smtp_session *s, struct span line)
 {
     bool too_many;
 
-    begin(s);
+    smtp_begin_step(s);
     if (is_response(s, &too_many))
         return too_many ? smtp_cancel_login(s, SMTP_REPLY_TOO_MANY_COMMANDS)
                         : smtp_take_response(s, line);
@@ -106,7 +101,7 @@ enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_resu
         fault == SMTP_LINE_BARE_LF ? SMTP_REPLY_BARE_LF : SMTP_REPLY_BARE_CR;
     bool too_many;
 
-    begin(s);
+    smtp_begin_step(s);
     if (is_response(s, &too_many))
         return smtp_cancel_login(s, too_many                      ? SMTP_REPLY_TOO_MANY_COMMANDS
                                     : fault == SMTP_LINE_TOO_LONG ? SMTP_REPLY_LOGIN_TOO_LONG
@@ -116,15 +111,6 @@ enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_resu
     if (++s->commands > s->options->max_commands)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_COMMANDS);
     return smtp_say(s, fault == SMTP_LINE_TOO_LONG ? SMTP_REPLY_LINE_TOO_LONG : bare, SPAN(""));
-}
-
-/* A rule's text is foreign: it goes in as the argument, where no '%' is looked for. */
-static enum smtp_want say_foreign(struct smtp_session *s, struct smtp_reply reply)
-{
-    const struct span text = reply.text;
-
-    reply.text = SPAN("%");
-    return smtp_say_reply(s, &reply, text);
 }
 
 /* The reply of an opinion; its usual one where it has none, or of what it does not say. */
@@ -167,7 +153,7 @@ static enum smtp_want recipient_decided(struct smtp_session *s, const struct smt
             return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_REFUSED);
         reply = *smtp_reply(SMTP_REPLY_REFUSED_LATER);
     }
-    want = say_foreign(s, reply);
+    want = smtp_say_foreign(s, &reply);
     s->errors = errors; /* a refused recipient is counted as such */
     s->transaction.arena->used = s->mark;
     return want;
@@ -177,6 +163,7 @@ static enum smtp_want recipient_decided(struct smtp_session *s, const struct smt
 static enum smtp_want user_decided(struct smtp_session *s, const struct smtp_verdict *verdict)
 {
     const struct span address = s->candidate->mailbox.address;
+    struct smtp_reply reply;
 
     s->candidate = NULL;
     s->judged = address;
@@ -187,7 +174,8 @@ static enum smtp_want user_decided(struct smtp_session *s, const struct smtp_ver
     case SMTP_NO_OPINION:
         return smtp_say(s, SMTP_REPLY_VRFY, SPAN(""));
     default:
-        return say_foreign(s, reply_of(verdict));
+        reply = reply_of(verdict);
+        return smtp_say_foreign(s, &reply);
     }
 }
 
@@ -196,6 +184,8 @@ static enum smtp_want refuse_step(struct smtp_session *s, const struct smtp_verd
 {
     struct smtp_reply reply = reply_of(verdict);
 
+    if (s->chunk.comes)
+        return smtp_refuse_chunk(s, &reply);
     switch (s->about) {
     case SMTP_ABOUT_CLIENT:
         /* RFC 5321 3.1, 4.3.2: 554 or 421 in the place of 220. */
@@ -213,12 +203,12 @@ static enum smtp_want refuse_step(struct smtp_session *s, const struct smtp_verd
         smtp_forget_transaction(s);
         break;
     }
-    return say_foreign(s, reply);
+    return smtp_say_foreign(s, &reply);
 }
 
 enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_verdict *verdict)
 {
-    begin(s);
+    smtp_begin_step(s);
     if (s->about == SMTP_ABOUT_RECIPIENT)
         return recipient_decided(s, verdict);
     if (s->about == SMTP_ABOUT_USER)
@@ -230,7 +220,7 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
 
 enum smtp_want smtp_session_mechanisms(struct smtp_session *s, struct span mechanisms)
 {
-    begin(s);
+    smtp_begin_step(s);
     mechanisms = span_first(mechanisms, sizeof s->login->mechanisms_room);
     if (mechanisms.n > 0)
         memcpy(s->login->mechanisms_room, mechanisms.p, mechanisms.n);
@@ -262,7 +252,7 @@ static enum smtp_want login_wrong(struct smtp_session *s)
 enum smtp_want smtp_session_login(struct smtp_session *s, enum smtp_login_result result,
                                   struct span text)
 {
-    begin(s);
+    smtp_begin_step(s);
     s->login->going_on = false;
     s->login->response = (struct span){0};
     if (s->login->step == SMTP_LOGIN_CANCELLED)
@@ -285,149 +275,17 @@ enum smtp_want smtp_session_login(struct smtp_session *s, enum smtp_login_result
     }
 }
 
-void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data)
-{
-    *data = (struct smtp_data){
-        .max_size = s->options->max_message_size,
-        .max_line = s->options->max_text_line,
-        .max_received = s->options->max_received,
-        .normalize = s->options->normalize,
-    };
-}
-
-/* LMTP has a reply for each recipient whatever becomes of the message (RFC 2033 4.2). */
-static enum smtp_want refuse_all(struct smtp_session *s, const struct smtp_reply *reply)
-{
-    for (struct smtp_recipient *r = s->transaction.first; r != NULL; r = r->next) {
-        r->result = *reply;
-        r->result.close = reply->close && r->next == NULL;
-    }
-    s->reporting = s->transaction.first;
-    return smtp_session_more(s);
-}
-
-enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_data *data)
-{
-    static const enum smtp_reply_id replies[] = {
-        [SMTP_DATA_FINE] = SMTP_REPLY_OK,
-        [SMTP_DATA_TOO_LARGE] = SMTP_REPLY_TOO_LARGE,
-        [SMTP_DATA_LOOP] = SMTP_REPLY_DATA_LOOP,
-        [SMTP_DATA_LONG_LINE] = SMTP_REPLY_DATA_LONG_LINE,
-        [SMTP_DATA_NO_SPOOL] = SMTP_REPLY_NO_SPOOL,
-        [SMTP_DATA_BARE_LF] = SMTP_REPLY_DATA_BARE_LF,
-        [SMTP_DATA_BARE_CR] = SMTP_REPLY_DATA_BARE_CR,
-    };
-    const uint64_t errors = s->errors;
-    enum smtp_want want;
-
-    begin(s);
-    /* End of file never means complete: a message that has no end is no message, and nobody is
-     * there to hear a reply. */
-    if (!smtp_data_is_over(data))
-        return SMTP_NEXT_CLOSE;
-    if (data->fault == SMTP_DATA_FINE)
-        return SMTP_NEXT_DELIVERY;
-    if (s->options->lmtp)
-        return refuse_all(s, smtp_reply(replies[data->fault]));
-    want = smtp_say(s, replies[data->fault], SPAN(""));
-    s->errors = errors; /* a message that is refused is no mistake */
-    smtp_forget_transaction(s);
-    return want;
-}
-
-/* The last reply of PRDR, for the message: it has been taken when one recipient has it. */
-static const struct smtp_reply *overall_result(const struct smtp_transaction *t)
-{
-    for (const struct smtp_recipient *r = t->first; r != NULL; r = r->next)
-        if (r->result.code < 400)
-            return smtp_reply(SMTP_REPLY_OK);
-    return smtp_merged_result(t->first);
-}
-
-static enum smtp_want say_result(struct smtp_session *s, const struct smtp_reply *result)
-{
-    struct smtp_reply reply = *result;
-
-    const uint64_t errors = s->errors;
-    enum smtp_want want;
-
-    /* A command's text is foreign: no '%' is looked for in it. */
-    reply.text = SPAN("%");
-    want = smtp_say_reply(s, &reply, result->text);
-    /* What became of a message is no mistake of the client's. */
-    s->errors = errors;
-    return want;
-}
-
-static enum smtp_want say_last_result(struct smtp_session *s, const struct smtp_reply *result)
-{
-    const enum smtp_want want = say_result(s, result);
-
-    /* Who sends mail that is taken is no guesser: its mistakes are counted anew. */
-    if (result->code < 400)
-        s->errors = s->refused_recipients = 0;
-    smtp_forget_transaction(s);
-    return want;
-}
-
-enum smtp_want smtp_session_more(struct smtp_session *s)
-{
-    const struct smtp_recipient *r = s->reporting;
-    enum smtp_want want = SMTP_NEXT_MORE;
-
-    begin(s);
-    if (r == NULL) {
-        want = say_last_result(s, overall_result(&s->transaction));
-    } else {
-        s->judged = r->mailbox.address;
-        s->reporting = r->next;
-        if (s->reporting == NULL && !s->transaction.prdr)
-            want = say_last_result(s, &r->result);
-        else
-            say_result(s, &r->result);
-    }
-    return want;
-}
-
-enum smtp_want smtp_session_delivered(struct smtp_session *s)
-{
-    struct smtp_transaction *t = &s->transaction;
-
-    begin(s);
-    for (const struct smtp_recipient *r = t->first; r != NULL; r = r->next)
-        if (r->result.code < 400) {
-            s->messages++;
-            break;
-        }
-    s->reporting = t->first;
-    if (s->options->lmtp)
-        return smtp_session_more(s);
-    /* PRDR, as Exim speaks it: 353, each recipient's reply, one for the message; with a single
-     * recipient there is nothing to tell apart. */
-    if (t->prdr && t->recipients > 1) {
-        smtp_say(s, SMTP_REPLY_START_REPORT, SPAN(""));
-        return SMTP_NEXT_MORE;
-    }
-    /* One reply for all recipients: RFC 5321 4.2.5 knows no other. */
-    return say_last_result(s, smtp_merged_result(t->first));
-}
-
 enum smtp_want smtp_session_gone(struct smtp_session *s)
 {
-    begin(s);
+    smtp_begin_step(s);
     return SMTP_NEXT_CLOSE;
 }
 
 enum smtp_want smtp_session_interrupt(struct smtp_session *s, enum smtp_reply_id why)
 {
-    begin(s);
+    smtp_begin_step(s);
     smtp_say(s, why, s->options->hostname);
     return SMTP_NEXT_CLOSE;
-}
-
-bool smtp_session_hears_each(const struct smtp_session *s)
-{
-    return s->options->lmtp || s->transaction.prdr || s->transaction.recipients == 1;
 }
 
 struct span smtp_session_protocol(const struct smtp_session *s, bool smtputf8)

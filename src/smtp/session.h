@@ -44,10 +44,14 @@ enum smtp_login_result {
  * SMTP_AUTH_LINE_MAX octets and a few. */
 enum smtp_want smtp_session_login(struct smtp_session *s, enum smtp_login_result result,
                                   struct span text);
-/* Prepares the decoder for this session's limits. */
+/* Prepares the decoder for this session's limits: after DATA, or for the first chunk. */
 void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data);
 /* The decoder has ended or was left: `data` says how. */
 enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_data *data);
+/* The octets of `chunk` have been read. `data` is the decoder that has them and those of the chunks
+ * before; finished, where this was the last one and nothing is wrong. Not looked at where they were
+ * refused. */
+enum smtp_want smtp_session_chunk(struct smtp_session *s, const struct smtp_data *data);
 enum smtp_want smtp_session_delivered(struct smtp_session *s);
 enum smtp_want smtp_session_more(struct smtp_session *s);
 /* The client is gone: nothing more is said. */

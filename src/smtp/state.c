@@ -17,6 +17,14 @@ enum smtp_want smtp_say(struct smtp_session *s, enum smtp_reply_id id, struct sp
     return smtp_say_reply(s, smtp_reply(id), argument);
 }
 
+enum smtp_want smtp_say_foreign(struct smtp_session *s, const struct smtp_reply *r)
+{
+    struct smtp_reply reply = *r;
+
+    reply.text = SPAN("%");
+    return smtp_say_reply(s, &reply, r->text);
+}
+
 void smtp_forget_transaction(struct smtp_session *s)
 {
     struct arena *arena = s->transaction.arena;

@@ -13,6 +13,7 @@ enum smtp_want {
     SMTP_NEXT_LINE,       /* read a line:     smtp_session_line or smtp_session_bad_line */
     SMTP_NEXT_DECISION,   /* judge what `about` says:       smtp_session_decided */
     SMTP_NEXT_DATA,       /* collect the message to its end: smtp_session_collected */
+    SMTP_NEXT_CHUNK,      /* take `chunk`, all its octets:  smtp_session_chunk */
     SMTP_NEXT_DELIVERY,   /* deliver it, give each recipient its result: smtp_session_delivered */
     SMTP_NEXT_TLS,        /* get TLS ready, if nothing is unread: smtp_session_tls */
     SMTP_NEXT_HANDSHAKE,  /* write what is in `out`, then do it:  smtp_session_secured */
@@ -28,6 +29,7 @@ enum smtp_phase {
     SMTP_GREETED = 2,
     SMTP_MAIL = 4,
     SMTP_RCPT = 8,
+    SMTP_CHUNKS = 16, /* behind the first BDAT of a message */
 };
 
 /* What SMTP_NEXT_DECISION is about. Bits of smtp_options.decide_at; a recipient is always decided.
@@ -37,7 +39,7 @@ enum smtp_subject {
     SMTP_ABOUT_GREETING = 2,  /* EHLO, HELO, LHLO */
     SMTP_ABOUT_SENDER = 4,    /* MAIL */
     SMTP_ABOUT_RECIPIENT = 8, /* RCPT: the candidate */
-    SMTP_ABOUT_DATA = 16,     /* DATA, before 354 */
+    SMTP_ABOUT_DATA = 16,     /* DATA, before 354; the first BDAT, before its octets are read */
     SMTP_ABOUT_USER = 32,     /* VRFY: the candidate, of whom nothing is kept */
 };
 
@@ -61,11 +63,14 @@ struct smtp_options {
     bool single;
     struct span hostname; /* at most SMTP_DOMAIN_MAX */
     bool helo_required;
-    bool normalize;            /* bare line ends in a message: see smtp/data.h */
-    bool smtputf8;             /* announce it, and take its parameter (RFC 6531) */
-    uint64_t max_message_size; /* octets */
-    uint64_t max_recipients;   /* for each transaction */
-    uint64_t max_errors;       /* since the last message that was taken, as the next one */
+    bool normalize;              /* bare line ends in a message: see smtp/data.h */
+    bool smtputf8;               /* announce it, and take its parameter (RFC 6531) */
+    bool chunking;               /* RFC 3030: BDAT */
+    bool binarymime;             /* the delivery command takes octets that are no lines */
+    uint64_t max_message_size;   /* octets */
+    uint64_t max_discarded_size; /* octets of refused chunks, for each session */
+    uint64_t max_recipients;     /* for each transaction */
+    uint64_t max_errors;         /* since the last message that was taken, as the next one */
     uint64_t max_refused_recipients;
     uint64_t max_commands; /* for each session, as the next one */
     uint64_t max_transactions;
@@ -84,7 +89,19 @@ struct smtp_recipient {
     struct smtp_recipient *of;      /* the one in whose place this one is; NULL: the client's own */
 };
 
-enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
+enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME, SMTP_BODY_BINARYMIME };
+
+/* What BDAT says of the octets behind it. These are read, whatever the reply will be: they must
+ * never be taken for commands (RFC 3030 2). */
+struct smtp_chunk {
+    bool comes;
+    bool last;
+    uint64_t size;           /* octets that come */
+    bool refused;            /* they are thrown away, and then there is this reply: */
+    struct smtp_reply reply; /* its text is foreign, unless `keeps` */
+    bool keeps;              /* the transaction stays as it is: the command was out of place */
+    struct span argument;    /* of such a reply */
+};
 
 struct smtp_transaction {
     struct smtp_mailbox reverse_path;
@@ -93,6 +110,7 @@ struct smtp_transaction {
     size_t targets;  /* smtp_first_target */
     size_t attempts; /* RCPT commands, the refused ones too */
     uint64_t declared_size;
+    uint64_t chunked; /* octets of its chunks so far */
     enum smtp_body body;
     bool smtputf8;
     bool requiretls;
@@ -157,6 +175,10 @@ struct smtp_session {
     bool tls_unavailable; /* it could not be had once: nobody is asked again */
     bool authenticated;
     struct smtp_login *login; /* set behind smtp_session_open; NULL: nobody can log in */
+    struct smtp_chunk chunk;  /* of SMTP_NEXT_CHUNK */
+    uint64_t discarded;       /* octets of chunks that were refused */
+    uint64_t
+        chunk_failed; /* the command that was the last one of a row of chunks behind a failure */
     uint64_t commands, transactions, messages;
     uint64_t errors, refused_recipients; /* since the last message that was taken */
     char helo_room[SMTP_DOMAIN_MAX];
@@ -168,6 +190,14 @@ struct smtp_session {
 enum smtp_want smtp_say(struct smtp_session *s, enum smtp_reply_id id, struct span argument);
 enum smtp_want smtp_say_reply(struct smtp_session *s, const struct smtp_reply *r,
                               struct span argument);
+/* The same, with a text that is not ours: no '%' is looked for in it. */
+enum smtp_want smtp_say_foreign(struct smtp_session *s, const struct smtp_reply *r);
+/* Nothing has been said yet, and of nobody. */
+static inline void smtp_begin_step(struct smtp_session *s)
+{
+    s->said = (struct smtp_said){0};
+    s->judged = (struct span){0};
+}
 void smtp_forget_transaction(struct smtp_session *s);
 /* RFC 3207 4.2: as after the greeting. What counts towards a limit goes on counting. */
 void smtp_forget_client(struct smtp_session *s);

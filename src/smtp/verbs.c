@@ -1,5 +1,6 @@
 #include "smtp/verbs.h"
 
+#include "smtp/chunk.h"
 #include "smtp/envelope.h"
 #include "smtp/hello.h"
 #include "smtp/login.h"
@@ -24,11 +25,12 @@ struct verb {
     bool before_tls;   /* legal where TLS is required and not there yet (RFC 3207 4) */
     bool before_login; /* legal where a login is required (RFC 4954 6) */
     bool recorded;     /* its command holds no secret: `trace` writes it down */
+    bool has_octets;   /* behind its line, which must not be taken for commands (chunk.h) */
     enum { IN_BOTH, IN_SMTP, IN_LMTP, WITH_TLS, WITH_LOGINS } in;
     enum smtp_want (*run)(struct smtp_session *s, struct span argument);
 };
 
-enum { ANY_PHASE = SMTP_CONNECTED | SMTP_GREETED | SMTP_MAIL | SMTP_RCPT };
+enum { ANY_PHASE = SMTP_CONNECTED | SMTP_GREETED | SMTP_MAIL | SMTP_RCPT | SMTP_CHUNKS };
 
 static enum smtp_want start_data(struct smtp_session *s)
 {
@@ -39,6 +41,8 @@ static enum smtp_want start_data(struct smtp_session *s)
 static enum smtp_want do_data(struct smtp_session *s, struct span argument)
 {
     (void)argument;
+    if (s->transaction.body == SMTP_BODY_BINARYMIME) /* RFC 3030 3 */
+        return smtp_say(s, SMTP_REPLY_BDAT_FIRST, SPAN(""));
     return s->options->decide_at & SMTP_ABOUT_DATA ? smtp_ask(s, SMTP_ABOUT_DATA) : start_data(s);
 }
 
@@ -50,7 +54,7 @@ enum smtp_want smtp_go_on(struct smtp_session *s)
     case SMTP_ABOUT_SENDER:
         return smtp_begin_transaction(s);
     default:
-        return start_data(s);
+        return s->chunk.comes ? smtp_begin_chunks(s) : start_data(s);
     }
 }
 
@@ -89,7 +93,8 @@ static struct smtp_recipient *read_user(struct smtp_session *s, struct span argu
 static enum smtp_want do_vrfy(struct smtp_session *s, struct span argument)
 {
     s->mark = s->transaction.arena->used;
-    if (s->options->vrfy)
+    /* Nobody is asked while a message is half there. */
+    if (s->options->vrfy && s->phase != SMTP_CHUNKS)
         s->candidate = read_user(s, argument);
     /* RFC 5321 3.5.3, 7.3: 252 tells nobody who exists */
     if (s->candidate != NULL)
@@ -126,21 +131,13 @@ static enum smtp_want do_help(struct smtp_session *s, struct span argument);
         .p = (literal), .n = sizeof(literal) - 1                                                   \
     }
 
+/* A command is looked for from the top. */
 static const struct verb verbs[] = {
     {.name = NAME("EHLO"),
      .syntax = NAME("EHLO hostname"),
      .argument = ARGUMENT_NEEDED,
      .phases = ANY_PHASE,
      .in = IN_SMTP,
-     .before_tls = true,
-     .before_login = true,
-     .recorded = true,
-     .run = smtp_ehlo},
-    {.name = NAME("LHLO"),
-     .syntax = NAME("LHLO hostname"),
-     .argument = ARGUMENT_NEEDED,
-     .phases = ANY_PHASE,
-     .in = IN_LMTP,
      .before_tls = true,
      .before_login = true,
      .recorded = true,
@@ -233,6 +230,24 @@ static const struct verb verbs[] = {
      .before_login = true,
      .in = WITH_LOGINS,
      .run = smtp_begin_login},
+    {.name = NAME("LHLO"),
+     .syntax = NAME("LHLO hostname"),
+     .argument = ARGUMENT_NEEDED,
+     .phases = ANY_PHASE,
+     .in = IN_LMTP,
+     .before_tls = true,
+     .before_login = true,
+     .recorded = true,
+     .run = smtp_ehlo},
+    {.name = NAME("BDAT"),
+     .syntax = NAME("BDAT octets [LAST]"),
+     .argument = ARGUMENT_NEEDED,
+     .phases = SMTP_RCPT | SMTP_CHUNKS,
+     .misplaced = SMTP_REPLY_MAIL_FIRST,
+     .may_need_helo = true,
+     .recorded = true,
+     .has_octets = true,
+     .run = smtp_bdat},
 };
 
 enum { VERBS = sizeof verbs / sizeof *verbs };
@@ -342,9 +357,10 @@ static bool fits(const struct verb *v, struct span *argument, uint64_t kinds)
 
 static enum smtp_reply_id out_of_order(const struct smtp_session *s, const struct verb *v)
 {
-    /* Only DATA is misplaced after MAIL alone. RFC 5321 3.3: 503, or 554 when every RCPT was
-     * refused;
-     * LMTP knows 503 alone (RFC 2033 4.2). */
+    if (s->phase == SMTP_CHUNKS && v->misplaced == SMTP_REPLY_MAIL_FIRST)
+        return SMTP_REPLY_IN_CHUNKS;
+    /* Only DATA and BDAT are misplaced after MAIL alone. RFC 5321 3.3: 503, or 554 when every RCPT
+     * was refused; LMTP knows 503 alone (RFC 2033 4.2). */
     if (s->phase == SMTP_MAIL && !(v->phases & SMTP_MAIL) && v->phases & SMTP_RCPT)
         return s->transaction.attempts > 0 && !s->options->lmtp ? SMTP_REPLY_NO_VALID_RECIPIENTS
                                                                 : SMTP_REPLY_RCPT_FIRST;
@@ -360,8 +376,16 @@ static enum smtp_want not_a_verb(struct smtp_session *s, struct span line)
         SPAN(""));
 }
 
+/* The octets behind the line are read in any case. Apart from the usual way of a command. */
+__attribute__((noinline)) static enum smtp_want refuse(struct smtp_session *s, const struct verb *v,
+                                                       enum smtp_reply_id why, struct span about)
+{
+    return v->has_octets ? smtp_misplaced_chunk(s, why, about) : smtp_say(s, why, about);
+}
+
 enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
 {
+    const struct span nothing = SPAN("");
     struct span command = line, name, argument;
     const struct verb *v;
 
@@ -373,19 +397,21 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
     v = find_verb(s, name);
     if (v == NULL)
         return not_a_verb(s, line);
+    if (v->has_octets && !smtp_read_chunk(s, argument, v->syntax))
+        return SMTP_NEXT_CLOSE;
     if (span_has_control_but_tab(line))
-        return smtp_say(s, SMTP_REPLY_BAD_BYTES_ARGUMENT, SPAN(""));
+        return refuse(s, v, SMTP_REPLY_BAD_BYTES_ARGUMENT, nothing);
     if (!fits(v, &argument, s->options->tolerate.kinds))
-        return smtp_say(
-            s, v->argument == ARGUMENT_NONE ? SMTP_REPLY_NO_ARGUMENT : SMTP_REPLY_WANTS_ARGUMENT,
+        return refuse(
+            s, v, v->argument == ARGUMENT_NONE ? SMTP_REPLY_NO_ARGUMENT : SMTP_REPLY_WANTS_ARGUMENT,
             v->argument == ARGUMENT_NONE ? v->name : v->syntax);
     if (s->options->tls == SMTP_TLS_REQUIRED && !s->secure && !v->before_tls)
-        return smtp_say(s, SMTP_REPLY_TLS_FIRST, SPAN(""));
+        return refuse(s, v, SMTP_REPLY_TLS_FIRST, nothing);
     if (s->options->auth_required && !s->authenticated && !v->before_login)
-        return smtp_say(s, SMTP_REPLY_LOGIN_FIRST, SPAN(""));
+        return refuse(s, v, SMTP_REPLY_LOGIN_FIRST, nothing);
     if (v->may_need_helo && s->options->helo_required && s->phase == SMTP_CONNECTED)
-        return smtp_say(s, SMTP_REPLY_HELLO_FIRST, SPAN(""));
+        return refuse(s, v, SMTP_REPLY_HELLO_FIRST, nothing);
     if (!(v->phases & s->phase))
-        return smtp_say(s, out_of_order(s, v), SPAN(""));
+        return refuse(s, v, out_of_order(s, v), nothing);
     return v->run(s, argument);
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned long mix(unsigned long sum, const char *p, size_t n)
+unsigned long drive_mix(unsigned long sum, const char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         sum = (sum ^ (unsigned char)p[i]) * 0x100000001b3UL;
@@ -12,10 +12,10 @@ static unsigned long mix(unsigned long sum, const char *p, size_t n)
 
 unsigned long drive_address_sum(const struct drive *d, struct span address)
 {
-    return mix(FNV_START + d->in->verdicts, address.p, address.n);
+    return drive_mix(FNV_START + d->in->verdicts, address.p, address.n);
 }
 
-static unsigned long next_random(struct drive *d)
+unsigned long drive_random(struct drive *d)
 {
     d->random = d->random * 6364136223846793005UL + 1442695040888963407UL;
     return d->random >> 33;
@@ -33,6 +33,9 @@ static struct smtp_options drive_options(unsigned bits)
         .max_recipients = bits & 32 ? 2 : 100,
         .max_errors = bits & 64 ? 3 : 1000,
         .smtputf8 = true,
+        .chunking = true,
+        .binarymime = bits & 4,
+        .max_discarded_size = bits & 64 ? 100 : 1 << 20,
         .max_refused_recipients = 1000,
         .max_commands = bits & 128 ? 8 : 10000,
         .max_transactions = bits & 128 ? 2 : 1000,
@@ -55,7 +58,7 @@ size_t drive_replies(struct drive *d, unsigned *last)
     size_t finals = 0;
 
     promise(!d->out.cut);
-    d->sums.replies = mix(d->sums.replies, said.p, said.n);
+    d->sums.replies = drive_mix(d->sums.replies, said.p, said.n);
     while (said.n > 0) {
         const size_t lf = span_find(said, '\n');
         const struct span line = span_first(said, lf + 1);
@@ -81,18 +84,17 @@ size_t drive_replies(struct drive *d, unsigned *last)
     return finals;
 }
 
-/* More of the client's bytes; false at their end. */
-static bool more(struct drive *d)
+bool drive_more(struct drive *d)
 {
     const size_t left = d->in->bytes.n - d->visible;
 
     if (left == 0)
         return false;
-    d->visible += d->in->pieces == 0 ? left : 1 + next_random(d) % (left < 40 ? left : 40);
+    d->visible += d->in->pieces == 0 ? left : 1 + drive_random(d) % (left < 40 ? left : 40);
     return true;
 }
 
-static struct span unread(const struct drive *d)
+struct span drive_unread(const struct drive *d)
 {
     return span_from(span_first(d->in->bytes, d->visible), d->start);
 }
@@ -137,8 +139,15 @@ static enum smtp_want say_line(struct drive *d, struct span line)
         promise(n == 0 && !d->model.open && !d->secure);
         return want;
     }
+    if (want == SMTP_NEXT_CHUNK) {
+        promise(n == 0 && is_verb(line, "BDAT"));
+        return want;
+    }
     promise(n == 1);
-    promise((want == SMTP_NEXT_CLOSE) == (code == 221 || code == 421));
+    /* BDAT: where the next command begins can't be known, or is too far off. */
+    promise((want == SMTP_NEXT_CLOSE) ==
+            (code == 221 || code == 421 ||
+             (is_verb(line, "BDAT") && (code == 501 || code == 552))));
     if (is_verb(line, "MAIL") && code == 250) {
         promise(!d->model.open && (d->secure || d->options.tls <= SMTP_TLS_MAY));
         promise(d->logged.done || !d->options.auth_required);
@@ -161,9 +170,9 @@ static enum smtp_want next_line(struct drive *d)
         size_t used;
         unsigned code;
         enum smtp_want want;
-        const enum smtp_line_result found = smtp_line_scan(&d->line, unread(d), &line, &used);
+        const enum smtp_line_result found = smtp_line_scan(&d->line, drive_unread(d), &line, &used);
 
-        promise(used <= unread(d).n);
+        promise(used <= drive_unread(d).n);
         d->start += used;
         if (found == SMTP_LINE_READY)
             return say_line(d, line);
@@ -175,7 +184,7 @@ static enum smtp_want next_line(struct drive *d)
                 promise(drive_replies(d, &code) == 1 && code >= 400);
             return want;
         }
-        if (!more(d))
+        if (!drive_more(d))
             return SMTP_NEXT_CLOSE;
     }
 }
@@ -225,7 +234,7 @@ static unsigned long plain_message(struct span raw, bool crlf, size_t *size)
         if (line.n > 0 && line.p[0] == '.')
             line = span_from(line, 1);
         *size += line.n + 2;
-        sum = mix(mix(sum, line.p, line.n), crlf ? "\r\n" : "\n", crlf ? 2 : 1);
+        sum = drive_mix(drive_mix(sum, line.p, line.n), crlf ? "\r\n" : "\n", crlf ? 2 : 1);
     }
     promise(raw.n == 0);
     return sum;
@@ -238,13 +247,12 @@ static void decode_slowly(struct smtp_data *slow, struct span bytes, unsigned lo
         struct span one = {.p = bytes.p + i, .n = 1};
         char out[4];
 
-        *sum = mix(*sum, out, smtp_data_decode(slow, &one, out, 2));
+        *sum = drive_mix(*sum, out, smtp_data_decode(slow, &one, out, 2));
         promise(one.n == 0);
     }
 }
 
-/* The rest of what each recipient hears. */
-static size_t replies_to_come(struct drive *d, enum smtp_want *want, unsigned *code)
+size_t drive_replies_to_come(struct drive *d, enum smtp_want *want, unsigned *code)
 {
     size_t n = 0;
 
@@ -268,18 +276,18 @@ static enum smtp_want collect(struct drive *d)
     data.crlf = d->in->options & 512;
     slow = data;
     while (!smtp_data_is_over(&data)) {
-        const struct span before = unread(d);
+        const struct span before = drive_unread(d);
         struct span in = before;
-        const size_t room = d->in->pieces == 0 ? 4096 : 2 + next_random(d) % 100;
+        const size_t room = d->in->pieces == 0 ? 4096 : 2 + drive_random(d) % 100;
         char *out = malloc(room);
 
         n = smtp_data_decode(&data, &in, out, room);
         promise(n <= room && in.n <= before.n);
-        sum = mix(sum, out, n);
+        sum = drive_mix(sum, out, n);
         free(out);
         decode_slowly(&slow, span_first(before, before.n - in.n), &slow_sum);
         d->start += before.n - in.n;
-        if (in.n == 0 && !smtp_data_is_over(&data) && !more(d))
+        if (in.n == 0 && !smtp_data_is_over(&data) && !drive_more(d))
             break;
     }
     /* What was put out before a fault is thrown away. */
@@ -295,9 +303,9 @@ static enum smtp_want collect(struct drive *d)
         promise(plain_message((struct span){.p = d->in->bytes.p + first, .n = d->start - first},
                               data.crlf, &size) == sum);
         promise(size == data.size);
-        d->sums.deliveries = mix(d->sums.deliveries, (const char *)&sum, sizeof sum);
+        d->sums.deliveries = drive_mix(d->sums.deliveries, (const char *)&sum, sizeof sum);
     } else {
-        n += replies_to_come(d, &want, &code);
+        n += drive_replies_to_come(d, &want, &code);
         promise(n == (d->options.lmtp ? recipients : 1) && code >= 400);
         drive_forget(&d->model);
     }
@@ -315,7 +323,7 @@ static enum smtp_want deliver(struct drive *d)
 
     d->sums.messages++;
     d->sums.deliveries =
-        mix(d->sums.deliveries, t->reverse_path.address.p, t->reverse_path.address.n);
+        drive_mix(d->sums.deliveries, t->reverse_path.address.p, t->reverse_path.address.n);
     for (struct smtp_recipient *r = t->first; r != NULL; r = r->next, n++) {
         const unsigned long sum = drive_address_sum(d, r->mailbox.address);
 
@@ -329,13 +337,14 @@ static enum smtp_want deliver(struct drive *d)
                 : (struct smtp_reply){
                       .code = 451, .enhanced = SPAN("4.2.1"), .text = SPAN("later")};
         accepted += r->result.code == 250;
-        d->sums.deliveries = mix(d->sums.deliveries, r->mailbox.address.p, r->mailbox.address.n);
+        d->sums.deliveries =
+            drive_mix(d->sums.deliveries, r->mailbox.address.p, r->mailbox.address.n);
     }
     promise(d->model.open && n == d->model.recipients && n == t->recipients &&
             addresses == d->model.addresses);
     want = smtp_session_delivered(&d->session);
     total = drive_replies(d, &code);
-    total += replies_to_come(d, &want, &code);
+    total += drive_replies_to_come(d, &want, &code);
     promise(total == (d->options.lmtp ? n : report ? n + 2 : 1));
     /* One reply for all: a success is everybody's. */
     if (!d->options.lmtp)
@@ -355,6 +364,7 @@ struct drive_output drive(const struct drive_input *in)
     d.arena_room = malloc(ARENA);
     d.arena = (struct arena){.base = d.arena_room, .cap = in->options & 64 ? 700 : ARENA};
     d.out = TEXT(d.out_room);
+    d.raw = (struct text){.p = malloc(in->bytes.n + 1), .cap = in->bytes.n + 1};
     want = smtp_session_open(&d.session, &d.options, &d.out, &d.arena, true);
     if (want == SMTP_NEXT_TLS)
         promise(drive_replies(&d, &code) == 0);
@@ -365,6 +375,7 @@ struct drive_output drive(const struct drive_input *in)
     while (want != SMTP_NEXT_CLOSE) {
         promise(steps++ <= 3 * in->bytes.n + 10);
         promise(d.arena.used <= d.arena.cap);
+        d.in_chunks = d.in_chunks && (d.session.phase == SMTP_CHUNKS || want == SMTP_NEXT_DELIVERY);
         switch (want) {
         case SMTP_NEXT_LINE:
             want = next_line(&d);
@@ -384,6 +395,9 @@ struct drive_output drive(const struct drive_input *in)
         case SMTP_NEXT_DATA:
             want = collect(&d);
             break;
+        case SMTP_NEXT_CHUNK:
+            want = drive_take_chunk(&d);
+            break;
         case SMTP_NEXT_DELIVERY:
             want = deliver(&d);
             break;
@@ -392,5 +406,6 @@ struct drive_output drive(const struct drive_input *in)
         }
     }
     free(d.arena_room);
+    free(d.raw.p);
     return d.sums;
 }

@@ -33,6 +33,11 @@ struct drive {
     struct login_model logged;
     struct smtp_login login;
     bool secure;
+    /* A message in chunks: its octets as they came, and what was made of them. */
+    bool in_chunks;
+    struct smtp_data chunks;
+    struct text raw;
+    unsigned long chunks_sum;
     struct drive_output sums;
     size_t start, visible; /* of the bytes: used, and come */
     unsigned long random;
@@ -48,6 +53,13 @@ struct drive {
         }                                                                                          \
     } while (0)
 
+unsigned long drive_mix(unsigned long sum, const char *p, size_t n);
+unsigned long drive_random(struct drive *d);
+/* More of the client's bytes; false at their end. Those that are not used. */
+bool drive_more(struct drive *d);
+struct span drive_unread(const struct drive *d);
+/* The rest of what each recipient hears. */
+size_t drive_replies_to_come(struct drive *d, enum smtp_want *want, unsigned *code);
 unsigned long drive_address_sum(const struct drive *d, struct span address);
 /* RFC 5321 4.2: each line is short, clean and whole, lines of one reply have one code. Returns how
  * many replies end in what was said since the last look, and the last one's code. */
@@ -56,6 +68,7 @@ void drive_forget(struct model *m);
 /* Steps of the session. */
 enum smtp_want drive_tell_mechanisms(struct drive *d);
 enum smtp_want drive_log_in(struct drive *d);
+enum smtp_want drive_take_chunk(struct drive *d);
 enum smtp_want drive_begin_tls(struct drive *d);
 enum smtp_want drive_shake_hands(struct drive *d);
 

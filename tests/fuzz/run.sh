@@ -13,7 +13,7 @@ replay=src/commands/replay
 shell="src/config/*.c src/syntax/*.c src/io/*.c src/adapters/*.c"
 sources() {
     case $1 in
-    session) echo "tests/fuzz/drive.c tests/fuzz/drive_secure.c $core" ;;
+    session) echo "tests/fuzz/drive*.c $core" ;;
     alias) echo "src/adapters/alias.c src/adapters/lookup.c src/adapters/head.c src/config/config.c src/syntax/idn.c src/syntax/table_source.c $core" ;;
     auth) echo "src/adapters/auth_connection.c src/adapters/auth_dovecot.c src/adapters/auth_line.c src/adapters/auth_state.c src/io/exchange.c src/io/clock.c src/syntax/tls_facts.c $core" ;;
     policy) echo "src/adapters/policy.c src/adapters/policy_action.c src/syntax/policy_server.c src/io/connect.c src/io/exchange.c src/io/clock.c $core" ;;
@@ -72,7 +72,7 @@ for t in session alias auth policy table texts config transcript lmtp request; d
 done
 if command -v afl-fuzz >/dev/null && command -v afl-clang-fast >/dev/null; then
     # shellcheck disable=SC2086
-    AFL_QUIET=1 AFL_USE_ASAN=1 afl-clang-fast -g -O1 -std=c17 -D_GNU_SOURCE -fsanitize=fuzzer -Isrc -Itests/fuzz -o "$work/afl-session" tests/fuzz/session.c tests/fuzz/drive.c tests/fuzz/drive_secure.c $core >"$work/afl.build" 2>&1
+    AFL_QUIET=1 AFL_USE_ASAN=1 afl-clang-fast -g -O1 -std=c17 -D_GNU_SOURCE -fsanitize=fuzzer -Isrc -Itests/fuzz -o "$work/afl-session" tests/fuzz/session.c tests/fuzz/drive*.c $core >"$work/afl.build" 2>&1
     AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_AFFINITY=1 AFL_BENCH_UNTIL_CRASH=1 \
         timeout $((seconds + 120)) afl-fuzz -V "$seconds" -t 5000+ -m none -x tests/fuzz/smtp.dict -i "$work/seeds-session" -o "$work/afl" "$work/afl-session" >"$work/afl.log" 2>&1
     crashes=$(find "$work/afl" -path '*crashes*' -name 'id*' 2>/dev/null | wc -l)

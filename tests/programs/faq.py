@@ -276,6 +276,8 @@ SESSIONS = {
     "SENDER_NEEDS_UTF8": in_turn({}, HELO, "MAIL FROM:<jöe@someplace.org>"), "RECIPIENT_NEEDS_UTF8": in_turn({}, HELO, MAIL, "RCPT TO:<jäne@example.org>"),
     "BAD_PARAMETERS": in_turn({}, HELO, MAIL + " SIZE=big"), "UNKNOWN_PARAMETER": in_turn({}, HELO, MAIL + " RET=HDRS"), "NO_EXPN": in_turn({}, HELO, "EXPN list"),
     "HELLO_FIRST": in_turn({"helo_required": "yes"}, MAIL, HELO), "MAIL_TWICE": in_turn({}, HELO, MAIL, MAIL), "MAIL_FIRST": in_turn({}, HELO, RCPT), "RCPT_FIRST": in_turn({}, HELO, MAIL, DATA),
+    "IN_CHUNKS": in_turn({}, HELO, MAIL, RCPT, "BDAT 2\r\n", DATA), "BDAT_FIRST": in_turn({"binarymime": "yes"}, HELO, MAIL + " BODY=BINARYMIME", RCPT, DATA),
+    "NO_BDAT": in_turn({"chunking": "no"}, HELO, "BDAT 2\r\n"), "BAD_CHUNK": in_turn({}, HELO, "BDAT x"), "MUCH_DISCARDED": in_turn({"max_discarded_size": "3"}, HELO, "BDAT 4\r\nabcd"),
     "NO_VALID_RECIPIENTS": in_turn({}, HELO, MAIL, relay, DATA), "rule relay": in_turn({}, HELO, MAIL, relay),
     "rule mailbox_name": lambda: Heard(*subprocess_without_deliver(HELO, MAIL, "RCPT TO:<jane/x@example.org>"), (HELO, MAIL, "RCPT TO:<jane/x@example.org>")),
     "line 550 5.1.1 No such mailbox here": maildir(f"-n -- {good}", recipients=(RCPT2,)),

@@ -1,9 +1,9 @@
 /* The session against a model that is written here and not there: every kind of line in every phase
- * under every combination of flags; and properties of sessions made up by chance. */
-#include "../fuzz/drive.h"
+ * under every combination of flags. */
+#include "smtp/session.h"
 #include "unit.h"
 
-enum phase { CONNECTED, GREETED, MAIL, MAIL_REFUSED, RCPT, PHASES };
+enum phase { CONNECTED, GREETED, MAIL, MAIL_REFUSED, RCPT, CHUNKS, PHASES };
 
 enum flag {
     LMTP = 1,
@@ -25,7 +25,7 @@ enum flag {
 struct outcome {
     unsigned code;
     enum phase phase;
-    bool closes, data, tls, login;
+    bool closes, data, tls, login, chunk;
 };
 
 struct kind {
@@ -95,7 +95,7 @@ static struct outcome mail_unknown(enum phase phase, unsigned flags)
 
 static struct outcome rcpt(enum phase phase, unsigned flags)
 {
-    if (phase < MAIL)
+    if (phase < MAIL || phase == CHUNKS)
         return stay(503, phase);
     /* smtpin.conf(5), partial = single: one recipient a transaction, but in LMTP. */
     if (phase == RCPT && flags & SINGLE && !(flags & LMTP))
@@ -105,7 +105,7 @@ static struct outcome rcpt(enum phase phase, unsigned flags)
 
 static struct outcome rcpt_bad(enum phase phase, unsigned flags)
 {
-    if (phase < MAIL)
+    if (phase < MAIL || phase == CHUNKS)
         return stay(503, phase);
     if (phase == RCPT && flags & SINGLE && !(flags & LMTP))
         return stay(452, RCPT);
@@ -118,6 +118,25 @@ static struct outcome data(enum phase phase, unsigned flags)
     if (phase == RCPT)
         return (struct outcome){.code = 354, .phase = RCPT, .data = true};
     return stay(phase == MAIL_REFUSED && !(flags & LMTP) ? 554 : 503, phase);
+}
+
+/* RFC 3030 2: as DATA, or behind other chunks. Its octets come first, whatever the reply is. */
+static struct outcome bdat(enum phase phase, unsigned flags)
+{
+    struct outcome o = phase == CHUNKS ? stay(250, CHUNKS) : data(phase, flags);
+
+    o.code = o.data ? 250 : o.code;
+    o.phase = o.code == 250 ? CHUNKS : phase;
+    o.data = false;
+    o.chunk = true;
+    return o;
+}
+
+/* Where its octets end can't be known. */
+static struct outcome bdat_wrong(enum phase phase, unsigned flags)
+{
+    (void)flags;
+    return (struct outcome){.code = 501, .phase = phase, .closes = true};
 }
 
 static struct outcome rset(enum phase phase, unsigned flags)
@@ -231,7 +250,10 @@ static const struct kind kinds[] = {
     {"AUTH CRAM-MD5", auth_wrong, 504, .only_secure = true},
     {"AUTH PLAIN AGEAYg", auth_wrong, 501, .only_secure = true},
     {"AUTH", auth_bare},
-    {"BDAT 5 LAST", NULL, 500},
+    {"BDAT 5", bdat, .only_secure = true, .only_login = true},
+    {"BDAT 0", bdat, .only_secure = true, .only_login = true},
+    {"BDAT", bdat_wrong},
+    {"BDAT 5 FIRST", bdat_wrong},
     {"GET / HTTP/1.1", foreign},
     {"NOOP \x01", NULL, 501},
 };
@@ -257,18 +279,33 @@ struct fixture {
     struct smtp_login login;
     char room[SMTP_REPLY_MAX], memory[1 << 14];
     enum smtp_want want;
+    bool chunked;
 };
+
+/* Octets that are fine. */
+static enum smtp_want take_chunk(struct fixture *f)
+{
+    struct smtp_data data;
+
+    cr_expect_eq(f->out.n, 0);
+    f->chunked = true;
+    smtp_session_decoder(&f->s, &data);
+    return smtp_session_chunk(&f->s, &data);
+}
 
 static unsigned say(struct fixture *f, const char *line)
 {
     const struct smtp_verdict accept = {.opinion = SMTP_ACCEPT};
 
     f->out.n = 0;
+    f->chunked = false;
     f->want = smtp_session_line(&f->s, span_of(line));
     if (f->want == SMTP_NEXT_DECISION)
         f->want = smtp_session_decided(&f->s, &accept);
     if (f->want == SMTP_NEXT_MECHANISMS)
         f->want = smtp_session_mechanisms(&f->s, SPAN("PLAIN LOGIN"));
+    if (f->want == SMTP_NEXT_CHUNK)
+        f->want = take_chunk(f);
     return code_of(&f->out);
 }
 
@@ -338,6 +375,8 @@ static void lead_to(struct fixture *f, enum phase phase, unsigned flags)
                                        .max_recipients = 100,
                                        .max_errors = 100,
                                        .smtputf8 = true,
+                                       .chunking = true,
+                                       .max_discarded_size = 1000,
                                        .max_refused_recipients = 1000,
                                        .max_commands = 100,
                                        .max_transactions = 100,
@@ -364,8 +403,10 @@ static void lead_to(struct fixture *f, enum phase phase, unsigned flags)
         cr_assert_eq(say(f, "MAIL FROM:<a@example.com>"), 250);
     if (phase == MAIL_REFUSED)
         cr_assert_eq(say(f, "RCPT TO:<x"), 501);
-    if (phase == RCPT)
+    if (phase >= RCPT)
         cr_assert_eq(say(f, "RCPT TO:<b@example.org>"), 250);
+    if (phase == CHUNKS)
+        cr_assert_eq(say(f, "BDAT 5"), 250);
 }
 
 static struct outcome outcome_of(const struct kind *k, enum phase phase, unsigned flags)
@@ -376,14 +417,14 @@ static struct outcome outcome_of(const struct kind *k, enum phase phase, unsigne
         o.code = k->always;
     return o.code != 500 &&
                    ((lacks_tls(flags) && k->only_secure) || (lacks_login(flags) && k->only_login))
-               ? stay(530, phase)
+               ? (struct outcome){.code = 530, .phase = phase, .chunk = o.chunk}
                : o;
 }
 
 static enum smtp_phase as_session(enum phase phase)
 {
-    static const enum smtp_phase phases[] = {SMTP_CONNECTED, SMTP_GREETED, SMTP_MAIL, SMTP_MAIL,
-                                             SMTP_RCPT};
+    static const enum smtp_phase phases[] = {SMTP_CONNECTED, SMTP_GREETED, SMTP_MAIL,
+                                             SMTP_MAIL,      SMTP_RCPT,    SMTP_CHUNKS};
 
     return phases[phase];
 }
@@ -406,104 +447,9 @@ Test(model, every_line_in_every_phase_under_every_flag)
                     code == o.code && (f.want == SMTP_NEXT_CLOSE) == o.closes &&
                         (f.want == SMTP_NEXT_DATA) == o.data &&
                         (f.want == SMTP_NEXT_TLS) == o.tls &&
-                        (f.want == SMTP_NEXT_LOGIN) == o.login &&
+                        (f.want == SMTP_NEXT_LOGIN) == o.login && f.chunked == o.chunk &&
                         (o.closes || f.s.phase == as_session(o.phase)),
                     "'%s' in phase %d, flags %u: %u, want %d, phase %d; the model: %u, phase %d",
                     kinds[i].line, phase, flags, code, f.want, f.s.phase, o.code, o.phase);
             }
-}
-
-/* Sessions by chance: lines that a client might say, in the usual order or not, some of them
- * damaged; messages with dots, long lines, bare line ends. drive.c checks each step. */
-static unsigned long chance;
-
-static unsigned pick(unsigned n)
-{
-    chance = chance * 6364136223846793005UL + 1442695040888963407UL;
-    return (unsigned)(chance >> 33) % n;
-}
-
-static void add_message(struct text *t)
-{
-    static const char *const lines[] = {
-        "Subject: x\r\n",
-        "Received: from a\r\n",
-        "\r\n",
-        ".\r\n..\r\n",
-        "..\r\n",
-        ".x\r\n",
-        "text\r\n",
-        "\xc3\xa4\r\n",
-        "bare\n",
-        "bare\r",
-        "\r\r\n",
-        "x.\r\n",
-        ". \r\n",
-        "a line that is longer than sixteen and even than thirty-two octets, for the vectors\r\n"};
-
-    for (unsigned n = pick(12); n > 0; n--) {
-        /* Most messages are sound. */
-        unsigned i = pick(COUNT(lines));
-
-        if (i >= 8 && i <= 10 && pick(4) != 0)
-            i = 6;
-        if (i == 3)
-            i = 4;
-        text_adds(t, lines[i]);
-    }
-    text_adds(t, pick(30) == 0 ? "" : ".\r\n");
-}
-
-static void add_command(struct text *t)
-{
-    static const char *const usual[] = {"EHLO c.example\r\n", "MAIL FROM:<a@example.com>\r\n",
-                                        "RCPT TO:<b@example.org>\r\n",
-                                        "RCPT TO:<c@example.org>\r\n"};
-    const size_t before = t->n;
-
-    if (pick(3) == 0) {
-        text_adds(t, kinds[pick(COUNT(kinds))].line);
-        text_adds(t, "\r\n");
-    } else if (pick(8) == 0) {
-        text_adds(t, "AUTH LOGIN\r\namFuZQ==\r\nc2VjcmV0LCBhbmQgbG9uZw==\r\n");
-    } else {
-        for (size_t i = pick(2); i < COUNT(usual) - pick(2); i++)
-            text_adds(t, usual[i]);
-        text_adds(t, "DATA\r\n");
-        add_message(t);
-    }
-    if (pick(20) == 0 && t->n > before)
-        t->p[before + pick((unsigned)(t->n - before))] = (char)pick(256);
-}
-
-Test(model, sessions_by_chance, .timeout = 120)
-{
-    static char room[1 << 16];
-    size_t messages = 0;
-
-    for (unsigned long seed = 1; seed <= 4000; seed++) {
-        struct text t = TEXT(room);
-        struct drive_input in;
-        struct drive_output whole, pieces;
-
-        chance = seed;
-        if (pick(4) != 0)
-            text_adds(&t, seed & 1 ? "LHLO c.example\r\n" : "EHLO c.example\r\n");
-        for (unsigned n = 1 + pick(12); n > 0; n--)
-            add_command(&t);
-        in = (struct drive_input){.bytes = text_span(&t),
-                                  .options = (unsigned)(seed & 1) | pick(DRIVE_OPTIONS / 2) << 1,
-                                  .verdicts = pick(256)};
-        if (pick(3) != 0)
-            in.options &= 1 | 2 | 4 | 8 | 512 | 1024 | 4096 | 8192; /* without tight limits */
-        whole = drive(&in);
-        messages += whole.messages;
-        for (unsigned i = 0; i < 3; i++) {
-            in.pieces = 1 + pick(1000);
-            pieces = drive(&in);
-            cr_expect(whole.replies == pieces.replies && whole.deliveries == pieces.deliveries,
-                      "seed %lu: pieces make a difference", seed);
-        }
-    }
-    cr_expect_gt(messages, 2000, "%zu messages", messages);
 }

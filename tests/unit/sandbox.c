@@ -159,7 +159,7 @@ static struct request sample(enum request_kind kind)
         .begins = true,
         .esmtp = true,
         .smtputf8 = true,
-        .eight_bit = true,
+        .body = SMTP_BODY_BINARYMIME,
         .prdr = true,
         .recipients = 2,
         .declared_size = 190,
@@ -207,7 +207,7 @@ static void expect_fields(const struct request *out, const struct request *in)
     expect_number(in, REQUEST_SUBJECT, out->about, in->about);
     expect_text(in, REQUEST_SUBJECT, out->sender, in->sender);
     expect_number(in, REQUEST_ENVELOPE, out->begins, in->begins);
-    expect_number(in, REQUEST_ENVELOPE, out->eight_bit, in->eight_bit);
+    expect_number(in, REQUEST_ENVELOPE, out->body, in->body);
     expect_number(in, REQUEST_ENVELOPE, out->prdr, in->prdr);
     expect_number(in, REQUEST_ENVELOPE, out->recipients, in->recipients);
     expect_number(in, REQUEST_ENVELOPE, out->declared_size, in->declared_size);
@@ -286,8 +286,8 @@ static void expect_in_range(const struct request *out)
     cr_assert(out->address.n <= SMTP_ADDRESS_MAX && out->helo.n <= SMTP_DOMAIN_MAX);
     cr_assert(out->reply.code <= 599 && out->reply.text.n <= REQUEST_TEXT_MAX);
     cr_assert(request_is_word(out->rule) && request_is_word(out->word));
-    cr_assert(out->phase <= SMTP_RCPT && (out->phase & (out->phase - 1)) == 0);
-    cr_assert(out->before <= SMTP_RCPT && (out->before & (out->before - 1)) == 0);
+    cr_assert(out->phase <= SMTP_CHUNKS && (out->phase & (out->phase - 1)) == 0);
+    cr_assert(out->before <= SMTP_CHUNKS && (out->before & (out->before - 1)) == 0);
     cr_assert(out->fault <= SMTP_DATA_BARE_CR);
 }
 

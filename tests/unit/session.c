@@ -13,6 +13,8 @@ static const struct smtp_options options = {
     .max_transactions = 1000,
     .max_received = 100,
     .max_text_line = 65536,
+    .chunking = true,
+    .max_discarded_size = 1000,
 };
 
 struct fixture {
@@ -34,11 +36,16 @@ static void open_session(struct fixture *f, const struct smtp_options *o)
 static unsigned say(struct fixture *f, const char *line)
 {
     const struct smtp_verdict accept = {.opinion = SMTP_ACCEPT};
+    struct smtp_data data;
 
     f->out.n = 0;
     f->want = smtp_session_line(&f->s, guarded(line, strlen(line)));
     if (f->want == SMTP_NEXT_DECISION)
         f->want = smtp_session_decided(&f->s, &accept);
+    if (f->want == SMTP_NEXT_CHUNK) {
+        smtp_session_decoder(&f->s, &data);
+        f->want = smtp_session_chunk(&f->s, &data);
+    }
     cr_assert_geq(f->out.n, 5);
     return (unsigned)(f->out.p[0] - '0') * 100 + (unsigned)(f->out.p[1] - '0') * 10 +
            (unsigned)(f->out.p[2] - '0');
@@ -52,38 +59,42 @@ static void go_to(struct fixture *f, enum smtp_phase phase)
         say(f, "MAIL FROM:<a@example.com>");
     if (phase >= SMTP_RCPT)
         say(f, "RCPT TO:<b@example.org>");
+    if (phase == SMTP_CHUNKS)
+        say(f, "BDAT 1");
     cr_assert_eq(f->s.phase, phase);
 }
 
 /* What each verb says in each phase, and which phase follows: written down, not computed. */
 static const struct {
     const char *line;
-    unsigned code[4];
-    enum smtp_phase after[4];
+    unsigned code[5];
+    enum smtp_phase after[5];
 } table[] = {
 #define ALL(x)                                                                                     \
     {                                                                                              \
-        x, x, x, x                                                                                 \
+        x, x, x, x, x                                                                              \
     }
 #define STAYS                                                                                      \
     {                                                                                              \
-        SMTP_CONNECTED, SMTP_GREETED, SMTP_MAIL, SMTP_RCPT                                         \
+        SMTP_CONNECTED, SMTP_GREETED, SMTP_MAIL, SMTP_RCPT, SMTP_CHUNKS                            \
     }
 #define FORGETS                                                                                    \
     {                                                                                              \
-        SMTP_CONNECTED, SMTP_GREETED, SMTP_GREETED, SMTP_GREETED                                   \
+        SMTP_CONNECTED, SMTP_GREETED, SMTP_GREETED, SMTP_GREETED, SMTP_GREETED                     \
     }
     {"EHLO x.example", ALL(250), ALL(SMTP_GREETED)},
     {"HELO x.example", ALL(250), ALL(SMTP_GREETED)},
     {"EHLO", ALL(501), STAYS},
     {"HELO bad name", ALL(501), STAYS},
-    {"MAIL FROM:<>", {250, 250, 503, 503}, {SMTP_MAIL, SMTP_MAIL, SMTP_MAIL, SMTP_RCPT}},
-    {"MAIL FROM:x", {501, 501, 503, 503}, STAYS},
+    {"MAIL FROM:<>",
+     {250, 250, 503, 503, 503},
+     {SMTP_MAIL, SMTP_MAIL, SMTP_MAIL, SMTP_RCPT, SMTP_CHUNKS}},
+    {"MAIL FROM:x", {501, 501, 503, 503, 503}, STAYS},
     {"RCPT TO:<b@example.org>",
-     {503, 503, 250, 250},
-     {SMTP_CONNECTED, SMTP_GREETED, SMTP_RCPT, SMTP_RCPT}},
-    {"RCPT TO:<b>", {503, 503, 501, 501}, STAYS},
-    {"DATA", {503, 503, 503, 354}, STAYS},
+     {503, 503, 250, 250, 503},
+     {SMTP_CONNECTED, SMTP_GREETED, SMTP_RCPT, SMTP_RCPT, SMTP_CHUNKS}},
+    {"RCPT TO:<b>", {503, 503, 501, 501, 503}, STAYS},
+    {"DATA", {503, 503, 503, 354, 503}, STAYS},
     {"RSET", ALL(250), FORGETS},
     {"NOOP", ALL(250), STAYS},
     {"VRFY x", ALL(252), STAYS},
@@ -93,7 +104,9 @@ static const struct {
     {"LHLO x.example", ALL(500), STAYS},
     {"STARTTLS", ALL(500), STAYS},
     {"AUTH PLAIN", ALL(500), STAYS},
-    {"BDAT 1", ALL(500), STAYS},
+    {"BDAT 1",
+     {503, 503, 503, 250, 250},
+     {SMTP_CONNECTED, SMTP_GREETED, SMTP_MAIL, SMTP_CHUNKS, SMTP_CHUNKS}},
     {"", ALL(500), STAYS},
 };
 
@@ -102,7 +115,7 @@ Test(session, every_verb_in_every_phase)
     static struct fixture f;
 
     for (size_t i = 0; i < COUNT(table); i++)
-        for (unsigned phase = 0; phase < 4; phase++) {
+        for (unsigned phase = 0; phase < 5; phase++) {
             open_session(&f, &options);
             go_to(&f, (enum smtp_phase)(1U << phase));
             cr_expect_eq(say(&f, table[i].line), table[i].code[phase], "%s in phase %u",

@@ -7,6 +7,7 @@
 #include "adapters/outcome.h"
 #include "adapters/rules.h"
 #include "commands/replay/core_login.h"
+#include "commands/replay/core_state.h"
 #include "commands/replay/core_submission.h"
 #include "commands/replay/runs.h"
 #include "commands/replay/settings.h"
@@ -40,36 +41,6 @@ struct server_memory {
     struct smtp_recipient *recipient[RECIPIENTS_MAX];
 };
 
-struct server {
-    const struct transcript *transcript;
-    struct arena *replay_arena;
-    struct differences *differences;
-    struct config config;
-    struct peer peer;
-    struct smtp_session session;
-    struct rules rules;
-    struct rules_sources sources;
-    struct auth auth;
-    struct smtp_login login;
-    struct smtp_line line;
-    struct smtp_data data;
-    struct arena arena, delivery;
-    struct digest digest;
-    struct smtp_recipient **recipient; /* room for all of them */
-    char *copy;                        /* room for a message */
-    struct text in, out, message;
-    size_t head;      /* octets of trace fields in message */
-    struct text late; /* fields that were added once the message was there */
-    char late_room[HEAD_MAX];
-    enum smtp_want want;
-    bool collecting, closed, ended;
-    size_t runs, messages;
-    char id_room[64];
-    struct text id;
-    char cipher_room[100];
-    struct tls_facts tls;
-};
-
 static enum smtp_want decide(struct server *s)
 {
     struct smtp_recipient *r = s->session.candidate;
@@ -80,36 +51,6 @@ static enum smtp_want decide(struct server *s)
     if (about == SMTP_ABOUT_RECIPIENT && verdict.opinion == SMTP_ACCEPT)
         head_complete_recipient(&s->config, &s->arena, r);
     return want;
-}
-
-static struct head_facts facts(const struct server *s)
-{
-    return (struct head_facts){
-        .config = &s->config,
-        .session = &s->session,
-        .peer = &s->peer,
-        .id = text_span(&s->id),
-        .time = s->config.fixed_time,
-        .prepended = rules_prepended(&s->rules),
-    };
-}
-
-static void begin_message(struct server *s)
-{
-    struct head_facts f;
-
-    smtp_session_decoder(&s->session, &s->data);
-    s->data.crlf = s->config.line_ending;
-    digest_open(&s->digest, &s->config, &s->session.transaction);
-    s->id = TEXT(s->id_room);
-    text_add(&s->id, s->config.fixed_id);
-    text_addc(&s->id, '-');
-    text_addn(&s->id, ++s->messages, 1);
-    f = facts(s);
-    s->message.n = 0;
-    head_write(&s->message, &f, deliver_common_fields(&s->config),
-               head_only_recipient(&s->session));
-    s->head = s->message.n;
 }
 
 static struct span strings(char **list, struct arena *a)
@@ -195,7 +136,7 @@ static void run_all(struct server *s, struct span digest)
 {
     const bool each = s->config.deliver_per == CONFIG_PER_RECIPIENT;
     const struct smtp_transaction *t = &s->session.transaction;
-    struct head_facts f = facts(s);
+    struct head_facts f = core_facts(s);
     bool in_time = true;
     size_t n = 0;
 
@@ -232,7 +173,7 @@ static void run_nothing(struct server *s, const struct smtp_reply *result)
 
 static void run_fixed(struct server *s, struct span digest)
 {
-    const struct head_facts f = facts(s);
+    const struct head_facts f = core_facts(s);
     const struct smtp_reply *refused = core_submission(&f, &s->message, &s->head, &s->delivery);
 
     if (refused != NULL)
@@ -253,7 +194,8 @@ static enum smtp_want deliver(struct server *s)
     digest_add(&s->digest, span_from(text_span(&s->message), s->head));
     digest = digest_close(&s->digest, t, &s->delivery);
     s->late = TEXT(s->late_room);
-    head_write_prepended(&s->late, &s->config, span_from(rules_prepended(&s->rules), before));
+    head_write_prepended(&s->late, head_line_end(&s->config, &s->session),
+                         span_from(rules_prepended(&s->rules), before));
     if (verdict.opinion == SMTP_REFUSE || verdict.opinion == SMTP_DEFER)
         run_nothing(s, &verdict.reply);
     else if (rules_discard(&s->rules))
@@ -266,61 +208,17 @@ static enum smtp_want deliver(struct server *s)
     return smtp_session_delivered(&s->session);
 }
 
-/* Takes bytes for the step that wants them; false when there are not enough. */
-static bool feed_line(struct server *s)
-{
-    struct span line;
-    size_t used;
-    const enum smtp_line_result found = smtp_line_scan(&s->line, text_span(&s->in), &line, &used);
-
-    if (found == SMTP_LINE_READY)
-        s->want = smtp_session_line(&s->session, line);
-    else if (found != SMTP_LINE_MORE)
-        s->want = smtp_session_bad_line(&s->session, found);
-    if (s->want == SMTP_NEXT_LOGIN) { /* about what stands in the line */
-        s->want = core_login(&s->auth, &s->session);
-        s->line.most = s->login.going_on ? SMTP_AUTH_LINE_MAX + 2 : 0;
-    }
-    memmove(s->in.p, s->in.p + used, s->in.n - used);
-    s->in.n -= used;
-    return found != SMTP_LINE_MORE;
-}
-
-static bool feed_data(struct server *s)
-{
-    struct span in = text_span(&s->in);
-    char scrap[64];
-
-    if (!s->collecting)
-        begin_message(s);
-    s->collecting = true;
-    while (in.n > 0 && !smtp_data_is_over(&s->data)) {
-        if (s->message.cap - s->message.n < 2 && s->data.fault == SMTP_DATA_FINE)
-            s->data.fault = SMTP_DATA_NO_SPOOL;
-        if (s->data.fault == SMTP_DATA_FINE)
-            s->message.n += smtp_data_decode(&s->data, &in, s->message.p + s->message.n,
-                                             s->message.cap - s->message.n);
-        else
-            smtp_data_decode(&s->data, &in, scrap, sizeof scrap);
-    }
-    s->in.n = in.n;
-    memmove(s->in.p, in.p, in.n);
-    if (!smtp_data_is_over(&s->data) && !s->ended)
-        return false;
-    s->collecting = false;
-    s->want = smtp_session_collected(&s->session, &s->data);
-    return true;
-}
-
 static void go_on(struct server *s)
 {
     bool more = true;
 
     while (more && s->want != SMTP_NEXT_CLOSE && s->want != SMTP_NEXT_HANDSHAKE) {
         if (s->want == SMTP_NEXT_LINE)
-            more = feed_line(s);
+            more = core_feed_line(s);
         else if (s->want == SMTP_NEXT_DATA)
-            more = feed_data(s);
+            more = core_feed_data(s);
+        else if (s->want == SMTP_NEXT_CHUNK)
+            more = core_feed_chunk(s);
         else if (s->want == SMTP_NEXT_DECISION)
             s->want = decide(s);
         else if (s->want == SMTP_NEXT_TLS)

@@ -34,6 +34,14 @@ static bool send_lines(const struct endpoint *e, struct span bytes, uint64_t chu
     return true;
 }
 
+static bool send_many(const struct endpoint *e, struct span some, uint64_t octets, uint64_t chunk)
+{
+    for (; octets > 0; octets -= span_first(some, octets).n)
+        if (!send_bytes(e, span_first(some, octets), chunk))
+            return false;
+    return true;
+}
+
 /* A message with that many octets and lines. */
 static bool send_made_up(const struct endpoint *e, const struct step *s, uint64_t chunk)
 {
@@ -41,6 +49,8 @@ static bool send_made_up(const struct endpoint *e, const struct step *s, uint64_
     uint64_t left = s->number;
 
     memset(line, 'x', sizeof line);
+    if (s->lines == 0)
+        return send_many(e, (struct span){.p = line, .n = sizeof line}, left, chunk);
     for (uint64_t i = 0; i < s->lines; i++) {
         uint64_t n = i + 1 == s->lines ? left : left / (s->lines - i);
 
