@@ -4,7 +4,10 @@
 #include "io/clock.h"
 #include "serve_wire.h"
 
-enum { SCRAP = 64 /* octets for what is thrown away */ };
+enum {
+    SCRAP = 64,      /* octets for what is thrown away */
+    STRAIGHT = 4096, /* of a chunk, that are not worth a copy */
+};
 
 /* Decodes `in` into the spool; what can't be stored is read on all the same, so that its text never
  * becomes commands. Returns how many octets were taken. */
@@ -113,6 +116,47 @@ static uint64_t take_unread(struct serve *s, uint64_t left)
     return left - now.n;
 }
 
+/* Straight into the spool, without the wire's buffer between. Nothing else writes there before it
+ * is read: what is sent meanwhile has gone by then. */
+static enum wire_result pass_octets(struct serve *s, uint64_t *deadline, uint64_t *left)
+{
+    const struct wire wire = s->wire;
+    size_t room, n;
+    enum wire_result filled;
+
+    s->wire.buffer = services_message_room(&s->services, &room);
+    s->wire.cap = *left < room ? (size_t)*left : room;
+    if (s->wire.buffer == NULL) {
+        s->wire.buffer = wire.buffer;
+        s->wire.cap = wire.cap;
+        s->data.fault = SMTP_DATA_NO_SPOOL;
+        return WIRE_OK;
+    }
+    filled = fill_data(s, deadline);
+    n = wire_unread(&s->wire).n;
+    recorder_text(&s->services.backend.recorder, wire_unread(&s->wire));
+    wire_used(&s->wire, n);
+    s->wire.buffer = wire.buffer;
+    s->wire.cap = wire.cap;
+    services_add_octets(&s->services, n);
+    smtp_data_pass(&s->data, n);
+    *left -= n;
+    return filled;
+}
+
+/* More of the chunk, of which nothing unread is left. */
+static enum wire_result take_more(struct serve *s, uint64_t *deadline, uint64_t *left)
+{
+    enum wire_result filled;
+
+    if (!s->session.chunk.refused && smtp_data_passes(&s->data) && *left >= STRAIGHT)
+        return pass_octets(s, deadline, left);
+    filled = fill_data(s, deadline);
+    if (filled == WIRE_OK)
+        *left = take_unread(s, *left);
+    return filled;
+}
+
 /* The last line may still want its end. */
 static void finish_chunks(struct serve *s)
 {
@@ -147,11 +191,8 @@ enum smtp_want serve_take_chunk(struct serve *s)
         begin_message(s);
     before = s->data;
     left = take_unread(s, chunk->size);
-    while (left > 0 && filled == WIRE_OK) {
-        filled = fill_data(s, &deadline);
-        if (filled == WIRE_OK)
-            left = take_unread(s, left);
-    }
+    while (left > 0 && filled == WIRE_OK)
+        filled = take_more(s, &deadline, &left);
     recorder_chunk(&s->services.backend.recorder, chunk->size - left, &before,
                    refused ? NULL : &s->data);
     if (filled != WIRE_OK)

@@ -305,17 +305,26 @@ static bool is_plain(const struct smtp_data *d)
 /* The header of an exact message has CRLF, as that of any other (RFC 3030 3), and hops. */
 static void follow_header(struct smtp_data *d, struct span s)
 {
-    for (size_t i = 0; i < s.n && !d->in_body; i++) {
-        if (s.p[i] == '\n' && d->state == LINE_CR) {
-            d->in_body = d->line == 1;
-            d->line = 0;
-            d->matched = 0;
-            d->state = LINE_START;
+    while (s.n > 0 && !d->in_body) {
+        const struct span run = span_first(s, span_find(s, '\n'));
+
+        match_received(d, run);
+        d->line += run.n;
+        if (run.n > 0)
+            d->state = run.p[run.n - 1] == '\r' ? LINE_CR : LINE;
+        s = span_from(s, run.n);
+        if (s.n == 0)
+            break;
+        s = span_from(s, 1);
+        if (d->state != LINE_CR) { /* a bare LF is one of the line's octets */
+            match_received(d, SPAN("\n"));
+            d->line++;
             continue;
         }
-        match_received(d, span_first(span_from(s, i), 1));
-        d->line++;
-        d->state = s.p[i] == '\r' ? LINE_CR : LINE;
+        d->in_body = d->line == 1;
+        d->line = 0;
+        d->matched = 0;
+        d->state = LINE_START;
     }
 }
 
@@ -332,6 +341,16 @@ static size_t decode_exactly(struct smtp_data *d, struct span *in, char *out, si
         return 0;
     memcpy(out, now.p, now.n);
     return now.n;
+}
+
+bool smtp_data_passes(const struct smtp_data *d)
+{
+    return d->exact && d->in_body && d->fault == SMTP_DATA_FINE;
+}
+
+void smtp_data_pass(struct smtp_data *d, size_t n)
+{
+    d->size += n;
 }
 
 size_t smtp_data_finish(struct smtp_data *d, char *out)

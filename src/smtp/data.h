@@ -49,6 +49,11 @@ struct smtp_data {
  * command (RFC 2920 3.1). */
 size_t smtp_data_decode(struct smtp_data *d, struct span *in, char *out, size_t room);
 
+/* Is what comes put out as it is? Nothing needs to look at the body of an exact message:
+ * smtp_data_pass counts its octets in the place of smtp_data_decode. */
+bool smtp_data_passes(const struct smtp_data *d);
+void smtp_data_pass(struct smtp_data *d, size_t n);
+
 /* The last chunk has been decoded: the message has ended. Writes at most 2 bytes to out and returns
  * how many: a last line without its end gets one, unless the message is `exact`. */
 size_t smtp_data_finish(struct smtp_data *d, char *out);
