@@ -21,6 +21,7 @@ auth             | gcc sanitized        |       | servers that stand still; the 
 auth_backends    | gcc sanitized        | quick | servers and commands of the test's own, which fail in every way; real ones
 auth_check       | gcc sanitized        | quick | servers and commands of the test's own
 auth_clients     | gcc           static | quick | clients that behave
+bdat             | gcc sanitized        |       | what clients send: our own code alone; a gigabyte of it
 blocks           | gcc                  |       | each block of the documents; a real systemd for some
 clients          | gcc           static | quick | clients that behave
 commands         | gcc sanitized        | quick | how a command is started: delivery, superservers

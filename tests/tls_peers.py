@@ -248,6 +248,27 @@ def own_etc(name, users):
     return etc
 
 
+def own_exim(name, routers, transports):
+    """An Exim that sends, in the directory NAME. What runs it, and its spool. Debian's wants its user in the user database and
+    its configuration in a list."""
+    spool = os.path.join(TMP, name); os.mkdir(spool); os.chown(spool, 65533, 65533)
+    conf = write(name + ".conf", f"""exim_user = Debian-exim
+exim_group = Debian-exim
+spool_directory = {spool}
+log_file_path = {spool}/%slog
+primary_hostname = q.example.net
+never_users =
+keep_environment =
+begin routers
+{routers}begin transports
+{transports}begin retry
+* * F,1h,1h
+""", 0o644)
+    etc = own_etc("etc-" + name, (("Debian-exim", 65533),)); os.makedirs(etc + "/exim4")
+    write(f"etc-{name}/exim4/trusted_configs", conf + "\n", 0o644)
+    return [*private(etc, ["exim4-daemon-light/usr/sbin"]), "/usr/sbin/exim4", "-C", conf], spool
+
+
 def own_postfix(name, main, master, ready):
     """A Postfix of its own, in the directory NAME: `main` and `master` are what its files have beyond what all have. Waits
     until ready(queue). The process, its queue and how its commands are run: a prefix and an environment."""

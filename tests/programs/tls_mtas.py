@@ -72,29 +72,16 @@ else: skip("Postfix sends with TLS", "needs root and Postfix unpacked")
 
 # ---- Exim.
 if ROOT and PEERS and os.path.exists(PEERS + "/exim4-daemon-light/usr/sbin/exim4"):
-    spool = os.path.join(TMP, "exim"); os.mkdir(spool); os.chown(spool, 65533, 65533)
-    text = f"""exim_user = Debian-exim
-exim_group = Debian-exim
-spool_directory = {spool}
-log_file_path = {spool}/%slog
-primary_hostname = q.example.net
-never_users =
-keep_environment =
-begin routers
-"""
-    for i in range(len(KINDS)): text += f"r{i}:\n  driver = manualroute\n  senders = s{i}@example.com\n  route_list = * 127.0.0.1\n  self = send\n  transport = t{i}\n"
-    text += "begin transports\n"
+    routers = transports = ""
+    for i in range(len(KINDS)): routers += f"r{i}:\n  driver = manualroute\n  senders = s{i}@example.com\n  route_list = * 127.0.0.1\n  self = send\n  transport = t{i}\n"
     for i, kind in enumerate(KINDS):
         _, implicit, version, sni, certificate = kind
-        text += f"t{i}:\n  driver = smtp\n  port = {port_of(kind)}\n  hosts_try_fastopen =\n  hosts_require_tls = *\n  tls_require_ciphers = NORMAL:-VERS-ALL:+VERS-{version.replace('TLSv', 'TLS')}\n  tls_verify_certificates = {CA[0]}\n  tls_verify_hosts = *\n  tls_verify_cert_hostnames =\n"
-        text += ("  protocol = smtps\n" if implicit else "") + (f"  tls_sni = {sni}\n" if sni else "") + (f"  tls_certificate = {certificate[0]}\n  tls_privatekey = {certificate[1]}\n" if certificate else "")
-    conf = write("exim.conf", text + "begin retry\n* * F,1h,1h\n", 0o644)
-    # Debian's Exim wants its user in the user database and its configuration in a list.
-    etc = own_etc("etc-exim", (("Debian-exim", 65533),)); os.makedirs(etc + "/exim4")
-    write("etc-exim/exim4/trusted_configs", conf + "\n", 0o644)
+        transports += f"t{i}:\n  driver = smtp\n  port = {port_of(kind)}\n  hosts_try_fastopen =\n  hosts_require_tls = *\n  tls_require_ciphers = NORMAL:-VERS-ALL:+VERS-{version.replace('TLSv', 'TLS')}\n  tls_verify_certificates = {CA[0]}\n  tls_verify_hosts = *\n  tls_verify_cert_hostnames =\n"
+        transports += ("  protocol = smtps\n" if implicit else "") + (f"  tls_sni = {sni}\n" if sni else "") + (f"  tls_certificate = {certificate[0]}\n  tls_privatekey = {certificate[1]}\n" if certificate else "")
+    exim, spool = own_exim("exim", routers, transports)
     said = b""
     for i in range(len(KINDS)):
-        p = subprocess.run([*private(etc, ["exim4-daemon-light/usr/sbin"]), "/usr/sbin/exim4", "-C", conf, "-odi", "-f", f"s{i}@example.com", "b@example.org"], input=BODY, capture_output=True, timeout=60)
+        p = subprocess.run([*exim, "-odi", "-f", f"s{i}@example.com", "b@example.org"], input=BODY, capture_output=True, timeout=60)
         said += p.stdout + p.stderr
     check("Exim", 20, log=lambda: said.decode() + "".join(open(os.path.join(spool, n)).read()[-1500:] for n in ("mainlog", "paniclog") if os.path.exists(os.path.join(spool, n))))
 else: skip("Exim sends with TLS", "needs root and Exim unpacked")
