@@ -275,6 +275,7 @@ int serve(const struct config *c, const struct serve_connection *connection, str
         return conduct(s, connection);
     services_before_step(&s->services);
     want = smtp_session_open(&s->session, &c->smtp, &s->wire.send, &s->arena, available);
+    s->session.now = record_time(&s->services.backend.record);
     if (c->smtp.auth)
         s->session.login = &memory->login;
     if (connection->peer->tls != NULL)

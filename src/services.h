@@ -62,7 +62,7 @@ static inline void services_add_recipient(struct services *s, struct smtp_recipi
         return;
     }
     if (!services_asks(s, SMTP_ABOUT_RECIPIENT, recipient))
-        worker_add_recipient(&s->worker, s->backend.session, recipient->mailbox.address);
+        worker_add_recipient(&s->worker, s->backend.session, recipient);
     head_complete(s->backend.config, a, &recipient->mailbox);
 }
 

@@ -1,273 +1,7 @@
 #include "adapters/command.h"
 
+#include "adapters/command_facts.h"
 #include "io/environment.h"
-#include "syntax/macro.h"
-
-typedef void add_fact(struct text *out, const struct command_run *run,
-                      const struct smtp_recipient *r);
-
-static void add_sender(struct text *out, const struct command_run *run,
-                       const struct smtp_recipient *r)
-{
-    (void)r;
-    text_add(out, run->session->transaction.reverse_path.address);
-}
-
-static void add_recipient(struct text *out, const struct command_run *run,
-                          const struct smtp_recipient *r)
-{
-    (void)run;
-    text_add(out, r->mailbox.address);
-}
-
-static void add_original_recipient(struct text *out, const struct command_run *run,
-                                   const struct smtp_recipient *r)
-{
-    (void)run;
-    text_add(out, r->of == NULL ? r->mailbox.address : r->of->mailbox.address);
-}
-
-static void add_mailbox(struct text *out, const struct command_run *run,
-                        const struct smtp_recipient *r)
-{
-    (void)run;
-    text_add(out, r->mailbox.local);
-}
-
-static void add_domain(struct text *out, const struct command_run *run,
-                       const struct smtp_recipient *r)
-{
-    (void)run;
-    text_add(out, r->mailbox.ascii.n > 0 ? r->mailbox.ascii : r->mailbox.domain);
-}
-
-static void add_user(struct text *out, const struct command_run *run,
-                     const struct smtp_recipient *r)
-{
-    text_add(out,
-             span_first(r->mailbox.local, smtp_extension_at(r->mailbox.local, run->delimiter)));
-}
-
-static void add_extension(struct text *out, const struct command_run *run,
-                          const struct smtp_recipient *r)
-{
-    text_add(out,
-             span_from(r->mailbox.local, smtp_extension_at(r->mailbox.local, run->delimiter) + 1));
-}
-
-static void add_size(struct text *out, const struct command_run *run,
-                     const struct smtp_recipient *r)
-{
-    (void)r;
-    text_addn(out, run->size, 1);
-}
-
-static void add_id(struct text *out, const struct command_run *run, const struct smtp_recipient *r)
-{
-    (void)r;
-    text_add(out, run->id);
-}
-
-static void add_digest(struct text *out, const struct command_run *run,
-                       const struct smtp_recipient *r)
-{
-    (void)r;
-    text_add(out, run->digest);
-}
-
-static void add_replies(struct text *out, const struct command_run *run,
-                        const struct smtp_recipient *r)
-{
-    (void)r;
-    text_add(out, run->replies);
-}
-
-static void add_hold(struct text *out, const struct command_run *run,
-                     const struct smtp_recipient *r)
-{
-    (void)r;
-    text_adds(out, run->hold ? "1" : "");
-}
-
-static void add_client_address(struct text *out, const struct command_run *run,
-                               const struct smtp_recipient *r)
-{
-    (void)r;
-    text_add(out, run->peer->address);
-}
-
-static void add_client_port(struct text *out, const struct command_run *run,
-                            const struct smtp_recipient *r)
-{
-    (void)r;
-    text_add(out, run->peer->port);
-}
-
-static void add_client_hostname(struct text *out, const struct command_run *run,
-                                const struct smtp_recipient *r)
-{
-    (void)r;
-    text_add(out, run->peer->name.n > 0 ? run->peer->name : SPAN("unknown"));
-}
-
-static void add_client_helo(struct text *out, const struct command_run *run,
-                            const struct smtp_recipient *r)
-{
-    (void)r;
-    text_add(out, run->session->helo);
-}
-
-static void add_client_protocol(struct text *out, const struct command_run *run,
-                                const struct smtp_recipient *r)
-{
-    (void)r;
-    text_add(out, smtp_session_protocol(run->session, run->session->transaction.smtputf8));
-}
-
-static void add_body(struct text *out, const struct command_run *run,
-                     const struct smtp_recipient *r)
-{
-    static const char *const names[] = {[SMTP_BODY_7BIT] = "7BIT",
-                                        [SMTP_BODY_8BITMIME] = "8BITMIME",
-                                        [SMTP_BODY_BINARYMIME] = "BINARYMIME"};
-    const struct smtp_transaction *t = &run->session->transaction;
-
-    (void)r;
-    /* Who gets octets that are no lines must know of it; UTF-8 is in the addresses, too. */
-    text_adds(out, t->smtputf8 && t->body != SMTP_BODY_BINARYMIME ? "SMTPUTF8" : names[t->body]);
-}
-
-/* systemd's, and the administrator's: where LoadCredential= has put what only this unit may read.
- */
-static void add_credentials_directory(struct text *out, const struct command_run *run,
-                                      const struct smtp_recipient *r)
-{
-    const char *directory = environment_get("CREDENTIALS_DIRECTORY");
-
-    (void)run;
-    (void)r;
-    text_adds(out, directory == NULL ? "" : directory);
-}
-
-static void add_sasl_username(struct text *out, const struct command_run *run,
-                              const struct smtp_recipient *r)
-{
-    (void)r;
-    if (run->session->authenticated)
-        text_add(out, run->session->login->user);
-}
-
-static void add_sasl_method(struct text *out, const struct command_run *run,
-                            const struct smtp_recipient *r)
-{
-    (void)r;
-    if (run->session->authenticated)
-        text_add(out, run->session->login->method);
-}
-
-static void add_sasl_sender(struct text *out, const struct command_run *run,
-                            const struct smtp_recipient *r)
-{
-    (void)r;
-    text_add(out, run->session->transaction.auth);
-}
-
-static void add_tls_protocol(struct text *out, const struct command_run *run,
-                             const struct smtp_recipient *r)
-{
-    (void)r;
-    if (run->peer->tls != NULL)
-        text_add(out, run->peer->tls->protocol);
-}
-
-static void add_tls_cipher(struct text *out, const struct command_run *run,
-                           const struct smtp_recipient *r)
-{
-    (void)r;
-    if (run->peer->tls != NULL)
-        text_add(out, run->peer->tls->cipher);
-}
-
-static void add_tls_sni(struct text *out, const struct command_run *run,
-                        const struct smtp_recipient *r)
-{
-    (void)r;
-    if (run->peer->tls != NULL)
-        text_add(out, run->peer->tls->sni);
-}
-
-static void add_tls_client_verify(struct text *out, const struct command_run *run,
-                                  const struct smtp_recipient *r)
-{
-    (void)r;
-    if (run->peer->tls != NULL)
-        text_add(out, run->peer->tls->verify);
-}
-
-static void add_tls_client_name(struct text *out, const struct command_run *run,
-                                const struct smtp_recipient *r)
-{
-    (void)r;
-    if (run->peer->tls != NULL)
-        text_add(out, run->peer->tls->name);
-}
-
-static void add_tls_client_subject(struct text *out, const struct command_run *run,
-                                   const struct smtp_recipient *r)
-{
-    (void)r;
-    if (run->peer->tls != NULL)
-        text_add(out, run->peer->tls->subject);
-}
-
-static void add_tls_client_fingerprint(struct text *out, const struct command_run *run,
-                                       const struct smtp_recipient *r)
-{
-    (void)r;
-    if (run->peer->tls != NULL)
-        text_add(out, run->peer->tls->fingerprint);
-}
-
-static void add_requiretls(struct text *out, const struct command_run *run,
-                           const struct smtp_recipient *r)
-{
-    (void)r;
-    text_adds(out, run->session->transaction.requiretls ? "1" : "");
-}
-
-/* One row for each of syntax/macro.h, which has the names. */
-static add_fact *const facts[MACROS] = {
-    [MACRO_SENDER] = add_sender,
-    [MACRO_RECIPIENT] = add_recipient,
-    [MACRO_ORIGINAL_RECIPIENT] = add_original_recipient,
-    [MACRO_MAILBOX] = add_mailbox,
-    [MACRO_USER] = add_user,
-    [MACRO_EXTENSION] = add_extension,
-    [MACRO_DOMAIN] = add_domain,
-    [MACRO_SIZE] = add_size,
-    [MACRO_QUEUE_ID] = add_id,
-    [MACRO_DIGEST] = add_digest,
-    [MACRO_BODY] = add_body,
-    [MACRO_REPLIES] = add_replies,
-    [MACRO_HOLD] = add_hold,
-    [MACRO_CLIENT_ADDRESS] = add_client_address,
-    [MACRO_CLIENT_PORT] = add_client_port,
-    [MACRO_CLIENT_HOSTNAME] = add_client_hostname,
-    [MACRO_CLIENT_HELO] = add_client_helo,
-    [MACRO_CLIENT_PROTOCOL] = add_client_protocol,
-    [MACRO_CREDENTIALS_DIRECTORY] = add_credentials_directory,
-    [MACRO_SASL_USERNAME] = add_sasl_username,
-    [MACRO_SASL_METHOD] = add_sasl_method,
-    [MACRO_SASL_SENDER] = add_sasl_sender,
-    [MACRO_TLS_PROTOCOL] = add_tls_protocol,
-    [MACRO_TLS_CIPHER] = add_tls_cipher,
-    [MACRO_TLS_SNI] = add_tls_sni,
-    [MACRO_TLS_CLIENT_VERIFY] = add_tls_client_verify,
-    [MACRO_TLS_CLIENT_NAME] = add_tls_client_name,
-    [MACRO_TLS_CLIENT_SUBJECT] = add_tls_client_subject,
-    [MACRO_TLS_CLIENT_FINGERPRINT] = add_tls_client_fingerprint,
-    [MACRO_REQUIRETLS] = add_requiretls,
-};
 
 struct span command_replies(const struct config *c, const struct smtp_session *session)
 {
@@ -302,7 +36,7 @@ static char *expand(const struct command_run *run, struct span word, const struc
     while (word.n > 0 && macro_next_piece(&word, &literal, &m)) {
         text_add(&out, literal);
         if (m != MACROS && (r != NULL || !macros[m].per_recipient))
-            facts[m](&out, run, r);
+            command_facts[m](&out, run, r);
     }
     return keep(a, &out);
 }
@@ -363,7 +97,7 @@ struct environment {
     struct text text;
 };
 
-static void begin_variable(struct environment *e, struct span name)
+static inline void begin_variable(struct environment *e, struct span name)
 {
     e->variable[e->n++] = e->text.p + e->text.n;
     text_add(&e->text, name);
@@ -381,19 +115,65 @@ static void add_own(struct environment *e, struct span name, struct span value)
     end_variable(e);
 }
 
-static void add_macro(struct environment *e, enum macro_id id, const struct command_run *run)
+/* An optional one that is empty is no variable. */
+static inline void end_macro(struct environment *e, const struct macro *m, size_t mark)
 {
-    const struct macro *m = &macros[id];
-    const size_t mark = e->text.n;
-
-    begin_variable(e, tag_span(&m->variable));
-    facts[id](&e->text, run, recipient_of(run, 0));
     if (m->optional && e->text.n == mark + m->variable.n) {
         e->text.n = mark;
         e->n--;
-        return;
+    } else {
+        end_variable(e);
     }
-    end_variable(e);
+}
+
+static inline void add_macro(struct environment *e, enum macro_id id, const struct command_run *run)
+{
+    const size_t mark = e->text.n;
+
+    begin_variable(e, tag_span(&macros[id].variable));
+    command_facts[id](&e->text, run, recipient_of(run, 0));
+    end_macro(e, &macros[id], mark);
+}
+
+/* Within the one that calls it, at each message. */
+__attribute__((always_inline)) static inline void add_macros(struct environment *e,
+                                                             enum macro_id from, enum macro_id end,
+                                                             const struct command_run *run)
+{
+    for (enum macro_id i = from; i < end; i++)
+        if (macros[i].variable.n > 0 && (!macros[i].per_recipient || run->recipients == 1))
+            add_macro(e, i, run);
+}
+
+/* One that the client has said of each recipient: a line each, where anybody has any. */
+static void add_lines(struct environment *e, enum macro_id id, const struct command_run *run)
+{
+    const size_t mark = e->text.n;
+    size_t ends = 0;
+
+    add_own(e, tag_span(&macros[id].variable), SPAN(""));
+    e->text.n--; /* its end comes behind the lines */
+    for (; ends < run->recipients; ends++) {
+        if (ends > 0)
+            text_addc(&e->text, '\n');
+        command_facts[id](&e->text, run, run->recipient[ends]);
+    }
+    if (ends > 0 && e->text.n == mark + macros[id].variable.n + ends - 1)
+        e->text.n = mark + macros[id].variable.n;
+    end_macro(e, &macros[id], mark);
+}
+
+/* What smtp/extra.h is about, where the client can have said any of it. */
+__attribute__((noinline)) static void add_extras(struct environment *e,
+                                                 const struct command_run *run)
+{
+    const struct smtp_options *o = run->session->options;
+
+    if (o == NULL || !(o->dsn || o->mt_priority || o->deliver_by || o->future_release > 0))
+        return;
+    add_lines(e, MACRO_DSN_NOTIFY, run);
+    add_lines(e, MACRO_DSN_ORCPT, run);
+    add_macros(e, MACRO_DSN_RET, MACRO_SASL_USERNAME, run);
 }
 
 char **command_environment(const struct command_run *run, struct arena *a)
@@ -416,9 +196,9 @@ char **command_environment(const struct command_run *run, struct arena *a)
     end_variable(&e);
     if (run->check.n > 0)
         add_own(&e, SPAN("SMTPIN_CHECK="), run->check);
-    for (enum macro_id i = 0; i < end; i++)
-        if (macros[i].variable.n > 0 && (!macros[i].per_recipient || run->recipients == 1))
-            add_macro(&e, i, run);
+    add_macros(&e, 0, MACRO_DSN_NOTIFY, run);
+    add_extras(&e, run);
+    add_macros(&e, MACRO_SASL_USERNAME, end, run);
     e.variable[e.n] = NULL;
     return e.text.cut || arena_get(a, e.text.n) == NULL ? NULL : e.variable;
 }

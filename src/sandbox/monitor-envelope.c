@@ -1,5 +1,6 @@
 #include "io/clock.h"
 #include "sandbox/handlers.h"
+#include "smtp/param.h"
 
 #include <string.h>
 
@@ -114,6 +115,24 @@ static const char *keep_submitter(struct monitor *m, struct span submitter, bool
     return NULL;
 }
 
+static const char unoffered[] = "has parameters that it was not offered";
+
+/* Read again, by the same rules. Whether the sender has said SMTPUTF8 is known when the message
+ * begins. */
+static const char *keep_extras(struct monitor *m, bool rcpt, struct span extras, struct span *out,
+                               bool *full)
+{
+    struct smtp_transaction *t = monitor_transaction_of(m);
+    const bool smtputf8 = t->smtputf8;
+    enum smtp_reply_id result;
+
+    t->smtputf8 = true;
+    result = smtp_parameters_again(m->backend->session, rcpt, extras, out);
+    t->smtputf8 = smtputf8;
+    *full = *full || result == SMTP_REPLY_NO_MEMORY;
+    return result == SMTP_REPLY_OK || *full ? NULL : unoffered;
+}
+
 static const char needs_utf8[] = "has addresses that need SMTPUTF8";
 
 const char *monitor_keep_envelope(struct monitor *m, const struct request *r, struct span sender,
@@ -129,6 +148,8 @@ const char *monitor_keep_envelope(struct monitor *m, const struct request *r, st
         wrong = needs_utf8;
     if (wrong == NULL && r->auth.n > 0 && t->auth.n == 0)
         wrong = keep_submitter(m, r->auth, full);
+    if (wrong == NULL && r->extras.n > 0 && t->extras.n == 0)
+        wrong = keep_extras(m, false, r->extras, &t->extras, full);
     if (wrong == NULL && t->body == SMTP_BODY_BINARYMIME && !m->backend->config->smtp.binarymime)
         wrong = "has a body that it was not offered";
     if (wrong == NULL && t->declared_size > m->backend->config->smtp.max_message_size)
@@ -147,13 +168,15 @@ static const char *check_recipient(struct monitor *m, const struct smtp_mailbox 
 }
 
 /* Decided here, as in the worker if that could; kept here: nobody else gets the message. */
-static const char *decide_recipient(struct monitor *m, struct span address, bool asked,
-                                    struct smtp_verdict *verdict)
+static const char *decide_recipient(struct monitor *m, struct span address, struct span extras,
+                                    bool asked, struct smtp_verdict *verdict)
 {
     struct smtp_transaction *t = monitor_transaction_of(m);
     const char *wrong = NULL;
     const size_t mark = m->arena->used;
     struct smtp_recipient *recipient;
+    struct span kept = {0};
+    bool full = false;
 
     *verdict = (struct smtp_verdict){.opinion = SMTP_DEFER};
     if (!monitor_has_open_transaction(m))
@@ -171,7 +194,12 @@ static const char *decide_recipient(struct monitor *m, struct span address, bool
     switch (monitor_read_address(m, address, true, &recipient->mailbox)) {
     case SMTP_PATH_OK:
         wrong = check_recipient(m, &recipient->mailbox, asked);
-        if (wrong == NULL)
+        if (wrong == NULL && extras.n > 0)
+            wrong = keep_extras(m, true, extras, &kept, &full);
+        recipient->extras = kept.p;
+        if (full)
+            verdict->reply = *smtp_reply(SMTP_REPLY_NO_MEMORY);
+        else if (wrong == NULL)
             *verdict = backend_decide(m->backend, SMTP_ABOUT_RECIPIENT, recipient);
         break;
     case SMTP_PATH_FULL:
@@ -190,10 +218,12 @@ static const char *decide_recipient(struct monitor *m, struct span address, bool
 }
 
 /* One that the worker has accepted by itself. */
-static const char *add_recipient(struct monitor *m, struct span address)
+static const char *add_recipient(struct monitor *m, struct span added)
 {
+    const struct span address = span_first(added, span_find(added, '\0'));
     struct smtp_verdict verdict;
-    const char *wrong = decide_recipient(m, address, false, &verdict);
+    const char *wrong =
+        decide_recipient(m, address, span_from(added, address.n + 1), false, &verdict);
 
     if (wrong == NULL && verdict.opinion == SMTP_DEFER && verdict.reply.rule != NULL &&
         span_eq(span_of(verdict.reply.rule), SPAN("transaction_memory")))
@@ -208,9 +238,9 @@ const char *monitor_add_recipients(struct monitor *m, struct span added)
     const char *wrong = NULL;
 
     while (p.left.n > 0 && wrong == NULL) {
-        const struct span address = packet_text(&p, SMTP_ADDRESS_MAX);
+        const struct span one = packet_text(&p, SMTP_ADDRESS_MAX + 1 + SMTP_EXTRAS_MAX);
 
-        wrong = p.wrong ? "sends what is no request" : add_recipient(m, address);
+        wrong = p.wrong ? "sends what is no request" : add_recipient(m, one);
     }
     return wrong;
 }
@@ -310,7 +340,7 @@ static const char *decide(struct monitor *m, const struct request *r, struct smt
     if (wrong != NULL || full)
         return wrong;
     if (r->about == SMTP_ABOUT_RECIPIENT)
-        return decide_recipient(m, r->address, true, verdict);
+        return decide_recipient(m, r->address, r->candidate_extras, true, verdict);
     if (r->about == SMTP_ABOUT_USER)
         return decide_user(m, r->address, verdict);
     mark = m->arena->used;

@@ -8,7 +8,7 @@ static bool needs_utf8(const struct smtp_transaction *t)
     bool needs = t->reverse_path.utf8;
 
     for (const struct smtp_recipient *r = t->first; r != NULL; r = r->next)
-        needs = needs || r->mailbox.utf8;
+        needs = needs || r->mailbox.utf8 || !span_is_ascii(span_of(r->extras));
     return needs;
 }
 

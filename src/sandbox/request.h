@@ -5,6 +5,7 @@
 #define SMTPIN_SANDBOX_REQUEST_H
 
 #include "sandbox/packet.h"
+#include "smtp/extra.h"
 #include "smtp/session.h"
 
 /* The fields of struct request that a kind may have, in the order of the packet. Those that belong
@@ -13,17 +14,18 @@ enum request_field {
     REQUEST_MESSAGE_OCTETS = 1, /* octets */
     REQUEST_ADDRESS = 2,        /* address */
     REQUEST_GREETING = 4,       /* helo, esmtp */
-    REQUEST_ENVELOPE = 8,      /* begins, auth, body, prdr, requiretls, recipients, declared_size */
-    REQUEST_SMTPUTF8 = 16,     /* smtputf8 */
-    REQUEST_OUTCOME = 32,      /* fault, ended */
-    REQUEST_SIZE = 64,         /* size */
-    REQUEST_BOUNDARY = 128,    /* boundary */
-    REQUEST_PHASE = 256,       /* phase */
-    REQUEST_STEP = 512,        /* before, close, reply, rule, argument, judged */
-    REQUEST_WORD = 1024,       /* word */
-    REQUEST_COMMANDS = 2048,   /* commands */
-    REQUEST_SUBJECT = 4096,    /* about, sender */
-    REQUEST_LOGIN_STEP = 8192, /* step, mechanism, has_response */
+    REQUEST_ENVELOPE = 8,       /* begins, auth, body, prdr, requiretls, recipients, declared_size,
+                                   extras */
+    REQUEST_SMTPUTF8 = 16,      /* smtputf8 */
+    REQUEST_OUTCOME = 32,       /* fault, ended */
+    REQUEST_SIZE = 64,          /* size */
+    REQUEST_BOUNDARY = 128,     /* boundary */
+    REQUEST_PHASE = 256,        /* phase */
+    REQUEST_STEP = 512,         /* before, close, reply, rule, argument, judged */
+    REQUEST_WORD = 1024,        /* word */
+    REQUEST_COMMANDS = 2048,    /* commands */
+    REQUEST_SUBJECT = 4096,     /* about, sender, candidate_extras */
+    REQUEST_LOGIN_STEP = 8192,  /* step, mechanism, has_response */
     /* What each request about a message has. */
     REQUEST_OF_MESSAGE =
         REQUEST_ADDRESS | REQUEST_GREETING | REQUEST_COMMANDS | REQUEST_ENVELOPE | REQUEST_SMTPUTF8,
@@ -94,9 +96,10 @@ struct request_about {
 enum {
     /* Of a message, in one packet: a larger one would want pages in a row from the kernel. */
     REQUEST_OCTETS_MAX = 64 * 1024,
-    REQUEST_OCTETS_FEW = 1024,                /* less than is sent while there are more to come */
-    REQUEST_FIELDS_MAX = 2048,                /* octets of the others in such a packet, and more */
-    REQUEST_ADDED_MAX = SMTP_ADDRESS_MAX + 8, /* octets of `added`: one has room in any case */
+    REQUEST_OCTETS_FEW = 1024, /* less than is sent while there are more to come */
+    REQUEST_FIELDS_MAX = 4096, /* octets of the others in such a packet, and more */
+    /* Octets of `added`: one has room in any case. */
+    REQUEST_ADDED_MAX = 8 + SMTP_ADDRESS_MAX + 1 + SMTP_EXTRAS_MAX,
     REQUEST_TEXT_MAX = SMTP_REPLY_LINE_MAX,
     REQUEST_ARGUMENT_MAX = 600,     /* of a reply, and whom it is about; more is cut, for the log */
     REQUEST_WORD_MAX = 32,          /* a rule, an end: see request_is_word */
@@ -110,8 +113,10 @@ struct request {
     enum request_kind kind;
     struct span octets;   /* of the message */
     uint64_t transaction; /* the how-manieth MAIL of the session */
-    struct span added;    /* its recipients since the last request: packet_text of each */
-    struct span address;  /* the reverse-path; REQUEST_DECIDE: the forward-path */
+    /* Its recipients since the last request: packet_text of each, with a NUL and its extras where
+     * it has any. */
+    struct span added;
+    struct span address; /* the reverse-path; REQUEST_DECIDE: the forward-path */
     enum smtp_subject about;
     struct span sender; /* the reverse-path, where `address` is none */
     struct span helo;
@@ -131,8 +136,9 @@ struct request {
     uint64_t step; /* of struct smtp_login */
     struct span mechanism;
     bool has_response;
-    struct span auth; /* of MAIL */
-    struct span word; /* how the session has ended; what it is about */
+    struct span auth;                     /* of MAIL */
+    struct span extras, candidate_extras; /* smtp/extra.h: of MAIL; of REQUEST_DECIDE's RCPT */
+    struct span word;                     /* how the session has ended; what it is about */
 };
 
 /* What the table says of a kind. */

@@ -108,6 +108,9 @@ struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, enum
                        .body = t->body,
                        .declared_size = t->declared_size,
                        .auth = t->auth,
+                       .extras = t->extras,
+                       .candidate_extras =
+                           about == SMTP_ABOUT_RECIPIENT ? span_of(s->candidate->extras) : SPAN(""),
                        .commands = s->commands,
                        .boundary = recorder_pause(recorder),
                    },
@@ -194,11 +197,21 @@ enum smtp_login_result worker_login(struct worker *w, const struct smtp_session 
     return packet_is_good(&answer) ? result : SMTP_LOGIN_LATER;
 }
 
-void worker_add_recipient(struct worker *w, const struct smtp_session *s, struct span address)
+void worker_add_recipient(struct worker *w, const struct smtp_session *s,
+                          const struct smtp_recipient *recipient)
 {
-    if (w->added.cap - w->added.n < sizeof(uint64_t) + address.n)
+    const struct span address = recipient->mailbox.address;
+    const struct span extras = span_of(recipient->extras);
+    const size_t n = address.n + (extras.n > 0 ? 1 + extras.n : 0);
+
+    if (w->added.cap - w->added.n < sizeof(uint64_t) + n)
         send_alone(w, (struct request){.kind = REQUEST_RECIPIENTS, .transaction = s->transactions});
-    packet_put(&w->added, address);
+    packet_put_number(&w->added, n);
+    text_add(&w->added, address);
+    if (extras.n == 0)
+        return;
+    text_addc(&w->added, '\0');
+    text_add(&w->added, extras);
 }
 
 void worker_begin_message(struct worker *w)
@@ -228,6 +241,7 @@ static struct request about_message(struct worker *w, const struct smtp_session 
         .prdr = t->prdr,
         .requiretls = t->requiretls,
         .auth = begins ? t->auth : SPAN(""),
+        .extras = begins ? t->extras : SPAN(""),
         .declared_size = t->declared_size,
         .commands = s->commands,
     };

@@ -33,7 +33,8 @@ struct span worker_mechanisms(struct worker *w, const struct smtp_session *s);
 enum smtp_login_result worker_login(struct worker *w, const struct smtp_session *s,
                                     struct span *text);
 /* The transaction has another recipient. */
-void worker_add_recipient(struct worker *w, const struct smtp_session *s, struct span address);
+void worker_add_recipient(struct worker *w, const struct smtp_session *s,
+                          const struct smtp_recipient *recipient);
 void worker_begin_message(struct worker *w);
 /* Where the next octets go. Then, how many came. */
 char *worker_message_room(struct worker *w, const struct smtp_session *s, size_t *room);

@@ -33,7 +33,7 @@ enum smtp_want smtp_mail(struct smtp_session *s, struct span argument)
     /* Something right behind the path, not a space, belongs to a broken path. */
     if (argument.n > 0 && argument.p[0] != ' ')
         return refuse_mail(s, SMTP_REPLY_BAD_REVERSE_PATH);
-    reply = smtp_parameters(s, "MAIL", argument);
+    reply = argument.n == 0 ? SMTP_REPLY_OK : smtp_parameters(s, false, argument, &t->extras);
     if (reply != SMTP_REPLY_OK)
         return refuse_mail(s, reply);
     /* RFC 6531 3.5: a mailbox outside ASCII needs the parameter. */
@@ -56,6 +56,7 @@ enum smtp_want smtp_rcpt(struct smtp_session *s, struct span argument)
 {
     struct smtp_transaction *t = &s->transaction;
     struct smtp_recipient *r;
+    struct span extras = {0};
     enum smtp_reply_id reply;
 
     t->attempts++;
@@ -84,9 +85,10 @@ enum smtp_want smtp_rcpt(struct smtp_session *s, struct span argument)
     }
     if (argument.n > 0 && argument.p[0] != ' ')
         return refuse_rcpt(s, SMTP_REPLY_BAD_FORWARD_PATH);
-    reply = smtp_parameters(s, "RCPT", argument);
+    reply = argument.n == 0 ? SMTP_REPLY_OK : smtp_parameters(s, true, argument, &extras);
     if (reply != SMTP_REPLY_OK)
         return refuse_rcpt(s, reply);
+    r->extras = extras.p; /* terminated */
     if (r->mailbox.utf8 && !t->smtputf8)
         return refuse_rcpt(s, SMTP_REPLY_RECIPIENT_NEEDS_UTF8);
     s->candidate = r;

@@ -1,5 +1,6 @@
 #include "smtp/hello.h"
 
+#include "smtp/extra.h"
 #include "smtp/login.h"
 #include "smtp/trace.h"
 
@@ -68,6 +69,7 @@ static enum smtp_want say_ehlo(struct smtp_session *s)
         text_add(s->out, SPAN("\r\n250-STARTTLS"));
     if (smtp_offers_login(s) && s->login->mechanisms.n > 0)
         announce_login(s);
+    smtp_extra_announce(s);
     /* RFC 8689 3: only inside TLS. */
     if (o->requiretls && s->secure)
         text_add(s->out, SPAN("\r\n250-REQUIRETLS"));

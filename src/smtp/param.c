@@ -1,6 +1,8 @@
 #include "smtp/param.h"
 
 #include "base/number.h"
+#include "smtp/extra.h"
+#include "smtp/xtext.h"
 
 #include <string.h>
 
@@ -68,36 +70,6 @@ static enum smtp_reply_id set_requiretls(struct smtp_session *s, struct span val
     return SMTP_REPLY_OK;
 }
 
-static unsigned hex_digit(char c)
-{
-    return byte_is_digit(c)       ? (unsigned)(c - '0')
-           : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
-                                  : 16;
-}
-
-/* xtext (RFC 3461 4): printable octets, and "+" with two capital hexadecimal digits for any. A
- * control octet has no place in what it stands for here. False: it is none. */
-static bool read_xtext(struct span value, struct text *out)
-{
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned high, low;
-
-        if (value.p[i] != '+') {
-            if (byte_is_high(value.p[i]))
-                return false;
-            text_addc(out, value.p[i]);
-            continue;
-        }
-        high = i + 2 < value.n ? hex_digit(value.p[i + 1]) : 16;
-        low = i + 2 < value.n ? hex_digit(value.p[i + 2]) : 16;
-        if (high > 15 || low > 15 || byte_is_control((char)(high << 4 | low)))
-            return false;
-        text_addc(out, (char)(high << 4 | low));
-        i += 2;
-    }
-    return !out->cut;
-}
-
 /* RFC 4954 5: who has submitted the message first. "AUTH=<>" claims nothing, and some proxies pass
  * it on to whoever it is. Of a client that has not logged in itself it is not believed, and means
  * "<>". */
@@ -110,7 +82,7 @@ static enum smtp_reply_id set_auth(struct smtp_session *s, struct span value)
         return SMTP_REPLY_OK;
     if (!s->options->auth)
         return SMTP_REPLY_UNKNOWN_PARAMETER;
-    if (value.p == NULL || !read_xtext(value, &out))
+    if (value.p == NULL || !smtp_read_xtext(value, &out))
         return SMTP_REPLY_BAD_PARAMETERS;
     if (!s->authenticated)
         return SMTP_REPLY_OK;
@@ -119,19 +91,28 @@ static enum smtp_reply_id set_auth(struct smtp_session *s, struct span value)
 }
 
 struct parameter {
-    const char *verb;
-    struct span keyword;
+    struct tag keyword;
+    bool rcpt; /* a parameter of RCPT; else of MAIL */
+    bool kept; /* as it is, for the command: extra.h */
     /* value.p is NULL when the parameter has none */
     enum smtp_reply_id (*set)(struct smtp_session *s, struct span value);
 };
 
 static const struct parameter parameters[] = {
-    {.verb = "MAIL", .keyword = {.p = "SIZE", .n = 4}, .set = set_size},
-    {.verb = "MAIL", .keyword = {.p = "BODY", .n = 4}, .set = set_body},
-    {.verb = "MAIL", .keyword = {.p = "AUTH", .n = 4}, .set = set_auth},
-    {.verb = "MAIL", .keyword = {.p = "SMTPUTF8", .n = 8}, .set = set_smtputf8},
-    {.verb = "MAIL", .keyword = {.p = "PRDR", .n = 4}, .set = set_prdr},
-    {.verb = "MAIL", .keyword = {.p = "REQUIRETLS", .n = 10}, .set = set_requiretls},
+    {.keyword = TAG("SIZE"), .set = set_size},
+    {.keyword = TAG("BODY"), .set = set_body},
+    {.keyword = TAG("AUTH"), .set = set_auth},
+    {.keyword = TAG("SMTPUTF8"), .set = set_smtputf8},
+    {.keyword = TAG("PRDR"), .set = set_prdr},
+    {.keyword = TAG("REQUIRETLS"), .set = set_requiretls},
+    {.keyword = TAG("RET"), .kept = true, .set = smtp_extra_ret},
+    {.keyword = TAG("ENVID"), .kept = true, .set = smtp_extra_envid},
+    {.keyword = TAG("NOTIFY"), .rcpt = true, .kept = true, .set = smtp_extra_notify},
+    {.keyword = TAG("ORCPT"), .rcpt = true, .kept = true, .set = smtp_extra_orcpt},
+    {.keyword = TAG("MT-PRIORITY"), .kept = true, .set = smtp_extra_priority},
+    {.keyword = TAG("BY"), .kept = true, .set = smtp_extra_by},
+    {.keyword = TAG("HOLDFOR"), .kept = true, .set = smtp_extra_hold_for},
+    {.keyword = TAG("HOLDUNTIL"), .kept = true, .set = smtp_extra_hold_until},
 };
 
 /* esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-") */
@@ -152,9 +133,31 @@ static bool is_value(struct span s)
     return s.n > 0 && utf8_valid(s);
 }
 
-static enum smtp_reply_id set_one(struct smtp_session *s, const char *verb, struct span word,
-                                  unsigned *seen)
+/* One more of those that are kept; the list is written anew, and terminated. */
+static enum smtp_reply_id keep(struct smtp_session *s, const struct parameter *p, struct span value,
+                               struct span *extras)
 {
+    struct arena *a = s->transaction.arena;
+    struct text list = {.cap = extras->n + 1 + p->keyword.n + 1 + value.n + 1};
+
+    list.p = arena_get(a, list.cap);
+    if (list.p == NULL)
+        return SMTP_REPLY_NO_MEMORY;
+    text_add(&list, *extras);
+    if (list.n > 0)
+        text_addc(&list, ' ');
+    text_add(&list, tag_span(&p->keyword));
+    text_addc(&list, '=');
+    text_add(&list, value);
+    *extras = text_span(&list);
+    text_addc(&list, '\0');
+    return SMTP_REPLY_OK;
+}
+
+static enum smtp_reply_id set_one(struct smtp_session *s, bool rcpt, struct span word,
+                                  unsigned *seen, struct span *extras)
+{
+    enum smtp_reply_id reply;
     const size_t equals = span_find(word, '=');
     const struct span keyword = span_first(word, equals);
     struct span value = {0};
@@ -167,19 +170,22 @@ static enum smtp_reply_id set_one(struct smtp_session *s, const char *verb, stru
     if (!is_keyword(keyword))
         return SMTP_REPLY_BAD_PARAMETERS;
     for (unsigned i = 0; i < sizeof parameters / sizeof *parameters; i++) {
-        if (strcmp(parameters[i].verb, verb) != 0 ||
-            !span_eq_nocase(parameters[i].keyword, keyword))
+        if (parameters[i].rcpt != rcpt ||
+            !span_eq_nocase(tag_span(&parameters[i].keyword), keyword))
             continue;
         if (*seen & 1U << i)
             return SMTP_REPLY_BAD_PARAMETERS;
         *seen |= 1U << i;
-        return parameters[i].set(s, value);
+        reply = parameters[i].set(s, value);
+        return reply == SMTP_REPLY_OK && parameters[i].kept ? keep(s, &parameters[i], value, extras)
+                                                            : reply;
     }
     return SMTP_REPLY_UNKNOWN_PARAMETER;
 }
 
 /* SP esmtp-param *(SP esmtp-param); trailing white space is gone already (RFC 5321 4.1.1). */
-enum smtp_reply_id smtp_parameters(struct smtp_session *s, const char *verb, struct span in)
+enum smtp_reply_id smtp_parameters(struct smtp_session *s, bool rcpt, struct span in,
+                                   struct span *extras)
 {
     unsigned seen = 0;
 
@@ -192,9 +198,42 @@ enum smtp_reply_id smtp_parameters(struct smtp_session *s, const char *verb, str
         in = span_from(in, 1);
         word = span_first(in, span_find(in, ' '));
         in = span_from(in, word.n);
-        reply = set_one(s, verb, word, &seen);
+        reply = set_one(s, rcpt, word, &seen, extras);
         if (reply != SMTP_REPLY_OK)
             return reply;
     }
-    return SMTP_REPLY_OK;
+    return extras->n == 0 || smtp_extra_fits(*extras) ? SMTP_REPLY_OK : SMTP_REPLY_BAD_PARAMETERS;
+}
+
+/* Is each of them one that is kept? */
+static bool are_kept(bool rcpt, struct span extras)
+{
+    struct span word;
+
+    while (span_word(&extras, " ", &word)) {
+        bool kept = false;
+
+        for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
+            kept = kept || (parameters[i].kept && parameters[i].rcpt == rcpt &&
+                            span_eq(tag_span(&parameters[i].keyword),
+                                    span_first(word, span_find(word, '='))));
+        if (!kept)
+            return false;
+    }
+    return true;
+}
+
+enum smtp_reply_id smtp_parameters_again(struct smtp_session *s, bool rcpt, struct span extras,
+                                         struct span *out)
+{
+    char room[1 + SMTP_EXTRAS_MAX];
+    struct text in = TEXT(room);
+    enum smtp_reply_id reply;
+
+    text_addc(&in, ' ');
+    text_add(&in, extras);
+    if (in.cut || !are_kept(rcpt, extras))
+        return SMTP_REPLY_BAD_PARAMETERS;
+    reply = smtp_parameters(s, rcpt, text_span(&in), out);
+    return reply == SMTP_REPLY_OK && !span_eq(*out, extras) ? SMTP_REPLY_BAD_PARAMETERS : reply;
 }

@@ -104,9 +104,9 @@ enum smtp_reply_id {
 
 struct smtp_reply {
     unsigned code;
+    bool close;           /* the connection ends after it */
     struct span enhanced; /* "5.1.1"; empty where none belongs (RFC 2034 4: not with 3yz) */
     struct span text;     /* '%' stands for the argument */
-    bool close;           /* the connection ends after it */
     const char *rule;     /* the name that the log gives to this refusal; NULL: no refusal */
 };
 

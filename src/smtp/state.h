@@ -63,7 +63,9 @@ struct smtp_options {
     bool single;
     struct span hostname; /* at most SMTP_DOMAIN_MAX */
     bool helo_required;
-    bool normalize;              /* bare line ends in a message: see smtp/data.h */
+    bool normalize;                    /* bare line ends in a message: see smtp/data.h */
+    bool dsn, mt_priority, deliver_by; /* the delivery command honours them: extra.h */
+    uint64_t future_release;     /* the same: so many milliseconds at the most; 0: not at all */
     bool smtputf8;               /* announce it, and take its parameter (RFC 6531) */
     bool chunking;               /* RFC 3030: BDAT */
     bool binarymime;             /* the delivery command takes octets that are no lines */
@@ -87,6 +89,7 @@ struct smtp_recipient {
     struct smtp_recipient *next;
     struct smtp_recipient *aliased; /* who gets the message in its place; NULL: itself */
     struct smtp_recipient *of;      /* the one in whose place this one is; NULL: the client's own */
+    const char *extras;             /* extra.h, terminated; of the client's own; NULL: none */
 };
 
 enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME, SMTP_BODY_BINARYMIME };
@@ -114,8 +117,9 @@ struct smtp_transaction {
     enum smtp_body body;
     bool smtputf8;
     bool requiretls;
-    struct span auth; /* MAIL's AUTH=, decoded; empty: nobody, or nobody whom we believe */
-    bool prdr;        /* the client takes a reply for each recipient */
+    struct span auth;   /* MAIL's AUTH=, decoded; empty: nobody, or nobody whom we believe */
+    struct span extras; /* extra.h */
+    bool prdr;          /* the client takes a reply for each recipient */
     struct arena *arena;
 };
 
@@ -179,6 +183,7 @@ struct smtp_session {
     uint64_t discarded;       /* octets of chunks that were refused */
     uint64_t
         chunk_failed; /* the command that was the last one of a row of chunks behind a failure */
+    uint64_t now;     /* seconds since 1970; set behind smtp_session_open where future_release is */
     uint64_t commands, transactions, messages;
     uint64_t errors, refused_recipients; /* since the last message that was taken */
     char helo_room[SMTP_DOMAIN_MAX];

@@ -1,5 +1,7 @@
 #include "smtp/trace.h"
 
+#include "smtp/date.h"
+
 enum { RECEIVED_FOLD = 200 };
 
 static void end_line(struct text *out, const struct smtp_trace *t)
@@ -150,31 +152,21 @@ void smtp_trace_received(struct text *out, const struct smtp_trace *t)
 void smtp_trace_date(struct text *out, uint64_t time)
 {
     static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    static const char days[] = "ThuFriSatSunMonTueWed"; /* day 0 was a Thursday */
-    /* Of years that begin with March, so that a leap day is a year's last: 719,468 days before 1970
-     * began the first of them, in a cycle of 400 years and 146,097 days. */
-    const uint64_t second = time % 86400, day = time / 86400, since = day + 719468;
-    const uint64_t in_cycle = since % 146097;
-    const uint64_t in_cycle_years =
-        (in_cycle - in_cycle / 1460 + in_cycle / 36524 - in_cycle / 146096) / 365;
-    const uint64_t in_year =
-        in_cycle - (365 * in_cycle_years + in_cycle_years / 4 - in_cycle_years / 100);
-    /* Five months in turn have 153 days, from March and from August on. */
-    const uint64_t month = (5 * in_year + 2) / 153, in_month = in_year - (153 * month + 2) / 5;
-    const uint64_t year = since / 146097 * 400 + in_cycle_years + (month >= 10);
+    static const char days[] = "SunMonTueWedThuFriSat";
+    const struct smtp_date d = smtp_date_of(time);
 
-    text_add(out, (struct span){.p = days + day % 7 * 3, .n = 3});
+    text_add(out, (struct span){.p = days + d.weekday * 3, .n = 3});
     text_adds(out, ", ");
-    text_addn(out, in_month + 1, 1);
+    text_addn(out, d.day, 1);
     text_addc(out, ' ');
-    text_add(out, (struct span){.p = names + (month + 2) % 12 * 3, .n = 3});
+    text_add(out, (struct span){.p = names + (d.month - 1) * 3, .n = 3});
     text_addc(out, ' ');
-    text_addn(out, year, 4);
+    text_addn(out, d.year, 4);
     text_addc(out, ' ');
-    text_addn(out, second / 3600, 2);
+    text_addn(out, d.hour, 2);
     text_addc(out, ':');
-    text_addn(out, second / 60 % 60, 2);
+    text_addn(out, d.minute, 2);
     text_addc(out, ':');
-    text_addn(out, second % 60, 2);
+    text_addn(out, d.second, 2);
     text_adds(out, " +0000");
 }

@@ -27,6 +27,13 @@ enum macro_id {
     MACRO_CLIENT_HELO,
     MACRO_CLIENT_PROTOCOL,
     MACRO_CREDENTIALS_DIRECTORY,
+    MACRO_DSN_NOTIFY, /* from here on: empty where the client has no such parameter */
+    MACRO_DSN_ORCPT,
+    MACRO_DSN_RET,
+    MACRO_DSN_ENVID,
+    MACRO_MT_PRIORITY,
+    MACRO_DELIVER_BY,
+    MACRO_RELEASE,
     MACRO_SASL_USERNAME, /* from here on: empty without a login */
     MACRO_SASL_METHOD,
     MACRO_SASL_SENDER,

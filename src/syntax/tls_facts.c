@@ -1,6 +1,6 @@
 #include "syntax/tls_facts.h"
 
-#include "base/number.h"
+#include "smtp/date.h"
 #include "smtp/path.h"
 #include "syntax/tls_talk.h"
 
@@ -116,26 +116,13 @@ bool tls_facts_find(const char *(*get)(const char *name), struct tls_facts *f)
     return tls_facts_known(f);
 }
 
-/* Days since 1970, of a date of the Gregorian calendar: those of whole years that begin with March,
- * so that a leap day is a year's last (smtp/trace.c counts in the same way). */
-static int64_t days_of(uint64_t year, uint64_t month, uint64_t day)
-{
-    const uint64_t y = month > 2 ? year : year - 1, m = month > 2 ? month - 3 : month + 9;
-
-    return (int64_t)(365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1) - 719468;
-}
-
 bool tls_days_left(struct span end, uint64_t now, int64_t *days)
 {
-    uint64_t year, month, day;
+    uint64_t time;
 
-    if (end.n != sizeof "2026-12-31T23:59:59Z" - 1 || end.p[4] != '-' || end.p[7] != '-' ||
-        number_parse(span_first(end, 4), 9999, &year) != NUMBER_OK ||
-        number_parse(span_first(span_from(end, 5), 2), 12, &month) != NUMBER_OK ||
-        number_parse(span_first(span_from(end, 8), 2), 31, &day) != NUMBER_OK || year < 1970 ||
-        month == 0 || day == 0)
+    if (!smtp_read_date(end, &time))
         return false;
-    *days = days_of(year, month, day) - (int64_t)(now / DAY);
+    *days = (int64_t)(time / DAY) - (int64_t)(now / DAY);
     if (*days < 0)
         *days = -1;
     return true;

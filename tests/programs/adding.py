@@ -35,7 +35,7 @@ EXAMPLES = {
     "a parameter": [
         ("src/smtp/param.c", "before", "struct parameter {", "static enum smtp_reply_id set_xdum(struct smtp_session *s, struct span value)\n{\n    (void)s;\n    return value.p == NULL ? SMTP_REPLY_OK : SMTP_REPLY_BAD_PARAMETERS;\n}\n\n"),
         ("tests/transcripts/PARAMETER.smtp", "new", None, "S: 220\nC: EHLO c.example.com\nS: 250\nC: MAIL FROM:<a@example.com>\nS: 250\nC: RCPT TO:<b@example.org> XDUM\nS: 250\nC: RCPT TO:<b@example.org> XDUM=1\nS: 501\nC: QUIT\nS: 221\n"),
-        ("src/smtp/param.c", "after", ".set = set_prdr},\n", '    {.verb = "RCPT", .keyword = {.p = "XDUM", .n = 4}, .set = set_xdum},\n'),
+        ("src/smtp/param.c", "after", ".set = set_prdr},\n", '    {.keyword = TAG("XDUM"), .rcpt = true, .set = set_xdum},\n'),
     ],
     "a check": [
         ("src/adapters/rules.c", "before", "/* RFC 5321 3.7: we never relay by", "static enum smtp_opinion dummy(struct rules_question *q)\n{\n    return span_eq(q->recipient->local, SPAN(\"dummy\")) ? SMTP_REFUSE : SMTP_NO_OPINION;\n}\n\n"),
@@ -60,7 +60,7 @@ EXAMPLES = {
     "a fact for the command": [
         ("src/syntax/macro.h", "before", "    MACRO_CREDENTIALS_DIRECTORY,", "    MACRO_DUMMY,\n"),
         ("src/syntax/macro.c", "before", "    [MACRO_CREDENTIALS_DIRECTORY]", '    [MACRO_DUMMY] = {FACT("dummy", "SMTPIN_DUMMY=")},\n'),
-        ("src/adapters/command.c", "before", "    [MACRO_CREDENTIALS_DIRECTORY]", "    [MACRO_DUMMY] = add_body,\n"),
+        ("src/adapters/command_facts.c", "before", "    [MACRO_CREDENTIALS_DIRECTORY]", "    [MACRO_DUMMY] = add_body,\n"),
         ("docs/smtpin-delivery.7", "before", ".It ${client_address} Ta", ".It ${dummy} Ta Ev SMTPIN_DUMMY Ta nothing\n"),
         ("tests/unit/command.c", "after", "Test(macro, every_macro, .init = set_up)\n{\n", '    EXPECT_WORDS("/x ${dummy}", 1, "/x", "7BIT");\n'),
         ("tests/unit/command.c", "before", '"SMTPIN_BODY",', '"SMTPIN_DUMMY",'),

@@ -94,6 +94,7 @@ CONFS = {
     "tables": write("tables.conf", tables, 0o644),
     "few": write("few.conf", tables + "max_commands = 10\n", 0o644),
     "slow": write("slow.conf", lines + f"check_recipient = {slow}\nsession_timeout = 1\ncommand_timeout = 1\n", 0o644),
+    "dsn": write("dsn.conf", lines + "dsn = yes\n", 0o644),
     "binary": write("binary.conf", lines + "binarymime = yes\n", 0o644),
     "tls": write("tls.conf", lines + tls("may"), 0o644),
     "tls_none": write("tls_none.conf", lines + tls("may", NONE), 0o644),

@@ -24,6 +24,7 @@ struct attack {
 /* Each ends with a NULL. */
 extern const struct attack attack_calls[]; /* system calls: none may come back */
 extern const struct attack attack_chunks[];
+extern const struct attack attack_extras[];
 extern const struct attack attack_requests[];
 extern const struct attack attack_conduct[];
 extern const struct attack attack_questions[];

@@ -34,9 +34,10 @@ static const struct {
     const char *what;
     const struct attack *attacks;
 } lists[] = {
-    {"call", attack_calls},        {"request", attack_requests},  {"request", attack_conduct},
-    {"request", attack_chunks},    {"request", attack_questions}, {"request", attack_login},
-    {"request", attack_submitter}, {"request", attack_tls},       {"tls_call", attack_tls_calls},
+    {"call", attack_calls},         {"request", attack_requests},  {"request", attack_conduct},
+    {"request", attack_chunks},     {"request", attack_extras},    {"request", attack_questions},
+    {"request", attack_login},      {"request", attack_submitter}, {"request", attack_tls},
+    {"tls_call", attack_tls_calls},
 };
 
 static const struct attack *find_in_all(const char *name)

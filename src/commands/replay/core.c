@@ -348,6 +348,7 @@ static void play_core(struct server *s, const struct replay_options *o, bool con
                               .id = s->config.fixed_id,
                               .sources = &s->sources};
     s->want = smtp_session_open(&s->session, &s->config.smtp, &s->out, &s->arena, configured);
+    s->session.now = s->config.fixed_time;
     auth_open(&s->auth, &s->config, &s->peer, s->config.fixed_id);
     if (s->config.smtp.auth)
         s->session.login = &s->login;
