@@ -46,6 +46,7 @@ replay_tls       | gcc sanitized        | quick | the static build has no smtpin
 sameness         | gcc sanitized static |       |
 sandbox          | gcc sanitized static |       |
 scale            | gcc                  |       | HAProxy, clients that behave
+standards        | gcc                  | quick | the documents and the sources
 stopping         | gcc sanitized        |       | signals and waits; listening has them for the static build
 submission       | gcc sanitized        | quick | fields are added and removed: our own code alone
 superservers     | gcc           static |       | real super-servers, clients that behave

@@ -162,7 +162,7 @@ static const struct link {
     {.ask = relay_suffix, REPLY("relay_suffix", 451, "4.3.5", "Recipient can't be rewritten")},
     {.ask = rules_sender_login,
      .set = offsetof(struct config, sender_login.n),
-     REPLY("sender_login", 553, "5.7.1", "Sender address belongs to another user")},
+     REPLY("sender_login", 550, "5.7.1", "Sender address belongs to another user")},
     {.ask = rules_senders,
      .when = STRANGERS,
      .set = offsetof(struct config, senders.n),

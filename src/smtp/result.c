@@ -173,21 +173,28 @@ static size_t enhanced_length(struct span s, bool *good)
 
 unsigned smtp_code_of_enhanced(struct span enhanced)
 {
+    /* The first row that fits. A prefix ends with a dot, any other row is a whole code. Where
+     * IANA's registry names basic codes, and DATA may have one of them, it is that one; so 4.7.0 is
+     * 450, and not 451. */
     static const struct {
-        struct span prefix;
+        struct span enhanced;
         unsigned code;
     } codes[] = {
-        {TEXT_OF("4.2.2"), 452}, {TEXT_OF("4.3.1"), 452}, {TEXT_OF("4."), 451},
-        {TEXT_OF("5.2.2"), 552}, {TEXT_OF("5.2.3"), 552}, {TEXT_OF("5.3.4"), 552},
-        {TEXT_OF("5.1."), 550},  {TEXT_OF("5.2."), 550},  {TEXT_OF("5.7."), 550},
+        {TEXT_OF("4.2.2"), 452}, {TEXT_OF("4.2.4"), 450},  {TEXT_OF("4.3.1"), 452},
+        {TEXT_OF("4.7.0"), 450}, {TEXT_OF("4.7.15"), 450}, {TEXT_OF("4."), 451},
+        {TEXT_OF("5.2.2"), 552}, {TEXT_OF("5.2.3"), 552},  {TEXT_OF("5.3.4"), 552},
+        {TEXT_OF("5.4.3"), 550}, {TEXT_OF("5.5.2"), 550},  {TEXT_OF("5.5.4"), 550},
+        {TEXT_OF("5.6.7"), 550}, {TEXT_OF("5.6.8"), 550},  {TEXT_OF("5.6.9"), 550},
+        {TEXT_OF("5.7.8"), 554}, {TEXT_OF("5.7.14"), 554}, {TEXT_OF("5.7.16"), 552},
+        {TEXT_OF("5.1."), 550},  {TEXT_OF("5.2."), 550},   {TEXT_OF("5.7."), 550},
         {TEXT_OF("5."), 554},
     };
 
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
-        const struct span prefix = codes[i].prefix;
-        const bool whole = prefix.n == 5;
+        const struct span row = codes[i].enhanced;
+        const bool whole = row.p[row.n - 1] != '.';
 
-        if (whole ? span_eq(enhanced, prefix) : span_starts_nocase(enhanced, prefix))
+        if (whole ? span_eq(enhanced, row) : span_starts_nocase(enhanced, row))
             return codes[i].code;
     }
     return 0;
@@ -342,6 +349,9 @@ bool smtp_result_of_words(struct smtp_reply *r, struct span words, struct text *
     /* RFC 5321 4.2: the second digit is 0 to 5 (571 is not). */
     r->code = said.code / 10 % 10 > 5 ? generic_of(said.code)->code : (unsigned)said.code;
     r->close = said.code == 421 || said.code == 521;
+    /* IANA's registry has 4.7.1 beside 451, and 4.7.0 beside 450. */
+    if (r->code == 451)
+        r->enhanced = SPAN("4.7.1");
     if (said.enhanced.n > 0)
         r->enhanced = said.enhanced;
     if (said.text.n > 0)

@@ -42,8 +42,9 @@ bool smtp_result_of_line(struct smtp_reply *r, struct span line, struct text *ro
 
 /* An opinion of an administrator's table, check command or policy server, in words: "450 4.2.1 Try
  * again", as in Postfix access(5): a code of 4yz or 5yz (451 or 554 where no SMTP code is written
- * so: 571), an enhanced code (4.7.1 or 5.7.1 where there is none) and a text. After 421 and 521 the
- * connection ends. False when it begins with no such code, or its two codes are of two classes. */
+ * so: 571), an enhanced code (where there is none: 5.7.1, 4.7.0, for 451 4.7.1) and a text. After
+ * 421 and 521 the connection ends. False when it begins with no such code, or its two codes are of
+ * two classes. */
 bool smtp_result_of_words(struct smtp_reply *r, struct span words, struct text *room);
 /* Lets such words into a reply whose code is decided already: "4.2.0 Greylisted, come again". A
  * leading enhanced code of the reply's class takes the place of the reply's own, another one is

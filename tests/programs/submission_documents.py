@@ -160,7 +160,7 @@ JOE = plain("joe@example.org", "secret")
 for login, sender, good in ((JANE, "jane@example.org", True), (JANE, "info@example.org", True), (JANE, "JANE@example.org", True), (JANE, "", True), (JANE, "joe@example.org", False), (JANE, "x@lists.example.org", False), (JANE, "jane@elsewhere.example", False), (JANE, "jane+shop@example.org", False),
                             (JOE, "x@lists.example.org", True), (JOE, "info+x@example.org", True), (JOE, "jane@example.org", False)):
     heard, _, err = talk(owners, [login, f"MAIL FROM:<{sender}>", "RCPT TO:<a@elsewhere.example>"])
-    ok(heard[-1].startswith("250" if good else "553 5.7.1 Sender address belongs"), f"{table.where}: {base64.b64decode(login.split()[-1])[1:4].decode()} as {sender or '<>'}: {'yes' if good else 'no'}", heard)
+    ok(heard[-1].startswith("250" if good else "550 5.7.1 Sender address belongs"), f"{table.where}: {base64.b64decode(login.split()[-1])[1:4].decode()} as {sender or '<>'}: {'yes' if good else 'no'}", heard)
 p = subprocess.run([SMTPIN, "-f", owners, "-o", "socket=submissions", "--lookup", "sender_login", "info@example.org"], capture_output=True, text=True, timeout=60)
 ok(p.returncode == 0 and p.stdout.startswith("info@example.org\tjane@example.org, joe@example.org\t"), f"{table.where}: --lookup", p.stdout + p.stderr)
 

@@ -275,7 +275,7 @@ static const struct {
     {"echo 554 No; exit 77", SMTP_REFUSE, 554, "5.7.1", "No"},
     {"echo 551 Elsewhere; exit 67", SMTP_REFUSE, 551, "5.7.1", "Elsewhere"},
     {"echo 450 4.2.1 Greylisted; exit 75", SMTP_DEFER, 450, "4.2.1", "Greylisted"},
-    {"echo 450; exit 75", SMTP_DEFER, 450, "4.7.1", "Try again later"},
+    {"echo 450; exit 75", SMTP_DEFER, 450, "4.7.0", "Try again later"},
     {"printf \"  451\\tLater\"; exit 75", SMTP_DEFER, 451, "4.3.0", "Later"},
     {"printf \"\\001451 4.2.0 Later\"; exit 75", SMTP_DEFER, 451, "4.2.0", "Later"},
     {"echo 550 gone; exit 75", SMTP_DEFER, 451, "4.3.0", "Try again later"},

@@ -223,7 +223,7 @@ Test(chain, in_this_order)
     expect("b@elsewhere.example", "550 relay");
     /* Nobody is logged in: that is said before what `senders` says. */
     begin("<mine@example.com>");
-    expect("nobody@example.org", "553 sender_login");
+    expect("nobody@example.org", "550 sender_login");
     begin("<x@bad.example>");
     expect("gone@example.org", "550 senders");
     expect_last("senders", "@bad.example", "550 5.7.1 No mail from there");
@@ -242,7 +242,7 @@ Test(chain, trusted_clients)
 
     open_with("senders = %s\nsender_login = %s\nrecipients = %s\n", table.source, table.source,
               table.source);
-    expect("b@example.org", "553 sender_login");
+    expect("b@example.org", "550 sender_login");
     peer.address = SPAN("192.0.2.9");
     expect("b@example.org", "accept relay_clients");
     expect("nobody@example.org", "550 recipients");
