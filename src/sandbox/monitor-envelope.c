@@ -306,7 +306,7 @@ static const char *decide_user(struct monitor *m, struct span address, struct sm
 
     switch (monitor_read_address(m, address, true, &user.mailbox)) {
     case SMTP_PATH_OK:
-        if (user.mailbox.utf8)
+        if (user.mailbox.utf8 && !m->backend->config->smtp.smtputf8)
             wrong = needs_utf8;
         else
             *verdict = backend_decide(m->backend, SMTP_ABOUT_USER, &user);

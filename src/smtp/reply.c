@@ -23,7 +23,11 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_VRFY] = {ROW(252, "2.0.0",
                              "Cannot VRFY user, but will accept message and attempt "
                              "delivery")},
-    [SMTP_REPLY_USER] = {ROW(250, "2.1.5", "<%>")},
+    /* RFC 6531 3.7.4.2 */
+    [SMTP_REPLY_VRFY_NEEDS_UTF8] = {ROW(252, "2.6.8",
+                                        "Cannot show user without SMTPUTF8, but will accept "
+                                        "message and attempt delivery")},
+    [SMTP_REPLY_USER] = {ROW(250, "2.1.5", "<%>"), .utf8 = true},
     [SMTP_REPLY_HELP] = {ROW(214, "2.0.0", "%")},
     [SMTP_REPLY_NO_EXPN] = {ROW(502, "5.5.0", "EXPN is not implemented")},
     [SMTP_REPLY_UNKNOWN_COMMAND] = {ROW(500, "5.5.1", "Command not recognized"),
@@ -59,6 +63,9 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
                                          .rule = "smtputf8_needed"},
     [SMTP_REPLY_BAD_PARAMETERS] = {ROW(501, "5.5.4", "Bad parameter"), .rule = "syntax"},
     [SMTP_REPLY_UNKNOWN_PARAMETER] = {ROW(555, "5.5.4", "Parameter not recognized"),
+                                      .rule = "unknown_parameter"},
+    /* RFC 5321 4.3.2: VRFY and EXPN know no 555. */
+    [SMTP_REPLY_NO_SUCH_PARAMETER] = {ROW(504, "5.5.4", "Parameter not implemented"),
                                       .rule = "unknown_parameter"},
     [SMTP_REPLY_HELLO_FIRST] = {ROW(503, "5.5.1", "EHLO or HELO first"), .rule = "helo_required"},
     /* RFC 4954 6 names these codes. */
@@ -172,12 +179,18 @@ const struct smtp_reply *smtp_reply(enum smtp_reply_id id)
     return &replies[id];
 }
 
-static void clean(char *p, size_t n)
+static void clean(char *p, size_t n, bool utf8)
 {
-    if (span_has_control((struct span){.p = p, .n = n}))
+    const struct span s = {.p = p, .n = n};
+
+    if (span_has_control(s))
         for (size_t i = 0; i < n; i++)
             if (byte_is_control(p[i]))
                 p[i] = ' ';
+    if (!utf8 && !span_is_ascii(s))
+        for (size_t i = 0; i < n; i++)
+            if (byte_is_high(p[i]))
+                p[i] = '?';
 }
 
 void smtp_reply_line(struct text *out, const struct smtp_reply *r, bool last, bool enhanced,
@@ -205,7 +218,7 @@ void smtp_reply_line(struct text *out, const struct smtp_reply *r, bool last, bo
         const size_t start = line.n;
 
         text_add(&line, argument);
-        clean(line.p + start, line.n - start); /* the rest is our own */
+        clean(line.p + start, line.n - start, r->utf8); /* the rest is our own */
         text_add(&line, span_from(r->text, place + 1));
     }
     line.p[line.n] = '\r';

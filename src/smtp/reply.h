@@ -23,6 +23,7 @@ enum smtp_reply_id {
     SMTP_REPLY_START_REPORT,
     SMTP_REPLY_START_TLS,
     SMTP_REPLY_VRFY,
+    SMTP_REPLY_VRFY_NEEDS_UTF8,
     SMTP_REPLY_USER,
     SMTP_REPLY_HELP,
     SMTP_REPLY_NO_EXPN,
@@ -44,6 +45,7 @@ enum smtp_reply_id {
     SMTP_REPLY_RECIPIENT_NEEDS_UTF8,
     SMTP_REPLY_BAD_PARAMETERS,
     SMTP_REPLY_UNKNOWN_PARAMETER,
+    SMTP_REPLY_NO_SUCH_PARAMETER,
     SMTP_REPLY_HELLO_FIRST,
     SMTP_REPLY_LOGIN,
     SMTP_REPLY_LOGIN_FIRST,
@@ -108,12 +110,14 @@ struct smtp_reply {
     struct span enhanced; /* "5.1.1"; empty where none belongs (RFC 2034 4: not with 3yz) */
     struct span text;     /* '%' stands for the argument */
     const char *rule;     /* the name that the log gives to this refusal; NULL: no refusal */
+    bool utf8;            /* the argument may be UTF-8 on the wire: said with SMTPUTF8 alone */
 };
 
 const struct smtp_reply *smtp_reply(enum smtp_reply_id id);
 
 /* Appends one line of a reply: code, ' ' or '-', enhanced code, text with '%' replaced, CRLF. Cut
- * to SMTP_REPLY_LINE_MAX; control bytes become spaces, so nothing can break the syntax. */
+ * to SMTP_REPLY_LINE_MAX; control bytes become spaces, so nothing can break the syntax. Octets
+ * outside ASCII become '?', but for r->utf8 (RFC 6531 3.7.4.2: other replies have none). */
 void smtp_reply_line(struct text *out, const struct smtp_reply *r, bool last, bool enhanced,
                      struct span argument);
 

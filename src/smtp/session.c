@@ -163,6 +163,7 @@ static enum smtp_want recipient_decided(struct smtp_session *s, const struct smt
 static enum smtp_want user_decided(struct smtp_session *s, const struct smtp_verdict *verdict)
 {
     const struct span address = s->candidate->mailbox.address;
+    const bool shown = !s->candidate->mailbox.utf8 || s->utf8_reply;
     struct smtp_reply reply;
 
     s->candidate = NULL;
@@ -170,7 +171,8 @@ static enum smtp_want user_decided(struct smtp_session *s, const struct smtp_ver
     s->transaction.arena->used = s->mark; /* the address stays readable for this reply */
     switch (verdict->opinion) {
     case SMTP_ACCEPT:
-        return smtp_say(s, SMTP_REPLY_USER, address);
+        return shown ? smtp_say(s, SMTP_REPLY_USER, address)
+                     : smtp_say(s, SMTP_REPLY_VRFY_NEEDS_UTF8, SPAN(""));
     case SMTP_NO_OPINION:
         return smtp_say(s, SMTP_REPLY_VRFY, SPAN(""));
     default:

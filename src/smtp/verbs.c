@@ -86,12 +86,38 @@ static struct smtp_recipient *read_user(struct smtp_session *s, struct span argu
     argument = span_trim(argument);
     if (smtp_forward_path(&argument, a, &r->mailbox, &tolerance) != SMTP_PATH_OK || argument.n > 0)
         return NULL;
-    /* RFC 6531 3.7.4.2: a reply in UTF-8 needs a parameter, which VRFY does not take here. */
-    return r->mailbox.utf8 ? NULL : r;
+    return r->mailbox.utf8 && !s->options->smtputf8 ? NULL : r;
+}
+
+/* [ SP "SMTPUTF8" ] behind the string of VRFY and EXPN (RFC 6531 3.7.4.2); it has no value. Takes
+ * it off the argument. */
+static enum smtp_reply_id take_smtputf8(struct smtp_session *s, struct span *argument)
+{
+    const struct span name = SPAN("SMTPUTF8");
+    size_t at = argument->n;
+    struct span word;
+
+    s->utf8_reply = false;
+    while (at > 0 && argument->p[at - 1] != ' ')
+        at--;
+    word = span_from(*argument, at);
+    if (at == 0 || !span_eq_nocase(span_first(word, span_find(word, '=')), name))
+        return SMTP_REPLY_OK;
+    if (!s->options->smtputf8)
+        return SMTP_REPLY_NO_SUCH_PARAMETER;
+    if (word.n > name.n)
+        return SMTP_REPLY_BAD_PARAMETERS;
+    s->utf8_reply = true;
+    *argument = span_first(*argument, at - 1);
+    return SMTP_REPLY_OK;
 }
 
 static enum smtp_want do_vrfy(struct smtp_session *s, struct span argument)
 {
+    const enum smtp_reply_id reply = take_smtputf8(s, &argument);
+
+    if (reply != SMTP_REPLY_OK)
+        return smtp_say(s, reply, SPAN(""));
     s->mark = s->transaction.arena->used;
     /* Nobody is asked while a message is half there. */
     if (s->options->vrfy && s->phase != SMTP_CHUNKS)
@@ -105,8 +131,9 @@ static enum smtp_want do_vrfy(struct smtp_session *s, struct span argument)
 
 static enum smtp_want do_expn(struct smtp_session *s, struct span argument)
 {
-    (void)argument;
-    return smtp_say(s, SMTP_REPLY_NO_EXPN, SPAN(""));
+    const enum smtp_reply_id reply = take_smtputf8(s, &argument);
+
+    return smtp_say(s, reply == SMTP_REPLY_OK ? SMTP_REPLY_NO_EXPN : reply, SPAN(""));
 }
 
 static enum smtp_want do_starttls(struct smtp_session *s, struct span argument)
@@ -188,13 +215,13 @@ static const struct verb verbs[] = {
      .recorded = true,
      .run = do_noop},
     {.name = NAME("VRFY"),
-     .syntax = NAME("VRFY user"),
+     .syntax = NAME("VRFY user [SMTPUTF8]"),
      .argument = ARGUMENT_NEEDED,
      .phases = ANY_PHASE,
      .recorded = true,
      .run = do_vrfy},
     {.name = NAME("EXPN"),
-     .syntax = NAME("EXPN list"),
+     .syntax = NAME("EXPN list [SMTPUTF8]"),
      .argument = ARGUMENT_ANY,
      .phases = ANY_PHASE,
      .recorded = true,

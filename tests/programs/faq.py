@@ -213,7 +213,7 @@ good = os.path.join(TMP, "good"); [os.makedirs(os.path.join(good, "example.org/j
 pending = write("pending.py", "import os, signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\nos.kill(os.getpid(), signal.SIGTERM)\nos.execv(sys.argv[1], sys.argv[1:])\n", 0o644)
 # A library that is none: as on a machine without libidn2.
 none = os.path.join(TMP, "none"); os.mkdir(none); open(os.path.join(none, "libidn2.so.0"), "w").close()
-people = text_table("people", "jane@example.org OK\n")
+people = text_table("people", "jane@example.org OK\npelé@example.org OK\n")
 logins = text_table("logins", "joe@someplace.org joe\n")
 checker = write("checkpassword", f"#!{sys.executable}\nimport os, sys\nuser, password = os.read(3, 512).split(b'\\0')[:2]\nsys.exit(0 if password == b'good' else 111 if password == b'later' else 1)\n")
 LOGINS = {"auth": f"checkpassword:{checker}", "auth_plaintext": "yes", "auth_failure_delay": "0"}
@@ -245,7 +245,8 @@ SESSIONS = {
     "rule recipients": in_turn({"recipients": people}, HELO, MAIL, "RCPT TO:<nobody@example.org>"),
     "rule routing": in_turn({}, HELO, MAIL, "RCPT TO:<jane%elsewhere.example@example.org>"),
     "rule sender_login": in_turn({"sender_login": logins}, HELO, MAIL, RCPT),
-    "USER": in_turn({"recipients": people, "vrfy": "yes"}, HELO, "VRFY jane"),
+    "USER": in_turn({"recipients": people, "vrfy": "yes"}, HELO, "VRFY jane"), "VRFY_NEEDS_UTF8": in_turn({"recipients": people, "vrfy": "yes"}, HELO, "VRFY <pelé@example.org>"),
+    "NO_SUCH_PARAMETER": in_turn({"smtputf8": "no"}, HELO, "VRFY jane SMTPUTF8"),
     "rule no_domains": in_turn({"domains": ""}, HELO, MAIL, RCPT),
     "DELIVERY_FAILED": in_turn({"deliver": '/bin/sh -c "echo disk full >&2; exit 75"'}, *START, BODY),
     "line 451 4.3.0 Mailbox can't be looked up": maildir(f"-n -- {TMP}/nothing"), "line 451 4.3.0 Mailbox can't be made": maildir(f"-- {TMP}/nothing"), "line 451 4.3.0 Mailbox can't be written": maildir(f"-n -- {box}"),
