@@ -97,6 +97,8 @@ BESIDE(452, 5, 3)
 /* RFC 3463 3.3: a full mailbox "should be used as a persistent transient failure"; of class 4 RFC
  * 5321 4.3.2 has only this for it. */
 BESIDE(452, 2, 2)
+/* RFC 6531 3.5: a header that a recipient's server can't take is 554. */
+BESIDE(554, 6, 9)
 /* The next server's connection has broken: 421 would end the client's, which is whole (RFC 5321
  * 3.8). */
 BESIDE(451, 4, 2)

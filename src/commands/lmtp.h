@@ -24,9 +24,10 @@ struct lmtp_reply {
 
 /* Can the message go to a server without SMTPUTF8? */
 enum lmtp_plain {
-    LMTP_PLAIN_YES,   /* with the A-labels of its domains */
-    LMTP_PLAIN_LATER, /* there is no libidn2 to make A-labels */
-    LMTP_PLAIN_NEVER, /* a local-part or the header is not ASCII */
+    LMTP_PLAIN_YES,    /* with the A-labels of its domains */
+    LMTP_PLAIN_LATER,  /* there is no libidn2 to make A-labels */
+    LMTP_PLAIN_HEADER, /* the header is not ASCII: a message, and nobody's address, can't go */
+    LMTP_PLAIN_NEVER,  /* a local-part is not ASCII */
 };
 
 struct lmtp_address {

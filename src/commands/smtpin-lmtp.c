@@ -60,8 +60,11 @@ static struct lmtp_reply nobody(const struct lmtp_mail *mail, bool no_utf8)
 {
     struct lmtp_reply why;
 
+    /* RFC 6531 3.5 names both pairs: of an address, and of a message. */
     if (no_utf8 && mail->plain == LMTP_PLAIN_NEVER)
         lmtp_say(&why, "550 5.6.7 No server takes SMTPUTF8");
+    else if (no_utf8 && mail->plain == LMTP_PLAIN_HEADER)
+        lmtp_say(&why, "554 5.6.9 No server takes a header outside ASCII");
     else if (no_utf8)
         lmtp_say(&why, "451 4.3.5 No server takes SMTPUTF8, and there is no libidn2 for A-labels");
     else
@@ -137,7 +140,8 @@ static bool read_message(struct lmtp_mail *mail)
         return false;
     if (header_high && body != NULL && strcmp(body, "SMTPUTF8") == 0) {
         mail->utf8 = true;
-        mail->plain = LMTP_PLAIN_NEVER;
+        if (mail->plain != LMTP_PLAIN_NEVER)
+            mail->plain = LMTP_PLAIN_HEADER;
     }
     return true;
 }

@@ -180,14 +180,13 @@ unsigned smtp_code_of_enhanced(struct span enhanced)
         struct span enhanced;
         unsigned code;
     } codes[] = {
-        {TEXT_OF("4.2.2"), 452}, {TEXT_OF("4.2.4"), 450},  {TEXT_OF("4.3.1"), 452},
-        {TEXT_OF("4.7.0"), 450}, {TEXT_OF("4.7.15"), 450}, {TEXT_OF("4."), 451},
-        {TEXT_OF("5.2.2"), 552}, {TEXT_OF("5.2.3"), 552},  {TEXT_OF("5.3.4"), 552},
-        {TEXT_OF("5.4.3"), 550}, {TEXT_OF("5.5.2"), 550},  {TEXT_OF("5.5.4"), 550},
-        {TEXT_OF("5.6.7"), 550}, {TEXT_OF("5.6.8"), 550},  {TEXT_OF("5.6.9"), 550},
-        {TEXT_OF("5.7.8"), 554}, {TEXT_OF("5.7.14"), 554}, {TEXT_OF("5.7.16"), 552},
-        {TEXT_OF("5.1."), 550},  {TEXT_OF("5.2."), 550},   {TEXT_OF("5.7."), 550},
-        {TEXT_OF("5."), 554},
+        {TEXT_OF("4.2.2"), 452},  {TEXT_OF("4.2.4"), 450},  {TEXT_OF("4.3.1"), 452},
+        {TEXT_OF("4.7.0"), 450},  {TEXT_OF("4.7.15"), 450}, {TEXT_OF("4."), 451},
+        {TEXT_OF("5.2.2"), 552},  {TEXT_OF("5.2.3"), 552},  {TEXT_OF("5.3.4"), 552},
+        {TEXT_OF("5.4.3"), 550},  {TEXT_OF("5.5.2"), 550},  {TEXT_OF("5.5.4"), 550},
+        {TEXT_OF("5.6.7"), 550},  {TEXT_OF("5.6.8"), 550},  {TEXT_OF("5.7.8"), 554},
+        {TEXT_OF("5.7.14"), 554}, {TEXT_OF("5.7.16"), 552}, {TEXT_OF("5.1."), 550},
+        {TEXT_OF("5.2."), 550},   {TEXT_OF("5.7."), 550},   {TEXT_OF("5."), 554},
     };
 
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {

@@ -234,7 +234,7 @@ equal(got, "550 5.2.0 no such user", "without deliver_replies = each the next se
 PLAIN, EIGHT, ALL = b"250 x\r\n", b"250-x\r\n250 8BITMIME\r\n", b"250-x\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
 ASCII, BODY8, HEADER8 = b"Subject: x\n\nx\n", b"Subject: x\n\n\xc3\xbc\n", b"Subject: \xc3\xbc\n\nx\n"
 TRACED = "Return-Path: <s@müller.example>\nDelivered-To: jane@müller.example\nReceived: from x\n\tby y\n\tfor <jane@müller.example>;\n\tnow\nSubject: x\n\nx\n".encode()
-NO, LATER = "550 5.6.7", "451 4.3.5"
+NO, HEADER, LATER = "550 5.6.7", "554 5.6.9", "451 4.3.5"
 idn = LATER if STATIC else "250"
 plain_idn = [] if STATIC else ["MAIL FROM:<s@example.com>", "RCPT TO:<jane@xn--mller-kva.example>"]
 U = "jane@müller.example"
@@ -242,7 +242,7 @@ for what, hello, message, body, sender, rcpt, reply, want in (
         ("SMTPUTF8 said, all ASCII, a server without", PLAIN, ASCII, "SMTPUTF8", "s@example.com", "jane@example.org", "250", ["MAIL FROM:<s@example.com>", "RCPT TO:<jane@example.org>"]),
         ("SMTPUTF8 said, all ASCII, a server with it", ALL, ASCII, "SMTPUTF8", "s@example.com", "jane@example.org", "250", ["MAIL FROM:<s@example.com>"]),
         ("SMTPUTF8 said, the body alone has 8 bits, a server without", EIGHT, BODY8, "SMTPUTF8", "s@example.com", "jane@example.org", "250", ["MAIL FROM:<s@example.com> BODY=8BITMIME"]),
-        ("SMTPUTF8 said, the header has 8 bits, a server without", EIGHT, HEADER8, "SMTPUTF8", "s@example.com", "jane@example.org", NO, []),
+        ("SMTPUTF8 said, the header has 8 bits, a server without", EIGHT, HEADER8, "SMTPUTF8", "s@example.com", "jane@example.org", HEADER, []),
         ("SMTPUTF8 said, the header has 8 bits, a server with it", ALL, HEADER8, "SMTPUTF8", "s@example.com", "jane@example.org", "250", ["MAIL FROM:<s@example.com> BODY=8BITMIME SMTPUTF8"]),
         ("SMTPUTF8 not said, the header has 8 bits", ALL, HEADER8, "8BITMIME", "s@example.com", "jane@example.org", "250", ["MAIL FROM:<s@example.com> BODY=8BITMIME"]),
         ("8BITMIME said, all ASCII", ALL, ASCII, "8BITMIME", "s@example.com", "jane@example.org", "250", ["MAIL FROM:<s@example.com>"]),
@@ -256,7 +256,8 @@ for what, hello, message, body, sender, rcpt, reply, want in (
         ("a quoted local-part", PLAIN, ASCII, "SMTPUTF8", "s@example.com", '"a@b c"@müller.example', idn, [] if STATIC else ["MAIL FROM:<s@example.com>", 'RCPT TO:<"a@b c"@xn--mller-kva.example>']),
         ("a domain that can be none", PLAIN, ASCII, "SMTPUTF8", "s@example.com", "jane@\u00ad.example", LATER if STATIC else NO, []),
         ("a local-part that is not ASCII", EIGHT, ASCII, "SMTPUTF8", "s@example.com", "jürgen@example.org", NO, []), ("a local-part that is not ASCII, and a U-label", EIGHT, ASCII, "SMTPUTF8", "jürgen@example.org", U, NO, []),
-        ("a header that is not ASCII, and a U-label", EIGHT, HEADER8, "SMTPUTF8", "s@example.com", U, NO, []),
+        ("a header that is not ASCII, and a U-label", EIGHT, HEADER8, "SMTPUTF8", "s@example.com", U, HEADER, []),
+        ("a header and a local-part that are not ASCII", EIGHT, HEADER8, "SMTPUTF8", "s@example.com", "jürgen@example.org", NO, []),
         ("the same, a server with SMTPUTF8", ALL, HEADER8, "SMTPUTF8", "s@example.com", "jürgen@example.org", "250", ["MAIL FROM:<s@example.com> BODY=8BITMIME SMTPUTF8", "RCPT TO:<jürgen@example.org>"])):
     server = Server(hello=hello)
     status, lines, _ = run(server.path, (rcpt,), message=message, body=body, sender=sender)
@@ -264,10 +265,10 @@ for what, hello, message, body, sender, rcpt, reply, want in (
     ok(lines and lines[0].startswith(reply) and commands[:len(want)] == want and (want or not commands), f"{what}: {reply}", (status, lines, commands))
     if reply == "250": equal([d for _, d in server.taken], [message.replace(b"\n", b"\r\n")], f"{what}: the message as it is")
 for what, servers, message, reply in (("one without SMTPUTF8 and one with it", (Server(hello=PLAIN).path, Server(hello=ALL).path), HEADER8, "250"), ("one without SMTPUTF8 and one that is not there", (Server(hello=PLAIN).path, TMP + "/none"), HEADER8, "451 4.4.1"),
-                                      ("two without SMTPUTF8", (Server(hello=PLAIN).path, Server(hello=EIGHT).path), HEADER8, NO)):
+                                      ("two without SMTPUTF8", (Server(hello=PLAIN).path, Server(hello=EIGHT).path), HEADER8, HEADER)):
     for replies in ("each", None):
         status, lines, _ = run(servers, message=message, body="SMTPUTF8", replies=replies)
-        ok(lines[0].startswith(reply) and status == (0 if reply == "250" or (replies and reply == NO) else 75 if reply != NO else 100), f"{what}, SMTPIN_REPLIES {replies}: {reply}", (status, lines))
+        ok(lines[0].startswith(reply) and status == (0 if reply == "250" or (replies and reply == HEADER) else 75 if reply != HEADER else 100), f"{what}, SMTPIN_REPLIES {replies}: {reply}", (status, lines))
 server = Server(hello=EIGHT)
 through = {"deliver": f"{LMTP} {server.path} -- ${{sender}} ${{recipient}}", "deliver_replies": "each", "domains": "example.org müller.example"}
 data = f"EHLO x\r\nMAIL FROM:<s@example.com> SMTPUTF8\r\nRCPT TO:<{U}>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n".encode()
