@@ -1,5 +1,7 @@
 #include "adapters/lookup.h"
 
+#include "syntax/idn.h"
+
 enum {
     /* With and without extension, each with quotes and without, and the domain's. */
     ADDRESS_KEYS_MAX = 5,
@@ -94,6 +96,11 @@ enum table_result lookup_address(struct table *t, struct span local, struct span
         return TABLE_NOT_FOUND;
     make_keys(&k, local, domain, user, case_matters);
     result = find(t, k.key, k.n, case_matters, a, out, &which);
+    /* The table may have it under its A-labels. */
+    if (result == TABLE_NOT_FOUND && !span_is_ascii(domain) && !idn_works()) {
+        out->wrong = "a domain outside ASCII needs libidn2";
+        return TABLE_FAILED;
+    }
     if (result == TABLE_FOUND)
         out->extension_unmatched = which >= (smtp_is_dot_string(local) ? 1 : 2) && which < k.n - 1;
     return result;

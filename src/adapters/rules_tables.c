@@ -140,23 +140,45 @@ static bool names_user(struct span value, struct span user)
     return false;
 }
 
+static bool is_same_domain(struct span x, struct span y)
+{
+    char rooms[2][SMTP_DOMAIN_MAX + 1];
+    struct text first = TEXT(rooms[0]), second = TEXT(rooms[1]);
+
+    if (span_is_ascii(x) && span_is_ascii(y))
+        return span_eq_nocase(x, y);
+    return idn_to_ascii(x, &first) == IDN_OK && idn_to_ascii(y, &second) == IDN_OK &&
+           span_eq(text_span(&first), text_span(&second));
+}
+
+/* Is the login the address itself, in whichever form its domain is written? */
+static bool is_login(const struct smtp_mailbox *m, struct span user)
+{
+    const size_t at = m->address.n - m->domain.n;
+
+    if (span_eq_nocase(m->address, user))
+        return true;
+    return m->domain.n > 0 && user.n > at &&
+           span_eq_nocase(span_first(m->address, at), span_first(user, at)) &&
+           is_same_domain(m->domain, span_from(user, at));
+}
+
 /* Who may use the reverse-path: the value names the logins. A client that has logged in may use no
  * other: those, and the address that is its login. */
 enum smtp_opinion rules_sender_login(struct rules_question *q)
 {
     const struct smtp_session *s = q->rules->session;
-    const struct span sender = s->transaction.reverse_path.address;
+    const struct smtp_mailbox *sender = &s->transaction.reverse_path;
     enum smtp_opinion opinion;
     struct table *t;
     struct lookup l;
 
-    if (sender.n == 0 ||
+    if (sender->address.n == 0 ||
         (q->trusted && !s->authenticated && !q->rules->config->check_relay_clients))
         return SMTP_NO_OPINION;
     t = &rules_sources(q->rules)->sender_login;
     if (!has_found(q, t, ask_sender(q, t, &l), &l, &opinion))
-        return opinion != SMTP_NO_OPINION || !s->authenticated ||
-                       span_eq_nocase(sender, s->login->user)
+        return opinion != SMTP_NO_OPINION || !s->authenticated || is_login(sender, s->login->user)
                    ? opinion
                    : SMTP_REFUSE;
     return s->authenticated && names_user(l.value, s->login->user) ? SMTP_NO_OPINION : SMTP_REFUSE;

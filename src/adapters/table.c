@@ -2,6 +2,8 @@
 
 #include "adapters/text_table.h"
 #include "io/clock.h"
+#include "smtp/path.h"
+#include "syntax/idn.h"
 #include "syntax/table_source.h"
 
 #include <errno.h>
@@ -153,27 +155,61 @@ static bool is_key(struct span entry, struct span key, bool case_matters)
            span_eq_nocase(span_from(entry, at), span_from(key, at));
 }
 
+/* The key of an entry with its domain as A-labels, as domains are looked up, in *room; as it stands
+ * where that is not known. *missing: it takes a library, which is not there. */
+static struct span in_ascii(struct span entry, struct text *room, bool *missing)
+{
+    size_t at = entry.n;
+
+    if (span_is_ascii(entry))
+        return entry;
+    while (at > 0 && entry.p[at - 1] != '@')
+        at--;
+    if (at < entry.n && entry.p[at] == '.')
+        at++;
+    if (span_is_ascii(span_from(entry, at)))
+        return entry;
+    room->n = 0;
+    text_add(room, span_first(entry, at));
+    switch (idn_to_ascii(span_from(entry, at), room)) {
+    case IDN_OK:
+        return text_span(room);
+    case IDN_MISSING:
+        *missing = true;
+        return entry;
+    default:
+        return entry;
+    }
+}
+
 /* Reads it once. *certain: nothing that may still be written can change this answer: an earlier
  * key, the rest of the last entry. */
 static enum table_result read_text(struct table *t, const struct span *key, size_t n,
                                    bool case_matters, size_t *which, struct text *value,
                                    bool *certain)
 {
+    char bytes[SMTP_ADDRESS_MAX];
+    struct text room = TEXT(bytes);
     struct span entry, says;
     struct text_table lines;
-    bool whole = false;
+    bool whole = false, missing = false;
 
     *which = n; /* an earlier key may come in a later line */
     text_table_open(&lines, t->fd, t->size);
-    while (*which > 0 && text_table_next(&lines, &entry, &says))
+    while (*which > 0 && text_table_next(&lines, &entry, &says)) {
+        const struct span ascii = in_ascii(entry, &room, &missing);
+
         for (size_t i = 0; i < *which; i++)
-            if (is_key(entry, key[i], case_matters)) {
+            if (is_key(ascii, key[i], case_matters)) {
                 *which = i;
                 whole = !lines.last;
                 value->n = 0;
                 text_add(value, says);
             }
+    }
     t->wrong = lines.wrong;
+    if (t->wrong == NULL && missing && *which == n)
+        t->wrong = "has a domain outside ASCII, which needs libidn2: write it as xn--...";
     if (t->wrong != NULL || !is_unchanged(t))
         return TABLE_FAILED;
     *certain = *which == 0 && whole;

@@ -32,7 +32,8 @@ struct table {
 void table_open(struct table *t, struct span source);
 /* The first of n keys that is there, in their order: *which, and its value, trimmed, in `value`,
  * which has room for TABLE_VALUE_MAX. Keys are in lower case, but for the local-part (all before
- * the last '@') where case_matters; a cdb has them as they are, a text table in any case. Of
+ * the last '@') where case_matters; a cdb has them as they are, a text table in any case, and a
+ * domain in it also outside ASCII (it is compared as A-labels). Of
  * entries with the same key the first counts. A value has no control octet but tabs.
  *
  * TABLE_FAILED where it can't be known: t->wrong says why. What a text table says is no proof while

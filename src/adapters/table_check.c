@@ -1,6 +1,7 @@
 #include "adapters/table_check.h"
 
 #include "adapters/lookup.h"
+#include "syntax/idn.h"
 #include "syntax/table_source.h"
 
 enum { MISTAKES_MAX = 20 }; /* that are named, of a table */
@@ -22,23 +23,30 @@ static bool is_setting(const struct reading *r, struct span name)
     return span_eq(r->setting, name);
 }
 
+/* The domain of a key; empty: it has none. */
+static struct span domain_of(const struct reading *r, struct span key)
+{
+    size_t at = key.n;
+
+    if (is_setting(r, SPAN("domains")))
+        return key.n > 0 && key.p[0] == '.' ? span_from(key, 1) : key;
+    while (at > 0 && key.p[at - 1] != '@')
+        at--;
+    return at == 0 ? SPAN("") : span_from(key, at);
+}
+
 /* user@domain, @domain; a domain or .domain. */
 static bool is_key(const struct reading *r, struct span key)
 {
-    const struct span null_sender = SPAN("<>");
-    size_t at = key.n;
+    const struct span null_sender = SPAN("<>"), domain = domain_of(r, key);
+    char room[SMTP_DOMAIN_MAX + 1];
+    struct text ascii = TEXT(room);
 
-    if (is_setting(r, SPAN("domains"))) {
-        const struct span domain = key.n > 0 && key.p[0] == '.' ? span_from(key, 1) : key;
-
-        return smtp_is_literal(domain) || smtp_is_domain(domain, false);
-    }
     if (is_setting(r, SPAN("senders")) && span_eq(key, null_sender))
         return true;
-    while (at > 0 && key.p[at - 1] != '@')
-        at--;
-    return at > 0 &&
-           (smtp_is_domain(span_from(key, at), false) || smtp_is_literal(span_from(key, at)));
+    if (!span_is_ascii(domain))
+        return idn_to_ascii(domain, &ascii) != IDN_NONE;
+    return smtp_is_domain(domain, false) || smtp_is_literal(domain);
 }
 
 /* Has it a capital letter where it is looked up in lower case? */
@@ -121,7 +129,9 @@ static bool read_entry(void *context, struct span key, struct span value, unsign
     struct reading *r = context;
     const char *wrong = NULL;
 
-    if (!is_key(r, key))
+    if (line == 0 && !span_is_ascii(domain_of(r, key)))
+        wrong = "is a key whose domain is outside ASCII, and never found: write it as xn--...";
+    else if (!is_key(r, key))
         wrong = is_setting(r, SPAN("domains")) ? "is a key that is not a domain"
                                                : "is a key that is not user@domain or @domain";
     else if (line == 0 && has_capitals(r, key))

@@ -49,6 +49,36 @@ for name, domains in LISTS.items():
 replies, err, _ = rcpt("pelé@example.org", {})
 ok(replies[0].startswith("250"), "a local-part outside ASCII needs no library", (replies, err))
 
+# Tables: a text table's key may have either form, in any case and composed or not; without the library nobody is refused for good.
+KEYS = [A, U, "MÜLLER.Example", unicodedata.normalize("NFD", U)]
+for key in KEYS:
+    for domain in (A, U, "Müller.EXAMPLE"):
+        ours = {"domains": f"{A} {U} Müller.EXAMPLE example.org"}
+        for setting, value, sender, to, wanted in (
+                ("recipients", "", "a@client.example", f"jane@{domain}", "250"), ("recipients", "550 5.1.6 Moved", "a@client.example", f"jane@{domain}", "550 5.1.6"),
+                ("aliases", "550 5.1.6 Moved", "a@client.example", f"jane@{domain}", "550 5.1.6"), ("senders", "550 5.7.1 Not you", f"jane@{domain}", "bob@example.org", "550 5.7.1"),
+                ("sender_login", "jane", f"jane@{domain}", "bob@example.org", "550 5.7.1")):
+            source = text_table("keys", f"jane@{key} {value}\n")
+            replies, err, _ = rcpt(to, {**ours, setting: source}, sender=sender)
+            if STATIC: wanted = (wanted, "451", "250") if setting != "recipients" or key == domain else ("451", "250", wanted)
+            ok(replies[0].startswith(wanted) and not (STATIC and replies[0].startswith("550 5.1.1")), f"{setting}: the key jane@{key}, and {sender if setting.startswith('sender') else to}: {wanted}", (replies, err))
+    for parent in ("", "."):
+        source = text_table("keys", f"{parent}{key} OK\n")
+        for domain in (A, U):
+            replies, err, _ = rcpt(f"jane@{'mail.' if parent else ''}{domain}", {"domains": source})
+            ok(replies[0].startswith(("250", "451") if STATIC else "250"), f"domains: the key {parent}{key}, and {domain}", (replies, err))
+    # What it stands for is one recipient, however it is written.
+    if not STATIC:
+        source = text_table("keys", f"both@example.org jane@{key}, jane@{A}, jane@{U}\n")
+        replies, err, _ = rcpt("both@example.org", {"domains": f"{A} example.org", "aliases": source})
+        ok(replies[0].startswith("250") and re.findall(r"alias=\"?([^\s\"]*)", err) == [f"jane@{key}"], f"an alias for jane@{key} and its other forms is one recipient", (replies, err))
+other = text_table("keys", "jane@müllers.example OK\njane@☃\u200b.example OK\n")
+replies, err, _ = rcpt("jane@" + A, {"domains": A, "recipients": other})
+ok(replies[0].startswith("451" if STATIC else "550 5.1.1"), "another domain's key", (replies, err))
+for name, key, status in (("a key outside ASCII", f"jane@{U}", 0), ("its domain's", f"@{U}", 0), ("one that is no domain", "jane@☃\u200b.example", 0 if STATIC else 78)):
+    p = subprocess.run([*arguments({"recipients": text_table("keys", key + " OK\n"), "domains": A, "deliver": "/bin/true"}), "--check"], capture_output=True, text=True, timeout=60)
+    ok(p.returncode == status, f"--check: {name}", p.stdout)
+
 # Who has no library says so.
 conf = write("idn.conf", f"domains = {A}\ndeliver = /bin/true\nspool_dir = {TMP}\nuser = \n", 0o644)
 p = subprocess.run([SMTPIN, "-f", conf, "--check"], capture_output=True, text=True)

@@ -465,6 +465,34 @@ Test(chain, memory_of_recipients)
     cr_expect_eq(arena.used, used);
 }
 
+/* Whose login is an address may send as it, in whichever form either has the domain. */
+Test(chain, a_login_that_is_the_sender)
+{
+    static const struct {
+        const char *login, *sender;
+        bool same;
+    } cases[] = {
+        {"jane@m\xc3\xbcller.example", "<jane@xn--mller-kva.example>", true},
+        {"Jane@xn--mller-kva.example", "<jane@M\xc3\xbcller.example>", true},
+        {"jane@m\xc3\xbcller.example", "<jane@m\xc3\xbcller.example>", true},
+        {"jane@m\xc3\xbcller.example", "<joan@xn--mller-kva.example>", false},
+        {"jane@m\xc3\xbcllers.example", "<jane@xn--mller-kva.example>", false},
+        {"jane", "<jane@xn--mller-kva.example>", false},
+        {"\xc3\xbc", "<jane@m\xc3\xbcller.example>", false},
+    };
+    const struct file logins = old_text("nobody@example.com nobody\n");
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct smtp_login login = {.user = span_of(cases[i].login)};
+
+        open_with("sender_login = %s\n", logins.source);
+        session.authenticated = true;
+        session.login = &login;
+        begin(cases[i].sender);
+        expect("b@example.org", cases[i].same ? "accept domains" : "550 sender_login");
+    }
+}
+
 /* The record of a refusal has what that refusal was about, and nothing of one before. */
 Test(chain, the_last_opinion)
 {
