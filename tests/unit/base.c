@@ -80,6 +80,62 @@ Test(span, utf8)
     }
 }
 
+/* RFC 3629 3: the code point, and whether these n octets are its only encoding. */
+static bool is_one_character(const unsigned char *p, size_t n)
+{
+    static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000};
+    static const unsigned lead[] = {0, 0x80, 0xe0, 0xf0, 0xf8};
+    unsigned long code;
+
+    if (n == 1)
+        return p[0] < 0x80;
+    if ((p[0] & lead[n]) != (lead[n] << 1 & 0xff))
+        return false;
+    code = p[0] & ~lead[n];
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return false;
+        code = code << 6 | (p[i] & 0x3f);
+    }
+    return code >= least[n] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+}
+
+static bool is_utf8(const unsigned char *p, size_t n)
+{
+    for (size_t k = 1; k <= 4 && k <= n; k++)
+        if (is_one_character(p, k) && (k == n || is_utf8(p + k, n - k)))
+            return true;
+    return n == 0;
+}
+
+/* Each string of one, two and three octets; of four, each with a lead of four, and in the other
+ * places each octet at which something changes. */
+Test(span, utf8_exhaustively, .timeout = 120)
+{
+    static const unsigned char edges[] = {0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf,
+                                          0xc0, 0xc2, 0xe0, 0xed, 0xf0, 0xf4, 0xff};
+    unsigned long wrong = 0;
+    unsigned char p[4];
+
+    for (size_t n = 1; n <= 3; n++)
+        for (unsigned long all = 0; all < 1UL << 8 * n; all++) {
+            for (size_t i = 0; i < n; i++)
+                p[i] = (unsigned char)(all >> 8 * i);
+            wrong += utf8_valid((struct span){.p = (char *)p, .n = n}) != is_utf8(p, n);
+        }
+    for (unsigned first = 0xe0; first <= 0xff; first++)
+        for (unsigned second = 0; second <= 0xff; second++)
+            for (size_t i = 0; i < COUNT(edges); i++)
+                for (size_t k = 0; k < COUNT(edges); k++) {
+                    p[0] = (unsigned char)first;
+                    p[1] = (unsigned char)second;
+                    p[2] = edges[i];
+                    p[3] = edges[k];
+                    wrong += utf8_valid((struct span){.p = (char *)p, .n = 4}) != is_utf8(p, 4);
+                }
+    cr_expect_eq(wrong, 0, "%lu strings", wrong);
+}
+
 Test(text, fills_and_cuts)
 {
     char room[8];
