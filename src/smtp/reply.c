@@ -68,6 +68,9 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_NO_SUCH_PARAMETER] = {ROW(504, "5.5.4", "Parameter not implemented"),
                                       .rule = "unknown_parameter"},
     [SMTP_REPLY_HELLO_FIRST] = {ROW(503, "5.5.1", "EHLO or HELO first"), .rule = "helo_required"},
+    /* RFC 5321 3.1, after 554 in the place of the greeting */
+    [SMTP_REPLY_TURNED_AWAY] = {ROW(503, "5.5.1", "No mail is taken here; QUIT"),
+                                .rule = "turned_away"},
     /* RFC 4954 6 names these codes. */
     [SMTP_REPLY_LOGIN] = {ROW(235, "2.7.0", "Authentication succeeded")},
     [SMTP_REPLY_LOGIN_FIRST] = {ROW(530, "5.7.0", "Authentication required"),

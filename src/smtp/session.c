@@ -190,9 +190,11 @@ static enum smtp_want refuse_step(struct smtp_session *s, const struct smtp_verd
         return smtp_refuse_chunk(s, &reply);
     switch (s->about) {
     case SMTP_ABOUT_CLIENT:
-        /* RFC 5321 3.1, 4.3.2: 554 or 421 in the place of 220. */
+        /* RFC 5321 3.1, 3.8, 4.3.2: 421 in the place of 220, which closes; or 554, which must not.
+         */
         reply.code = verdict->opinion == SMTP_DEFER ? 421 : 554;
-        reply.close = true;
+        reply.close = verdict->opinion == SMTP_DEFER;
+        s->turned_away = !reply.close;
         break;
     case SMTP_ABOUT_GREETING:
         s->helo = SPAN("");

@@ -175,6 +175,7 @@ struct smtp_session {
     struct smtp_recipient *reporting; /* the next one to hear its result */
     enum smtp_phase phase;
     bool esmtp;           /* greeted with EHLO: enhanced status codes */
+    bool turned_away;     /* 554 was in the place of 220: only QUIT is taken */
     bool utf8_reply;      /* SMTP_ABOUT_USER: the client takes UTF-8 in this reply */
     bool secure;          /* the client speaks inside TLS */
     bool tls_unavailable; /* it could not be had once: nobody is asked again */

@@ -398,6 +398,8 @@ static enum smtp_want not_a_verb(struct smtp_session *s, struct span line)
 {
     if (is_foreign(line))
         return smtp_say(s, SMTP_REPLY_FOREIGN, s->options->hostname);
+    if (s->turned_away)
+        return smtp_say(s, SMTP_REPLY_TURNED_AWAY, SPAN(""));
     return smtp_say(
         s, span_has_control_but_tab(line) ? SMTP_REPLY_BAD_BYTES : SMTP_REPLY_UNKNOWN_COMMAND,
         SPAN(""));
@@ -426,6 +428,8 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
         return not_a_verb(s, line);
     if (v->has_octets && !smtp_read_chunk(s, argument, v->syntax))
         return SMTP_NEXT_CLOSE;
+    if (s->turned_away && v->run != do_quit)
+        return refuse(s, v, SMTP_REPLY_TURNED_AWAY, nothing);
     if (span_has_control_but_tab(line))
         return refuse(s, v, SMTP_REPLY_BAD_BYTES_ARGUMENT, nothing);
     if (!fits(v, &argument, s->options->tolerate.kinds))

@@ -277,7 +277,7 @@ SESSIONS = {
     "LONG_REVERSE_PATH": in_turn({}, HELO, f"MAIL FROM:<{'a' * 129}@someplace.org>"), "LONG_FORWARD_PATH": in_turn({}, HELO, MAIL, f"RCPT TO:<{'a' * 129}@example.org>"),
     "SENDER_NEEDS_UTF8": in_turn({}, HELO, "MAIL FROM:<jöe@someplace.org>"), "RECIPIENT_NEEDS_UTF8": in_turn({}, HELO, MAIL, "RCPT TO:<jäne@example.org>"),
     "BAD_PARAMETERS": in_turn({}, HELO, MAIL + " SIZE=big"), "UNKNOWN_PARAMETER": in_turn({}, HELO, MAIL + " RET=HDRS"), "NO_EXPN": in_turn({}, HELO, "EXPN list"),
-    "HELLO_FIRST": in_turn({"helo_required": "yes"}, MAIL, HELO), "MAIL_TWICE": in_turn({}, HELO, MAIL, MAIL), "MAIL_FIRST": in_turn({}, HELO, RCPT), "RCPT_FIRST": in_turn({}, HELO, MAIL, DATA),
+    "HELLO_FIRST": in_turn({"helo_required": "yes"}, MAIL, HELO), "MAIL_TWICE": in_turn({}, HELO, MAIL, MAIL), "TURNED_AWAY": in_turn({"policy": "unix:/nonexistent", "policy_states": "CONNECT", "policy_default": "554 5.7.1 No"}, HELO), "MAIL_FIRST": in_turn({}, HELO, RCPT), "RCPT_FIRST": in_turn({}, HELO, MAIL, DATA),
     "IN_CHUNKS": in_turn({}, HELO, MAIL, RCPT, "BDAT 2\r\n", DATA), "BDAT_FIRST": in_turn({"binarymime": "yes"}, HELO, MAIL + " BODY=BINARYMIME", RCPT, DATA),
     "NO_BDAT": in_turn({"chunking": "no"}, HELO, "BDAT 2\r\n"), "BAD_CHUNK": in_turn({}, HELO, "BDAT x"), "MUCH_DISCARDED": in_turn({"max_discarded_size": "3"}, HELO, "BDAT 4\r\nabcd"),
     "NO_VALID_RECIPIENTS": in_turn({}, HELO, MAIL, relay, DATA), "rule relay": in_turn({}, HELO, MAIL, relay),

@@ -152,7 +152,7 @@ for sandbox in ("no", "yes"):
 # What a refusal at another state leads to.
 for sandbox in ("no", "yes"):
     for state, script, commands, replies in (
-            ("CONNECT", ["REJECT Go away"], [HELO], ["554 Go away"]), ("CONNECT", ["DEFER later"], [HELO], ["421 later"]), ("CONNECT", ["DUNNO"], [HELO, "QUIT"], ["220", "250", "221"]),
+            ("CONNECT", ["REJECT Go away"], [HELO, MAIL, "QUIT"], ["554 Go away", "503 No mail", "503 No mail", "221"]), ("CONNECT", ["DEFER later"], [HELO], ["421 later"]), ("CONNECT", ["DUNNO"], [HELO, "QUIT"], ["220", "250", "221"]),
             ("EHLO", ["REJECT who", "DUNNO"], [HELO, MAIL, HELO, MAIL], ["220", "554 who", "250", "250", "250"]),
             ("MAIL", ["550 5.1.8 no", "DUNNO"], [HELO, MAIL, RCPT, MAIL, RCPT], ["220", "250", "550 5.1.8 no", "503", "250", "250"]),
             ("DATA", ["450 4.7.1 not now", "DUNNO"], [HELO, MAIL, RCPT, DATA, MAIL, RCPT, DATA, BODY], ["220", "250", "250", "250", "450 4.7.1 not now", "250", "250", "354", "250"]),

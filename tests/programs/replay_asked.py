@@ -78,7 +78,7 @@ DIFFER = (
     (RCPT + "policy: OK\nS: 250\n", ("-o", "policy=unix:/a inet:b:1"), "8:\n- (no question to a policy server)\n+ protocol_state=RCPT sender=a@example.com recipient=b@example.org\n"),
     (RCPT + "policy: OK\npolicy: OK\nS: 250\n", ("-o", "policy=unix:/a inet:b:1"), ""),
     (RCPT.replace("b@", "b@x.") + "policy: OK\nS: 550\n", (), "7:\n- (a question to a policy server)\n+ (none)\n"),
-    ("policy_states = CONNECT\npolicy: REJECT\nS: 554\nS: end\n", (), ""),
+    ("policy_states = CONNECT\npolicy: DEFER\nS: 421\nS: end\n", (), ""),
     ("T<< recipients\nc@example.org OK\n>>T\n" + RCPT + "S: 250\n", (), "10:\n- 250\n+ 550 5.1.1 No such user here\n"),
     ("T<< recipients\nc@example.org OK\n>>T\n" + RCPT + "S: 250\n", ("-o", f"recipients=text:{write('table', 'b@example.org OK', 0o644)}"), ""),  # -o takes precedence; the file's times say nothing
 )
