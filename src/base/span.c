@@ -99,6 +99,13 @@ static bool have_control(uint64_t octets)
     return (((octets - 0x20 * EACH) & ~octets & HIGH) | are(octets, 0x7f)) != 0;
 }
 
+/* Is one of the octets a control octet, or outside ASCII? What one octet carries over into the
+ * next, or borrows from it, it does only if it is such an octet itself. */
+static bool is_odd(uint64_t octets)
+{
+    return (((octets - 0x20 * EACH) | octets | (octets + EACH)) & HIGH) != 0;
+}
+
 bool span_has_control(struct span s)
 {
     bool found = false;
@@ -111,6 +118,20 @@ bool span_has_control(struct span s)
     for (size_t i = 0; !found && i + EIGHT < s.n; i += EIGHT)
         found = have_control(load(s.p + i));
     return found || have_control(load(s.p + s.n - EIGHT)); /* some of it for the second time */
+}
+
+bool span_is_printable(struct span s)
+{
+    bool found = false;
+
+    if (s.n < EIGHT) {
+        for (size_t i = 0; !found && i < s.n; i++)
+            found = byte_is_control(s.p[i]) || byte_is_high(s.p[i]);
+        return !found;
+    }
+    for (size_t i = 0; !found && i + EIGHT < s.n; i += EIGHT)
+        found = is_odd(load(s.p + i));
+    return !found && !is_odd(load(s.p + s.n - EIGHT));
 }
 
 bool span_has_control_but_tab(struct span s)

@@ -50,6 +50,8 @@ bool span_word(struct span *s, const char *separators, struct span *word);
 
 /* Has it no octet above 127? */
 bool span_is_ascii(struct span s);
+/* ASCII without control octets. */
+bool span_is_printable(struct span s);
 
 /* The value of a hexadecimal digit, or -1. */
 int byte_hex(char c);

@@ -184,16 +184,14 @@ const struct smtp_reply *smtp_reply(enum smtp_reply_id id)
 
 static void clean(char *p, size_t n, bool utf8)
 {
-    const struct span s = {.p = p, .n = n};
-
-    if (span_has_control(s))
-        for (size_t i = 0; i < n; i++)
-            if (byte_is_control(p[i]))
-                p[i] = ' ';
-    if (!utf8 && !span_is_ascii(s))
-        for (size_t i = 0; i < n; i++)
-            if (byte_is_high(p[i]))
-                p[i] = '?';
+    if (span_is_printable((struct span){.p = p, .n = n}))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        if (byte_is_control(p[i]))
+            p[i] = ' ';
+        else if (byte_is_high(p[i]) && !utf8)
+            p[i] = '?';
+    }
 }
 
 void smtp_reply_line(struct text *out, const struct smtp_reply *r, bool last, bool enhanced,

@@ -108,10 +108,10 @@ enum smtp_reply_id {
 struct smtp_reply {
     unsigned code;
     bool close;           /* the connection ends after it */
+    bool utf8;            /* the argument may be UTF-8 on the wire: said with SMTPUTF8 alone */
     struct span enhanced; /* "5.1.1"; empty where none belongs (RFC 2034 4: not with 3yz) */
     struct span text;     /* '%' stands for the argument */
     const char *rule;     /* the name that the log gives to this refusal; NULL: no refusal */
-    bool utf8;            /* the argument may be UTF-8 on the wire: said with SMTPUTF8 alone */
 };
 
 const struct smtp_reply *smtp_reply(enum smtp_reply_id id);

@@ -1,4 +1,4 @@
-"""What the standards say: each enhanced status code that the sources say is IANA's, beside a basic code that goes with it (tests/enhanced_codes.h)."""
+"""What the standards say: docs/standards.md names tests that there are; each enhanced status code that the sources say is IANA's, beside a basic code that goes with it (tests/enhanced_codes.h)."""
 import glob
 from harness import *
 
@@ -35,4 +35,37 @@ for name in ["README.md", *sorted(glob.glob("docs/*.md", root_dir=SOURCE)), *sor
     for n, line in enumerate(open(os.path.join(SOURCE, name)), 1):
         bad += [f"{name}:{n}: {why}" for e in re.findall(r"\b[2-5]\d\d ([245]\.\d{1,3}\.\d{1,3})\b", line) if (why := wrong(0, e))]
 equal(bad, [], "the documents show registered ones only")
+
+# ---- docs/standards.md: each row has an RFC with a section, and a test that exists; each RFC of the list has rows.
+RFCS = "5321 5321bis 1870 2033 2034 2920 3030 3207 3461 4954 6152 6531 8689 9422".split()
+PLACES = ("tests/transcripts/", "tests/")
+
+
+def exists(name):
+    """A test's name: a transcript, or what stands below tests/."""
+    return any(os.path.isfile(p) for place in PLACES for p in glob.glob(os.path.join(SOURCE, place + name)))
+
+
+def broken(row):
+    """What is wrong with a row; None."""
+    if len(row) != 4: return "has not four cells"
+    where, asks, does, tests = row
+    m = re.fullmatch(r"(\d{4}(?:bis)?) (\d+(?:\.\d+)*)", where)
+    if not m: return "has no RFC with a section"
+    if m[1] not in RFCS: return "has an RFC that is not in the list"
+    if not re.search(r"MUST|SHOULD|MAY|MAILMAX|RCPTMAX|556", asks): return "asks nothing"
+    if "**not yet**" in does: return None if tests == "-" else "names a test for what is not there yet"
+    names = re.findall(r"`([^`]+)`", tests)
+    if not names or re.sub(r"`[^`]+`|, ", "", tests): return "names no test, or something else"
+    missing = [n for n in names if not exists(n)]
+    return f"names tests that are not there: {missing}" if missing else None
+
+
+text = open(os.path.join(SOURCE, "docs/standards.md")).read()
+rows = [[c.strip() for c in l.strip().strip("|").split("|")] for l in text.split("\n") if l.startswith("| ") and not l.startswith("| RFC")]
+ok(len(rows) > 100, "rows", len(rows))
+equal([(r[0], why) for r in rows if (why := broken(r))], [], "each row of docs/standards.md")
+equal(sorted({r[0].split()[0] for r in rows}), sorted(RFCS), "each RFC has rows")
+for row, why in ((["5321", "MUST x", "y", "`order.smtp`"], "section"), (["5321 3.1", "MUST x", "y", "`no_such_transcript.smtp`"], "not there"), (["5321 3.1", "MUST x", "y", "-"], "no test"), (["5321 3.1", "MUST x", "**not yet**", "`order.smtp`"], "not there yet"), (["821 3.1", "MUST", "y", "`order.smtp`"], "section")):
+    ok(why in (broken(row) or ""), f"a row like {row[0]} ... {row[3]} is complained of", broken(row))
 done()

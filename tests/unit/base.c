@@ -48,6 +48,29 @@ Test(span, comparing_and_finding)
     cr_expect_eq(span_first(SPAN("abc"), 9).n, 3);
 }
 
+/* Each octet in each place, alone and between others that could carry over into it. */
+Test(span, printable)
+{
+    static const char around[] = {' ', '~', 'A'};
+    char p[21];
+
+    for (size_t n = 1; n <= sizeof p; n++)
+        for (size_t k = 0; k < COUNT(around); k++) {
+            memset(p, around[k], sizeof p);
+            cr_expect(span_is_printable((struct span){.p = p, .n = n}), "%zu of %d", n, around[k]);
+            for (size_t at = 0; at < n; at++)
+                for (unsigned c = 0; c < 256; c++) {
+                    const struct span s = {.p = p, .n = n};
+
+                    p[at] = (char)c;
+                    cr_expect_eq(span_is_printable(s), c >= 0x20 && c < 0x7f, "%u at %zu of %zu", c,
+                                 at, n);
+                    p[at] = around[k];
+                }
+        }
+    cr_expect(span_is_printable(SPAN("")));
+}
+
 Test(span, utf8)
 {
     static const struct {
