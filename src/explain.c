@@ -344,7 +344,7 @@ static void print_discard(const struct explain *e)
     fputs(e->json ? ",\"discard\":true" : "discard: no command would run\n", stdout);
 }
 
-/* The greeting. False: a policy server has refused it. */
+/* The greeting, which nobody waits for here. False: a policy server has refused it. */
 static bool greet(struct explain *e)
 {
     enum smtp_want want =
@@ -359,6 +359,8 @@ static bool greet(struct explain *e)
 
         want = smtp_session_decided(&e->session, &verdict);
     }
+    if (want == SMTP_NEXT_GREETING)
+        want = smtp_session_greet(&e->session, false);
     if (want != SMTP_NEXT_CLOSE) {
         e->out.n = 0;
         return true;

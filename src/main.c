@@ -309,7 +309,7 @@ static _Noreturn void serve_one(const struct config *c, struct serve_connection 
         record_mistake(log, "setup", 0, SPAN("bare_line_ends"), "never normalized on port 25");
         connection->available = false;
     }
-    if (c->policy.n > 0 || c->smtp.auth)
+    if (c->policy.n > 0 || c->smtp.auth || c->helo_is_us == 1)
         peer_find_server(peer, connection->in);
     connection->peer = peer;
     /* In the sandbox it can no longer be had. */

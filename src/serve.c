@@ -14,48 +14,6 @@ enum {
     LINGER_OCTETS = 16 * 1024 * 1024,
 };
 
-void serve_begin_to_stop(struct serve *s)
-{
-    s->stopping = true;
-    s->wire.stop = -1;
-    s->session_deadline = earlier(s->session_deadline, clock_now() + s->config->drain_timeout);
-}
-
-/* Is this the wait for a new line, or message, of a client that keeps up so far? It is looked for
- * without clock and stop, a few times. */
-static bool may_wait_briefly(const struct serve *s, uint64_t deadline)
-{
-    return deadline == 0 && s->brief_fills < WIRE_BRIEF_FILLS && wire_unread(&s->wire).n == 0 &&
-           !s->stopping && !services_has_status_reader(&s->services);
-}
-
-enum wire_result serve_fill(struct serve *s, uint64_t *deadline, uint64_t timeout,
-                            const char *doing)
-{
-    enum wire_result filled = serve_flush(s);
-
-    if (filled != WIRE_OK)
-        return filled;
-    if (may_wait_briefly(s, *deadline)) {
-        s->brief_fills++;
-        filled = wire_fill_briefly(&s->wire);
-        if (filled != WIRE_TIMEOUT)
-            return filled;
-    }
-    serve_watch_stop(s);
-    services_refresh_status(&s->services, doing);
-    if (*deadline == 0)
-        *deadline = clock_now() + timeout;
-    if (services_has_status_reader(&s->services)) {
-        filled = wire_fill(&s->wire, earlier(earlier(*deadline, s->session_deadline),
-                                             clock_now() + STATUS_INTERVAL));
-        if (filled != WIRE_TIMEOUT)
-            return filled;
-        services_send_status(&s->services, doing);
-    }
-    return wire_fill(&s->wire, earlier(*deadline, s->session_deadline));
-}
-
 /* Waits for more of a command. RFC 5321 3.8: who shuts down between commands says 421. */
 static enum wire_result fill_line(struct serve *s, uint64_t *deadline)
 {
@@ -124,6 +82,8 @@ static enum smtp_want next_line(struct serve *s)
         if (recorder_is_open(&s->services.backend.recorder))
             recorder_commands(&s->services.backend.recorder,
                               span_first(wire_unread(&s->wire), used), s->session.login);
+        if (s->config->smtp.unexpected_pipelining == 1)
+            s->session.followed = wire_unread(&s->wire).n > used;
         if (found == SMTP_LINE_READY)
             want = smtp_session_line(&s->session, line);
         else if (found != SMTP_LINE_MORE)
@@ -179,9 +139,13 @@ static enum smtp_want send_more(struct serve *s)
 /* What the step has said, into the recording too. */
 static void record_replies(struct serve *s)
 {
-    if (recorder_is_open(&s->services.backend.recorder))
+    if (recorder_is_open(&s->services.backend.recorder)) {
+        /* It is about what stands behind the command. */
+        if (s->session.said.reply.rule == smtp_reply(SMTP_REPLY_PIPELINED)->rule)
+            serve_record_unread(s);
         recorder_replies(&s->services.backend.recorder,
                          span_from(text_span(&s->wire.send), s->spoken));
+    }
     s->spoken = s->wire.send.n;
 }
 
@@ -222,6 +186,7 @@ int serve(const struct config *c, const struct serve_connection *connection, str
           struct serve_memory *memory, const struct arena *taken)
 {
     static enum smtp_want (*const steps[])(struct serve *) = {
+        [SMTP_NEXT_GREETING] = serve_hold_greeting,
         [SMTP_NEXT_LINE] = next_line,
         [SMTP_NEXT_DECISION] = decide,
         [SMTP_NEXT_DATA] = serve_collect,
@@ -232,6 +197,7 @@ int serve(const struct config *c, const struct serve_connection *connection, str
         [SMTP_NEXT_LOGIN] = serve_login,
         [SMTP_NEXT_HANDSHAKE] = serve_shake_hands,
         [SMTP_NEXT_MORE] = send_more,
+        [SMTP_NEXT_PAUSE] = serve_hold_error,
     };
     struct serve *const s = (struct serve *)memory->state;
     enum sandbox_result sandbox = SANDBOX_NONE;
@@ -285,7 +251,8 @@ int serve(const struct config *c, const struct serve_connection *connection, str
         if (s->collecting)
             serve_look_at_message(s, want);
         /* Room for the next reply; a client that does not read its replies is shown out. */
-        if (s->wire.send.cap - s->wire.send.n < SMTP_REPLY_MAX && serve_flush(s) != WIRE_OK)
+        if (s->wire.send.cap - s->wire.send.n < SMTP_REPLY_MAX && want != SMTP_NEXT_PAUSE &&
+            serve_flush(s) != WIRE_OK)
             want = SMTP_NEXT_CLOSE;
         services_after_step(&s->services, want);
         if (want == SMTP_NEXT_CLOSE)

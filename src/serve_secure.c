@@ -4,26 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What nobody reads as commands is recorded as they are, line by line: it may hold a secret. */
-static void record_unread(struct serve *s)
-{
-    struct span left = wire_unread(&s->wire);
-
-    while (left.n > 0) {
-        const struct span line = span_first(left, span_find(left, '\n') + 1);
-
-        recorder_commands(&s->services.backend.recorder, line, s->session.login);
-        left = span_from(left, line.n);
-    }
-}
-
 /* STARTTLS, or the first octet on a port of TLS's own. */
 enum smtp_want serve_prepare_tls(struct serve *s)
 {
     enum wire_result pushed;
 
     if (wire_unread(&s->wire).n > 0) {
-        record_unread(s);
+        serve_record_unread(s);
         return smtp_session_tls(&s->session, SMTP_TLS_NOT_ALONE);
     }
     pushed = serve_flush(s);

@@ -1,6 +1,6 @@
 /* A connection that is served, from within: serve.c, with serve_wire.c for its waits and its end,
- * serve_message.c for messages
- * and serve_secure.c for TLS and logins. */
+ * serve_message.c for messages, serve_manners.c for waits that see how a client behaves, and
+ * serve_secure.c for TLS and logins. */
 #ifndef SMTPIN_SERVE_STATE_H
 #define SMTPIN_SERVE_STATE_H
 
@@ -51,6 +51,13 @@ enum smtp_want serve_take_chunk(struct serve *s);
 /* While a message is half there, after each step: where its transaction or the session has ended
  * without it, it is thrown away. */
 void serve_look_at_message(struct serve *s, enum smtp_want want);
+
+/* The step of a greeting that is held back (greet_delay). */
+enum smtp_want serve_hold_greeting(struct serve *s);
+/* The step of a reply to a mistake, which is held back (error_delay). */
+enum smtp_want serve_hold_error(struct serve *s);
+/* What nobody will read any more is recorded, before the reply that is about it. */
+void serve_record_unread(struct serve *s);
 
 /* Before the client is read: what TLS needs. Where whoever started us does it, it is there already.
  */

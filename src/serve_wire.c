@@ -26,6 +26,13 @@ uint64_t serve_late_time(const struct config *c)
     return earlier(c->command_timeout, SERVE_LATE);
 }
 
+void serve_begin_to_stop(struct serve *s)
+{
+    s->stopping = true;
+    s->wire.stop = -1;
+    s->session_deadline = earlier(s->session_deadline, clock_now() + s->config->drain_timeout);
+}
+
 /* A reply has command_timeout, and however late it is, a moment: it may be a 250. All late ones
  * together have a bound: a client gets no more time by asking for many. */
 static uint64_t reply_deadline(struct serve *s)
@@ -61,4 +68,39 @@ enum wire_result serve_flush(struct serve *s)
         return pushed;
     serve_watch_stop(s);
     return wire_flush(&s->wire, reply_deadline(s));
+}
+
+/* Is this the wait for a new line, or message, of a client that keeps up so far? It is looked for
+ * without clock and stop, a few times. */
+static bool may_wait_briefly(const struct serve *s, uint64_t deadline)
+{
+    return deadline == 0 && s->brief_fills < WIRE_BRIEF_FILLS && wire_unread(&s->wire).n == 0 &&
+           !s->stopping && !services_has_status_reader(&s->services);
+}
+
+enum wire_result serve_fill(struct serve *s, uint64_t *deadline, uint64_t timeout,
+                            const char *doing)
+{
+    enum wire_result filled = serve_flush(s);
+
+    if (filled != WIRE_OK)
+        return filled;
+    if (may_wait_briefly(s, *deadline)) {
+        s->brief_fills++;
+        filled = wire_fill_briefly(&s->wire);
+        if (filled != WIRE_TIMEOUT)
+            return filled;
+    }
+    serve_watch_stop(s);
+    services_refresh_status(&s->services, doing);
+    if (*deadline == 0)
+        *deadline = clock_now() + timeout;
+    if (services_has_status_reader(&s->services)) {
+        filled = wire_fill(&s->wire, earlier(earlier(*deadline, s->session_deadline),
+                                             clock_now() + STATUS_INTERVAL));
+        if (filled != WIRE_TIMEOUT)
+            return filled;
+        services_send_status(&s->services, doing);
+    }
+    return wire_fill(&s->wire, earlier(*deadline, s->session_deadline));
 }

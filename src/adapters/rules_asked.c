@@ -2,6 +2,7 @@
 
 #include "adapters/check.h"
 #include "adapters/recorder.h"
+#include "adapters/rules_helo.h"
 
 /* Kept beyond the transaction in whose arena the verdict is. */
 static void keep(struct rules_kept *k, const struct smtp_verdict *verdict, struct span said)
@@ -429,6 +430,15 @@ struct smtp_verdict rules_decide_step(struct rules *r, enum smtp_subject about)
                                     : about == SMTP_ABOUT_SENDER   ? POLICY_MAIL
                                                                    : POLICY_DATA;
 
+    if (about == SMTP_ABOUT_GREETING) {
+        const struct smtp_verdict verdict = rules_helo(r);
+
+        if (verdict.opinion != SMTP_NO_OPINION)
+            return verdict;
+    }
+    /* What the servers are not asked about is decided for other reasons. */
+    if (r->config->policy.n == 0 || !(r->config->policy_states & about))
+        return (struct smtp_verdict){.opinion = SMTP_NO_OPINION};
     return decide_at(r, state, r->session->transaction.declared_size);
 }
 

@@ -8,6 +8,12 @@ bool rules_trusts(const struct rules *r)
     return r->peer->relays || network_list_has(r->config->relay_clients, r->peer->address);
 }
 
+bool rules_is_near(const struct rules *r)
+{
+    return r->peer->address.n == 0 || rules_trusts(r) ||
+           network_list_has(SPAN("127.0.0.0/8 ::1"), r->peer->address);
+}
+
 void rules_keep_last(struct rules *r, const char *rule, struct span source, struct span key,
                      struct span said)
 {

@@ -90,6 +90,9 @@ struct rules_question {
 struct rules_sources *rules_sources(struct rules *r);
 /* May the client send anywhere? */
 bool rules_trusts(const struct rules *r);
+/* May it, or is it on this machine: on loopback, a pipe, a local socket? Its manners are not looked
+ * at. */
+bool rules_is_near(const struct rules *r);
 /* A recipient in the place of q->recipient. False: no memory. */
 bool rules_alias_to(struct rules_question *q, const struct smtp_mailbox *mailbox);
 /* The recipient gets those who were found to be in its place. */

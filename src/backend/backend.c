@@ -59,8 +59,9 @@ void backend_close(struct backend *b)
 enum backend_conduct backend_conduct(const struct backend *b)
 {
     /* Rules that end sessions which no mail server or mail program would lead. */
-    static const char *const abuse[] = {"max_errors", "max_commands", "max_refused_recipients",
-                                        "not_smtp", "starttls_not_alone"};
+    static const char *const abuse[] = {
+        "max_errors",         "max_commands", "max_refused_recipients", "not_smtp",
+        "starttls_not_alone", "early_talker", "unexpected_pipelining"};
     const struct smtp_session *s = b->session;
     const struct span end = b->record.end == NULL ? SPAN("") : span_of(b->record.end);
 

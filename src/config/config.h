@@ -80,11 +80,12 @@ struct config {
     uint64_t deliver_replies; /* 1: the command prints a reply line for each recipient */
     bool reply_codes;         /* a basic code in the command's first line counts */
     struct smtp_exit_map exit_map;
-    uint64_t digest;      /* enum config_digest */
-    uint64_t protocol;    /* 1: LMTP */
-    uint64_t partial;     /* 1: single */
-    uint64_t line_ending; /* 0: LF, 1: CRLF */
-    uint64_t header_end;  /* 1: refuse a header that ends with a line that is no field */
+    uint64_t digest;                     /* enum config_digest */
+    uint64_t protocol;                   /* 1: LMTP */
+    uint64_t partial;                    /* 1: single */
+    uint64_t line_ending;                /* 0: LF, 1: CRLF */
+    uint64_t helo_is_us, helo_bare_name; /* 1: refuse such a name of a client from elsewhere */
+    uint64_t header_end; /* 1: refuse a header that ends with a line that is no field */
     struct span maildir;
     uint64_t maildir_layout; /* enum config_layout */
     struct span recipient_delimiter;

@@ -338,6 +338,8 @@ static void conclude_asks(struct config *c)
               (has_policy && c->policy_states & SMTP_ABOUT_RECIPIENT) || has_table(c->domains);
     if (has_policy)
         c->smtp.decide_at = (unsigned)c->policy_states & ~(unsigned)CONFIG_POLICY_END_OF_MESSAGE;
+    if (c->helo_is_us == 1 || c->helo_bare_name == 1)
+        c->smtp.decide_at |= SMTP_ABOUT_GREETING;
 }
 
 /* Has this socket's own section, or -o, said so? */

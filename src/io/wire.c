@@ -194,6 +194,13 @@ enum wire_result wire_fill(struct wire *w, uint64_t deadline)
     return read_some(w, deadline);
 }
 
+enum wire_result wire_pause(struct wire *w, uint64_t deadline)
+{
+    const enum wire_result result = wait_for(w->in, POLLRDHUP, w->stop, deadline);
+
+    return result == WIRE_OK ? WIRE_EOF : result;
+}
+
 void wire_linger(struct wire *w, uint64_t deadline, size_t most)
 {
     size_t before = 0;

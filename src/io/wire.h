@@ -57,6 +57,9 @@ void wire_open(struct wire *w);
  */
 enum wire_result wire_try_flush(struct wire *w);
 enum wire_result wire_fill_briefly(struct wire *w);
+/* Waits until the deadline, without reading. WIRE_TIMEOUT: it has passed. WIRE_EOF: the client has
+ * gone, or has closed its sending side. */
+enum wire_result wire_pause(struct wire *w, uint64_t deadline);
 /* Flushes, then waits for at least one byte more. There must be room: unread < cap. `deadline` is
  * on the clock of clock_now. */
 enum wire_result wire_fill(struct wire *w, uint64_t deadline);

@@ -70,7 +70,7 @@ static enum smtp_want say_ehlo(struct smtp_session *s)
     if (smtp_offers_login(s) && s->login->mechanisms.n > 0)
         announce_login(s);
     smtp_extra_announce(s);
-    /* RFC 8689 3: only inside TLS. */
+    /* RFC 8689 2: only inside TLS. */
     if (o->requiretls && s->secure)
         text_add(s->out, SPAN("\r\n250-REQUIRETLS"));
     text_add(s->out, SPAN("\r\n250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n"));

@@ -50,9 +50,8 @@ static enum smtp_want refuse_message(struct smtp_session *s, const struct smtp_r
     const uint64_t errors = s->errors;
     const enum smtp_want want = smtp_say_foreign(s, reply);
 
-    s->errors = errors; /* a message that is refused is no mistake */
     smtp_forget_transaction(s);
-    return want;
+    return smtp_forgive(s, errors, want); /* a message that is refused is no mistake */
 }
 
 enum smtp_want smtp_session_collected(struct smtp_session *s, const struct smtp_data *data)
@@ -82,8 +81,7 @@ static enum smtp_want misplaced_chunk(struct smtp_session *s, const struct smtp_
     s->chunk_failed = s->commands;
     reply.rule = NULL;
     want = smtp_say_reply(s, &reply, chunk->argument);
-    s->errors = errors;
-    return want;
+    return smtp_forgive(s, errors, want);
 }
 
 enum smtp_want smtp_session_chunk(struct smtp_session *s, const struct smtp_data *data)
@@ -118,8 +116,7 @@ static enum smtp_want say_result(struct smtp_session *s, const struct smtp_reply
     const enum smtp_want want = smtp_say_foreign(s, result); /* a command's text may be */
 
     /* What became of a message is no mistake of the client's. */
-    s->errors = errors;
-    return want;
+    return smtp_forgive(s, errors, want);
 }
 
 static enum smtp_want say_last_result(struct smtp_session *s, const struct smtp_reply *result)

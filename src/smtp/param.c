@@ -59,7 +59,7 @@ static enum smtp_reply_id set_prdr(struct smtp_session *s, struct span value)
     return SMTP_REPLY_OK;
 }
 
-/* RFC 8689 3: no value; known only where it was announced. */
+/* RFC 8689 2: no value; known only where it was announced. */
 static enum smtp_reply_id set_requiretls(struct smtp_session *s, struct span value)
 {
     if (!s->options->requiretls || !s->secure)

@@ -12,6 +12,10 @@
 static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_GREETING] = {ROW(220, "", "% ESMTP smtpin")},
     [SMTP_REPLY_GREETING_LMTP] = {ROW(220, "", "% LMTP smtpin")},
+    /* RFC 5321 3.1: 554 in the place of 220. */
+    [SMTP_REPLY_EARLY_TALKER] =
+        {ROW(554, "5.5.1", "% Client has not waited for the greeting; closing connection"),
+         .close = true, .rule = "early_talker"},
     [SMTP_REPLY_BYE] = {ROW(221, "2.0.0", "% closing connection"), .close = true},
     [SMTP_REPLY_HELLO] = {ROW(250, "", "%")},
     [SMTP_REPLY_OK] = {ROW(250, "2.0.0", "OK")},
@@ -30,8 +34,14 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_USER] = {ROW(250, "2.1.5", "<%>"), .utf8 = true},
     [SMTP_REPLY_HELP] = {ROW(214, "2.0.0", "%")},
     [SMTP_REPLY_NO_EXPN] = {ROW(502, "5.5.0", "EXPN is not implemented")},
+    /* RFC 5321 4.2.4: 502 for a command that is recognized, 500 for one that is not. */
+    [SMTP_REPLY_NOT_IMPLEMENTED] = {ROW(502, "5.5.0", "% is not implemented"),
+                                    .rule = "unknown_command"},
     [SMTP_REPLY_UNKNOWN_COMMAND] = {ROW(500, "5.5.1", "Command not recognized"),
                                     .rule = "unknown_command"},
+    [SMTP_REPLY_PIPELINED] = {ROW(503, "5.5.1",
+                                  "Next command sent before this reply; closing connection"),
+                              .close = true, .rule = "unexpected_pipelining"},
     [SMTP_REPLY_BAD_BYTES] = {ROW(500, "5.5.2", "Control character in command"),
                               .rule = "control_character"},
     /* RFC 5321 4.1.2 names the code. */
@@ -48,6 +58,11 @@ static const struct smtp_reply replies[SMTP_REPLY_COUNT] = {
     [SMTP_REPLY_WANTS_ARGUMENT] = {ROW(501, "5.5.4", "Syntax: %"), .rule = "syntax"},
     [SMTP_REPLY_BAD_NAME] = {ROW(501, "5.5.4", "% wants a domain or an address literal"),
                              .rule = "syntax"},
+    [SMTP_REPLY_HELO_IS_US] = {ROW(550, "5.7.1",
+                                   "The name after EHLO or HELO is this server's own"),
+                               .rule = "helo_is_us"},
+    [SMTP_REPLY_HELO_BARE_NAME] = {ROW(550, "5.7.1", "The name after EHLO or HELO has no domain"),
+                                   .rule = "helo_bare_name"},
     [SMTP_REPLY_BAD_REVERSE_PATH] = {ROW(501, "5.1.7", "Bad sender address syntax"),
                                      .rule = "syntax"},
     [SMTP_REPLY_BAD_FORWARD_PATH] = {ROW(501, "5.1.3", "Bad recipient address syntax"),

@@ -177,20 +177,19 @@ unsigned smtp_code_of_enhanced(struct span enhanced)
      * IANA's registry names basic codes, and DATA may have one of them, it is that one; so 4.7.0 is
      * 450, and not 451. */
     static const struct {
-        struct span enhanced;
+        struct tag enhanced;
         unsigned code;
     } codes[] = {
-        {TEXT_OF("4.2.2"), 452},  {TEXT_OF("4.2.4"), 450},  {TEXT_OF("4.3.1"), 452},
-        {TEXT_OF("4.7.0"), 450},  {TEXT_OF("4.7.15"), 450}, {TEXT_OF("4."), 451},
-        {TEXT_OF("5.2.2"), 552},  {TEXT_OF("5.2.3"), 552},  {TEXT_OF("5.3.4"), 552},
-        {TEXT_OF("5.4.3"), 550},  {TEXT_OF("5.5.2"), 550},  {TEXT_OF("5.5.4"), 550},
-        {TEXT_OF("5.6.7"), 550},  {TEXT_OF("5.6.8"), 550},  {TEXT_OF("5.7.8"), 554},
-        {TEXT_OF("5.7.14"), 554}, {TEXT_OF("5.7.16"), 552}, {TEXT_OF("5.1."), 550},
-        {TEXT_OF("5.2."), 550},   {TEXT_OF("5.7."), 550},   {TEXT_OF("5."), 554},
+        {TAG("4.2.2"), 452},  {TAG("4.2.4"), 450}, {TAG("4.3.1"), 452}, {TAG("4.7.0"), 450},
+        {TAG("4.7.15"), 450}, {TAG("4."), 451},    {TAG("5.2.2"), 552}, {TAG("5.2.3"), 552},
+        {TAG("5.3.4"), 552},  {TAG("5.4.3"), 550}, {TAG("5.5.2"), 550}, {TAG("5.5.4"), 550},
+        {TAG("5.6.7"), 550},  {TAG("5.6.8"), 550}, {TAG("5.7.8"), 554}, {TAG("5.7.14"), 554},
+        {TAG("5.7.16"), 552}, {TAG("5.1."), 550},  {TAG("5.2."), 550},  {TAG("5.7."), 550},
+        {TAG("5."), 554},
     };
 
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
-        const struct span row = codes[i].enhanced;
+        const struct span row = tag_span(&codes[i].enhanced);
         const bool whole = row.p[row.n - 1] != '.';
 
         if (whole ? span_eq(enhanced, row) : span_starts_nocase(enhanced, row))

@@ -13,10 +13,15 @@ static enum smtp_want say_greeting(struct smtp_session *s)
                     s->options->hostname);
 }
 
+/* An LMTP client is a mail server of ours: it is not held back. */
+static enum smtp_want greet(struct smtp_session *s)
+{
+    return s->options->greet_delay > 0 && !s->options->lmtp ? SMTP_NEXT_GREETING : say_greeting(s);
+}
+
 static enum smtp_want ask_or_greet(struct smtp_session *s)
 {
-    return s->options->decide_at & SMTP_ABOUT_CLIENT ? smtp_ask(s, SMTP_ABOUT_CLIENT)
-                                                     : say_greeting(s);
+    return s->options->decide_at & SMTP_ABOUT_CLIENT ? smtp_ask(s, SMTP_ABOUT_CLIENT) : greet(s);
 }
 
 enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_options *options,
@@ -69,6 +74,18 @@ enum smtp_want smtp_session_secured(struct smtp_session *s, bool secure)
     return s->options->tls == SMTP_TLS_IMPLICIT ? ask_or_greet(s) : SMTP_NEXT_LINE;
 }
 
+enum smtp_want smtp_session_greet(struct smtp_session *s, bool early)
+{
+    smtp_begin_step(s);
+    return early ? smtp_session_interrupt(s, SMTP_REPLY_EARLY_TALKER) : say_greeting(s);
+}
+
+enum smtp_want smtp_session_paused(struct smtp_session *s)
+{
+    smtp_begin_step(s);
+    return SMTP_NEXT_LINE;
+}
+
 /* Is the line a response, and one too many? It counts as a command: a login has an end, whatever
  * its challenges are. */
 static bool is_response(struct smtp_session *s, bool *too_many)
@@ -84,9 +101,12 @@ enum smtp_want smtp_session_line(struct smtp_session *s, struct span line)
     bool too_many;
 
     smtp_begin_step(s);
-    if (is_response(s, &too_many))
-        return too_many ? smtp_cancel_login(s, SMTP_REPLY_TOO_MANY_COMMANDS)
-                        : smtp_take_response(s, line);
+    if (is_response(s, &too_many)) {
+        if (too_many || s->followed)
+            return smtp_cancel_login(s, too_many ? SMTP_REPLY_TOO_MANY_COMMANDS
+                                                 : SMTP_REPLY_PIPELINED);
+        return smtp_take_response(s, line);
+    }
     /* One reply a command: the 421 of a limit takes the place of the reply to the command after. */
     if (s->errors >= s->options->max_errors)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_ERRORS);
@@ -154,9 +174,8 @@ static enum smtp_want recipient_decided(struct smtp_session *s, const struct smt
         reply = *smtp_reply(SMTP_REPLY_REFUSED_LATER);
     }
     want = smtp_say_foreign(s, &reply);
-    s->errors = errors; /* a refused recipient is counted as such */
     s->transaction.arena->used = s->mark;
-    return want;
+    return smtp_forgive(s, errors, want); /* a refused recipient is counted as such */
 }
 
 /* RFC 5321 3.5.1: 250, 252 where nothing is known, 550. Nobody is added. */
@@ -219,7 +238,7 @@ enum smtp_want smtp_session_decided(struct smtp_session *s, const struct smtp_ve
         return user_decided(s, verdict);
     if (verdict->opinion == SMTP_REFUSE || verdict->opinion == SMTP_DEFER)
         return refuse_step(s, verdict);
-    return s->about == SMTP_ABOUT_CLIENT ? say_greeting(s) : smtp_go_on(s);
+    return s->about == SMTP_ABOUT_CLIENT ? greet(s) : smtp_go_on(s);
 }
 
 enum smtp_want smtp_session_mechanisms(struct smtp_session *s, struct span mechanisms)

@@ -20,6 +20,10 @@ enum smtp_want smtp_session_open(struct smtp_session *s, const struct smtp_optio
                                  struct text *out, struct arena *arena, bool available);
 /* TLS was there before the session: `want` is what smtp_session_open has said. */
 enum smtp_want smtp_session_is_secure(struct smtp_session *s, enum smtp_want want);
+/* The greeting was held back; early: the client has spoken meanwhile. */
+enum smtp_want smtp_session_greet(struct smtp_session *s, bool early);
+/* The reply to a mistake has waited. */
+enum smtp_want smtp_session_paused(struct smtp_session *s);
 /* `line` is without its CRLF; it need live only for the call. */
 enum smtp_want smtp_session_line(struct smtp_session *s, struct span line);
 enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_result fault);

@@ -7,8 +7,11 @@ enum smtp_want smtp_say_reply(struct smtp_session *s, const struct smtp_reply *r
     s->said = (struct smtp_said){.reply = *r, .argument = argument};
     /* Permanent errors count as the client's; 4yz are ours, or a limit that it could not know. An
      * LMTP client is a mail server that hands on what others send. */
-    if (r->code >= 500 && !s->options->lmtp)
+    if (r->code >= 500 && !s->options->lmtp) {
         s->errors++;
+        if (s->options->error_delay > 0 && !r->close)
+            return SMTP_NEXT_PAUSE;
+    }
     return r->close ? SMTP_NEXT_CLOSE : SMTP_NEXT_LINE;
 }
 

@@ -10,6 +10,7 @@
 #include "smtp/reply.h"
 
 enum smtp_want {
+    SMTP_NEXT_GREETING,   /* hold it back, see whether the client speaks: smtp_session_greet */
     SMTP_NEXT_LINE,       /* read a line:     smtp_session_line or smtp_session_bad_line */
     SMTP_NEXT_DECISION,   /* judge what `about` says:       smtp_session_decided */
     SMTP_NEXT_DATA,       /* collect the message to its end: smtp_session_collected */
@@ -20,6 +21,7 @@ enum smtp_want {
     SMTP_NEXT_MECHANISMS, /* ask which there are:            smtp_session_mechanisms */
     SMTP_NEXT_LOGIN,      /* ask about `login`; `out` is empty: smtp_session_login */
     SMTP_NEXT_MORE,       /* empty `out`, there are more replies: smtp_session_more */
+    SMTP_NEXT_PAUSE,      /* wait, then write what is in `out`: smtp_session_paused */
     SMTP_NEXT_CLOSE,      /* write what is in `out`, then hang up */
 };
 
@@ -63,6 +65,9 @@ struct smtp_options {
     bool single;
     struct span hostname; /* at most SMTP_DOMAIN_MAX */
     bool helo_required;
+    /* Milliseconds; here, whether the greeting, or a reply to a mistake, is held back at all. */
+    uint64_t greet_delay, error_delay;
+    uint64_t unexpected_pipelining;    /* 1: refuse (RFC 2920 3.1) */
     bool normalize;                    /* bare line ends in a message: see smtp/data.h */
     bool dsn, mt_priority, deliver_by; /* the delivery command honours them: extra.h */
     uint64_t future_release;     /* the same: so many milliseconds at the most; 0: not at all */
@@ -174,9 +179,12 @@ struct smtp_session {
     struct span judged;
     struct smtp_recipient *reporting; /* the next one to hear its result */
     enum smtp_phase phase;
-    bool esmtp;           /* greeted with EHLO: enhanced status codes */
-    bool turned_away;     /* 554 was in the place of 220: only QUIT is taken */
-    bool utf8_reply;      /* SMTP_ABOUT_USER: the client takes UTF-8 in this reply */
+    bool esmtp;       /* greeted with EHLO: enhanced status codes */
+    bool turned_away; /* 554 was in the place of 220: only QUIT is taken */
+    bool utf8_reply;  /* SMTP_ABOUT_USER: the client takes UTF-8 in this reply */
+    /* Set before smtp_session_line, where that is to be refused: octets behind the line were there
+     * before its reply. */
+    bool followed;
     bool secure;          /* the client speaks inside TLS */
     bool tls_unavailable; /* it could not be had once: nobody is asked again */
     bool authenticated;
@@ -192,6 +200,14 @@ struct smtp_session {
     struct span helo; /* empty before EHLO or HELO */
     struct smtp_said said;
 };
+
+/* A reply that was no mistake of the client's: `errors` is what was counted before it. */
+static inline enum smtp_want smtp_forgive(struct smtp_session *s, uint64_t errors,
+                                          enum smtp_want want)
+{
+    s->errors = errors;
+    return want == SMTP_NEXT_PAUSE ? SMTP_NEXT_LINE : want;
+}
 
 /* Appends the reply to s->out. What comes next: a line, or the end where the reply closes. */
 enum smtp_want smtp_say(struct smtp_session *s, enum smtp_reply_id id, struct span argument);

@@ -15,12 +15,22 @@ enum argument {
     ARGUMENT_TO,   /* "TO:" and a Forward-path */
 };
 
+/* Where a command may stand among those that a client sends without waiting for replies. */
+enum place {
+    PLACE_ANYWHERE, /* of those that EHLO has allowed (RFC 2920 3.1) */
+    PLACE_LAST,     /* its reply may change what the client goes on with (RFC 2920 3.1) */
+    /* What stands behind it is read as no command, or has a rule of its own. One chunk may stand
+     * behind another (RFC 3030 4.2). */
+    PLACE_FREE,
+};
+
 struct verb {
-    struct span name;
+    struct tag name;
     struct span syntax; /* for HELP and for 501 */
     enum argument argument;
     unsigned phases;              /* where it is legal */
     enum smtp_reply_id misplaced; /* the reply elsewhere */
+    enum place place;
     bool may_need_helo;
     bool before_tls;   /* legal where TLS is required and not there yet (RFC 3207 4) */
     bool before_login; /* legal where a login is required (RFC 4954 6) */
@@ -160,24 +170,26 @@ static enum smtp_want do_help(struct smtp_session *s, struct span argument);
 
 /* A command is looked for from the top. */
 static const struct verb verbs[] = {
-    {.name = NAME("EHLO"),
+    {.name = TAG("EHLO"),
      .syntax = NAME("EHLO hostname"),
      .argument = ARGUMENT_NEEDED,
+     .place = PLACE_LAST,
      .phases = ANY_PHASE,
      .in = IN_SMTP,
      .before_tls = true,
      .before_login = true,
      .recorded = true,
      .run = smtp_ehlo},
-    {.name = NAME("HELO"),
+    {.name = TAG("HELO"),
      .syntax = NAME("HELO hostname"),
      .argument = ARGUMENT_NEEDED,
+     .place = PLACE_LAST,
      .phases = ANY_PHASE,
      .in = IN_SMTP,
      .before_login = true,
      .recorded = true,
      .run = smtp_helo},
-    {.name = NAME("MAIL"),
+    {.name = TAG("MAIL"),
      .syntax = NAME("MAIL FROM:<address> [parameters]"),
      .argument = ARGUMENT_FROM,
      .phases = SMTP_CONNECTED | SMTP_GREETED,
@@ -185,7 +197,7 @@ static const struct verb verbs[] = {
      .may_need_helo = true,
      .recorded = true,
      .run = smtp_mail},
-    {.name = NAME("RCPT"),
+    {.name = TAG("RCPT"),
      .syntax = NAME("RCPT TO:<address> [parameters]"),
      .argument = ARGUMENT_TO,
      .phases = SMTP_MAIL | SMTP_RCPT,
@@ -193,54 +205,60 @@ static const struct verb verbs[] = {
      .may_need_helo = true,
      .recorded = true,
      .run = smtp_rcpt},
-    {.name = NAME("DATA"),
+    {.name = TAG("DATA"),
      .syntax = NAME("DATA"),
+     .place = PLACE_LAST,
      .phases = SMTP_RCPT,
      .misplaced = SMTP_REPLY_MAIL_FIRST,
      .may_need_helo = true,
      .recorded = true,
      .run = do_data},
-    {.name = NAME("RSET"),
+    {.name = TAG("RSET"),
      .syntax = NAME("RSET"),
      .phases = ANY_PHASE,
      .before_login = true,
      .recorded = true,
      .run = do_rset},
-    {.name = NAME("NOOP"),
+    {.name = TAG("NOOP"),
      .syntax = NAME("NOOP [text]"),
      .argument = ARGUMENT_ANY,
+     .place = PLACE_LAST,
      .phases = ANY_PHASE,
      .before_tls = true,
      .before_login = true,
      .recorded = true,
      .run = do_noop},
-    {.name = NAME("VRFY"),
+    {.name = TAG("VRFY"),
      .syntax = NAME("VRFY user [SMTPUTF8]"),
      .argument = ARGUMENT_NEEDED,
+     .place = PLACE_LAST,
      .phases = ANY_PHASE,
      .recorded = true,
      .run = do_vrfy},
-    {.name = NAME("EXPN"),
+    {.name = TAG("EXPN"),
      .syntax = NAME("EXPN list [SMTPUTF8]"),
      .argument = ARGUMENT_ANY,
+     .place = PLACE_LAST,
      .phases = ANY_PHASE,
      .recorded = true,
      .run = do_expn},
-    {.name = NAME("HELP"),
+    {.name = TAG("HELP"),
      .syntax = NAME("HELP [command]"),
      .argument = ARGUMENT_ANY,
      .phases = ANY_PHASE,
      .recorded = true,
      .run = do_help},
-    {.name = NAME("QUIT"),
+    {.name = TAG("QUIT"),
      .syntax = NAME("QUIT"),
+     .place = PLACE_FREE,
      .phases = ANY_PHASE,
      .before_tls = true,
      .before_login = true,
      .recorded = true,
      .run = do_quit},
-    {.name = NAME("STARTTLS"),
+    {.name = TAG("STARTTLS"),
      .syntax = NAME("STARTTLS"),
+     .place = PLACE_FREE,
      .phases = SMTP_CONNECTED | SMTP_GREETED,
      .misplaced = SMTP_REPLY_IN_TRANSACTION,
      .may_need_helo = true,
@@ -249,26 +267,29 @@ static const struct verb verbs[] = {
      .in = WITH_TLS,
      .recorded = true,
      .run = do_starttls},
-    {.name = NAME("AUTH"),
+    {.name = TAG("AUTH"),
      .syntax = NAME("AUTH mechanism [initial-response]"),
      .argument = ARGUMENT_NEEDED,
+     .place = PLACE_LAST,
      .phases = SMTP_CONNECTED | SMTP_GREETED,
      .misplaced = SMTP_REPLY_IN_TRANSACTION,
      .before_login = true,
      .in = WITH_LOGINS,
      .run = smtp_begin_login},
-    {.name = NAME("LHLO"),
+    {.name = TAG("LHLO"),
      .syntax = NAME("LHLO hostname"),
      .argument = ARGUMENT_NEEDED,
+     .place = PLACE_LAST,
      .phases = ANY_PHASE,
      .in = IN_LMTP,
      .before_tls = true,
      .before_login = true,
      .recorded = true,
      .run = smtp_ehlo},
-    {.name = NAME("BDAT"),
+    {.name = TAG("BDAT"),
      .syntax = NAME("BDAT octets [LAST]"),
      .argument = ARGUMENT_NEEDED,
+     .place = PLACE_FREE,
      .phases = SMTP_RCPT | SMTP_CHUNKS,
      .misplaced = SMTP_REPLY_MAIL_FIRST,
      .may_need_helo = true,
@@ -311,7 +332,7 @@ static const struct verb *find_verb(const struct smtp_session *s, struct span na
 
     for (const struct verb *v = verbs; letters != 0 && v < verbs + VERBS; v++)
         if (letters_of(v->name.p) == letters && v->name.n == name.n && is_spoken(s, v) &&
-            (name.n == LETTERS || span_eq_nocase(v->name, name)))
+            (name.n == LETTERS || span_eq_nocase(tag_span(&v->name), name)))
             return v;
     return NULL;
 }
@@ -319,39 +340,31 @@ static const struct verb *find_verb(const struct smtp_session *s, struct span na
 bool smtp_verb_may_be_recorded(struct span name)
 {
     for (const struct verb *v = verbs; v < verbs + VERBS; v++)
-        if (span_eq_nocase(v->name, name))
+        if (span_eq_nocase(tag_span(&v->name), name))
             return v->recorded;
     return false;
 }
 
+/* All of them fit into one step: a unit test looks. */
 static enum smtp_want do_help(struct smtp_session *s, struct span argument)
 {
     const struct verb *v = find_verb(s, argument);
-    char room[SMTP_REPLY_LINE_MAX];
-    struct text line = TEXT(room);
 
     if (v != NULL)
         return smtp_say(s, SMTP_REPLY_HELP, v->syntax);
-    smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELP), false, s->esmtp,
-                    SPAN("smtpin takes these commands; HELP with one of them shows its syntax"));
-    for (size_t i = 0; i < VERBS; i++) {
-        if (!is_spoken(s, &verbs[i]))
-            continue;
-        if (line.n > 0)
-            text_addc(&line, ' ');
-        text_add(&line, verbs[i].name);
-    }
-    smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELP), true, s->esmtp, text_span(&line));
-    return SMTP_NEXT_LINE;
+    for (v = verbs; v < verbs + VERBS; v++)
+        if (is_spoken(s, v))
+            smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELP), false, s->esmtp, v->syntax);
+    return smtp_say(s, SMTP_REPLY_HELP, SPAN("HELP with a command shows this one alone"));
 }
 
 /* Talk of another protocol: an HTTP request that a web page or a forged link sends to our port, or
  * a TLS record. Whatever follows is not SMTP either, so the first such line ends the session. */
 static bool is_foreign(struct span line)
 {
-    static const char *const methods[] = {"GET ",    "POST ",      "PUT ",     "HEAD ",
-                                          "DELETE ", "OPTIONS ",   "CONNECT ", "PATCH ",
-                                          "TRACE ",  "PRI * HTTP/"};
+    static const char methods[][sizeof "PRI * HTTP/"] = {
+        "GET ",     "POST ",    "PUT ",   "HEAD ",  "DELETE ",
+        "OPTIONS ", "CONNECT ", "PATCH ", "TRACE ", "PRI * HTTP/"};
 
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
         if (span_starts_nocase(line, span_of(methods[i])))
@@ -394,15 +407,40 @@ static enum smtp_reply_id out_of_order(const struct smtp_session *s, const struc
     return v->misplaced;
 }
 
-static enum smtp_want not_a_verb(struct smtp_session *s, struct span line)
+/* Commands of RFC 821, of other extensions, and of Postfix's, which smtpin does not have: RFC 5321
+ * 4.2.4 has 502 for what is recognized, and 500 for the rest. EHLO announces none of them. */
+static struct span not_implemented(struct span name)
 {
+    struct span left = SPAN("SEND SOML SAML TURN ETRN ATRN XCLIENT XFORWARD"), word;
+
+    while (span_word(&left, " ", &word))
+        if (span_eq_nocase(word, name))
+            return word;
+    return (struct span){0};
+}
+
+static enum smtp_want not_a_verb(struct smtp_session *s, struct span name, struct span line)
+{
+    const struct span known = not_implemented(name);
+
     if (is_foreign(line))
         return smtp_say(s, SMTP_REPLY_FOREIGN, s->options->hostname);
+    if (s->followed && !s->esmtp)
+        return smtp_say(s, SMTP_REPLY_PIPELINED, SPAN(""));
     if (s->turned_away)
         return smtp_say(s, SMTP_REPLY_TURNED_AWAY, SPAN(""));
-    return smtp_say(
-        s, span_has_control_but_tab(line) ? SMTP_REPLY_BAD_BYTES : SMTP_REPLY_UNKNOWN_COMMAND,
-        SPAN(""));
+    if (span_has_control_but_tab(line))
+        return smtp_say(s, SMTP_REPLY_BAD_BYTES, SPAN(""));
+    if (known.n > 0)
+        return smtp_say(s, SMTP_REPLY_NOT_IMPLEMENTED, known);
+    return smtp_say(s, SMTP_REPLY_UNKNOWN_COMMAND, SPAN(""));
+}
+
+/* May the client have sent more behind the command, without waiting for its reply? Not before EHLO
+ * has said that it may at all, and not behind HELO. */
+static bool may_be_followed(const struct smtp_session *s, const struct verb *v)
+{
+    return v->place == PLACE_FREE || (v->place == PLACE_ANYWHERE && s->esmtp);
 }
 
 /* The octets behind the line are read in any case. Apart from the usual way of a command. */
@@ -425,7 +463,9 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
     argument = span_from(command, name.n + 1);
     v = find_verb(s, name);
     if (v == NULL)
-        return not_a_verb(s, line);
+        return not_a_verb(s, name, line);
+    if (s->followed && !may_be_followed(s, v))
+        return smtp_say(s, SMTP_REPLY_PIPELINED, nothing);
     if (v->has_octets && !smtp_read_chunk(s, argument, v->syntax))
         return SMTP_NEXT_CLOSE;
     if (s->turned_away && v->run != do_quit)
@@ -435,7 +475,7 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
     if (!fits(v, &argument, s->options->tolerate.kinds))
         return refuse(
             s, v, v->argument == ARGUMENT_NONE ? SMTP_REPLY_NO_ARGUMENT : SMTP_REPLY_WANTS_ARGUMENT,
-            v->argument == ARGUMENT_NONE ? v->name : v->syntax);
+            v->argument == ARGUMENT_NONE ? tag_span(&v->name) : v->syntax);
     if (s->options->tls == SMTP_TLS_REQUIRED && !s->secure && !v->before_tls)
         return refuse(s, v, SMTP_REPLY_TLS_FIRST, nothing);
     if (s->options->auth_required && !s->authenticated && !v->before_login)

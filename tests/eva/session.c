@@ -37,9 +37,12 @@ static void open_session(void)
     opt.prdr = any_bool();
     opt.single = any_bool();
     opt.helo_required = any_bool();
+    opt.greet_delay = opt.error_delay = any_bool();
     out = TEXT(replies);
     arena = (struct arena){.base = block, .cap = sizeof block};
-    smtp_session_open(&session, &opt, &out, &arena, any_bool());
+    if (smtp_session_open(&session, &opt, &out, &arena, any_bool()) == SMTP_NEXT_GREETING)
+        smtp_session_greet(&session, any_bool());
+    session.followed = any_bool();
 }
 
 void eva_param(void)

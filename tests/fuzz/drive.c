@@ -48,6 +48,9 @@ static struct smtp_options drive_options(unsigned bits)
         .auth_required = (bits & 4096) > 0 && (bits & 16384) > 0,
         .auth_old_clients = bits & 32768,
         .max_auth_errors = MAX_AUTH_ERRORS,
+        .greet_delay = bits & 32,
+        .error_delay = bits & 16,
+        .unexpected_pipelining = (bits & 24) == 24,
     };
 }
 
@@ -104,6 +107,11 @@ static bool is_verb(struct span line, const char *verb)
     return span_starts_nocase(line, span_of(verb)) && (line.n == 4 || line.p[4] == ' ');
 }
 
+bool drive_is_too_early(const struct drive *d, unsigned code)
+{
+    return code == 503 && d->session.followed && d->session.said.reply.close;
+}
+
 void drive_forget(struct model *m)
 {
     *m = (struct model){.open = false};
@@ -117,6 +125,8 @@ static enum smtp_want say_line(struct drive *d, struct span line)
 
     if (d->options.auth)
         d->before = d->session;
+    /* Of all that comes, so that it is the same in whatever pieces. */
+    d->session.followed = d->options.unexpected_pipelining == 1 && d->start < d->in->bytes.n;
     want = smtp_session_line(&d->session, line);
     n = drive_replies(d, &code);
 
@@ -146,8 +156,11 @@ static enum smtp_want say_line(struct drive *d, struct span line)
     promise(n == 1);
     /* BDAT: where the next command begins can't be known, or is too far off. */
     promise((want == SMTP_NEXT_CLOSE) ==
-            (code == 221 || code == 421 ||
+            (code == 221 || code == 421 || drive_is_too_early(d, code) ||
              (is_verb(line, "BDAT") && (code == 501 || code == 552))));
+    promise(!d->session.followed || is_verb(line, "QUIT") || is_verb(line, "BDAT") ||
+            span_starts_nocase(line, SPAN("STARTTLS")) || d->session.esmtp || code == 421 ||
+            drive_is_too_early(d, code));
     if (is_verb(line, "MAIL") && code == 250) {
         promise(!d->model.open && (d->secure || d->options.tls <= SMTP_TLS_MAY));
         promise(d->logged.done || !d->options.auth_required);
@@ -366,6 +379,7 @@ struct drive_output drive(const struct drive_input *in)
     d.out = TEXT(d.out_room);
     d.raw = (struct text){.p = malloc(in->bytes.n + 1), .cap = in->bytes.n + 1};
     want = smtp_session_open(&d.session, &d.options, &d.out, &d.arena, true);
+    want = drive_greet(&d, want);
     if (want == SMTP_NEXT_TLS)
         promise(drive_replies(&d, &code) == 0);
     else
@@ -379,6 +393,10 @@ struct drive_output drive(const struct drive_input *in)
         switch (want) {
         case SMTP_NEXT_LINE:
             want = next_line(&d);
+            break;
+        case SMTP_NEXT_PAUSE:
+            promise(d.options.error_delay > 0 && !d.options.lmtp && d.session.errors > 0);
+            want = smtp_session_paused(&d.session);
             break;
         case SMTP_NEXT_TLS:
             want = drive_begin_tls(&d);

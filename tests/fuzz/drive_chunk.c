@@ -111,7 +111,7 @@ enum smtp_want drive_take_chunk(struct drive *d)
     }
     n += drive_replies_to_come(d, &want, &code);
     promise(n == (d->options.lmtp && chunk.last && !chunk.keeps ? recipients : 1));
-    promise(want == SMTP_NEXT_LINE);
+    promise(want == SMTP_NEXT_LINE || (want == SMTP_NEXT_PAUSE && chunk.keeps));
     promise(code == 250 ? !chunk.refused : code >= 500 || code == 452);
     if (code != 250 && !chunk.keeps)
         drive_forget(&d->model);

@@ -66,12 +66,22 @@ enum smtp_want drive_log_in(struct drive *d)
     d->logged.failures += !cancelled && wanted == 535;
     if (d->logged.failures == MAX_AUTH_ERRORS)
         wanted = 421;
-    promise(cancelled ? code == 501 || code == 500 || code == 421 : code == wanted);
+    promise(cancelled ? code == 501 || code == 500 || code == 421 || drive_is_too_early(d, code)
+                      : code == wanted);
     /* 500: a line that is too long, or a bare line end, which closes. */
-    promise((cancelled && code == 500) || (want == SMTP_NEXT_CLOSE) == (code == 421));
+    promise((cancelled && code == 500) ||
+            (want == SMTP_NEXT_CLOSE) == (code == 421 || drive_is_too_early(d, code)));
     promise(d->session.authenticated == d->logged.done);
     d->line.most = d->logged.going_on ? SMTP_AUTH_LINE_MAX + 2 : 0; /* as serve.c does */
     return want;
+}
+
+enum smtp_want drive_greet(struct drive *d, enum smtp_want want)
+{
+    if (want != SMTP_NEXT_GREETING)
+        return want;
+    promise(d->options.greet_delay > 0 && !d->options.lmtp && d->out.n == 0);
+    return smtp_session_greet(&d->session, false);
 }
 
 enum smtp_want drive_begin_tls(struct drive *d)
@@ -100,7 +110,7 @@ enum smtp_want drive_begin_tls(struct drive *d)
 enum smtp_want drive_shake_hands(struct drive *d)
 {
     const bool secure = chance_of_line(d) != 3;
-    const enum smtp_want want = smtp_session_secured(&d->session, secure);
+    const enum smtp_want want = drive_greet(d, smtp_session_secured(&d->session, secure));
     unsigned code = 0;
     const size_t n = drive_replies(d, &code);
 

@@ -65,6 +65,10 @@ unsigned long drive_address_sum(const struct drive *d, struct span address);
  * many replies end in what was said since the last look, and the last one's code. */
 size_t drive_replies(struct drive *d, unsigned *last);
 void drive_forget(struct model *m);
+/* Is the reply about a client that has not waited for it, where it must? */
+bool drive_is_too_early(const struct drive *d, unsigned code);
+/* A greeting that is held back: nothing has been said so far, and nobody waits here. */
+enum smtp_want drive_greet(struct drive *d, enum smtp_want want);
 /* Steps of the session. */
 enum smtp_want drive_tell_mechanisms(struct drive *d);
 enum smtp_want drive_log_in(struct drive *d);

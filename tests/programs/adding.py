@@ -24,11 +24,11 @@ ATTACKED = r'''static void look_without_end(struct worker *w)
 # For each example: file, where (before or after the line or piece that is there), what.
 EXAMPLES = {
     "a verb": [
-        ("src/smtp/verbs.c", "before", "static const struct verb verbs[] = {", "static enum smtp_want do_xdum(struct smtp_session *s, struct span argument)\n{\n    (void)argument;\n    return smtp_say(s, SMTP_REPLY_OK, SPAN(\"\"));\n}\n\n"),
-        ("src/smtp/verbs.c", "before", '    {.name = NAME("QUIT")', '    {.name = NAME("XDUM"), .syntax = NAME("XDUM"), .phases = ANY_PHASE, .recorded = true, .run = do_xdum},\n'),
+        ("src/smtp/verbs.c", "before", "/* A command is looked for from the top. */\n", "static enum smtp_want do_xdum(struct smtp_session *s, struct span argument)\n{\n    (void)argument;\n    return smtp_say(s, SMTP_REPLY_OK, SPAN(\"\"));\n}\n\n"),
+        ("src/smtp/verbs.c", "before", '    {.name = TAG("QUIT")', '    {.name = TAG("XDUM"), .syntax = NAME("XDUM"), .phases = ANY_PHASE, .recorded = true, .run = do_xdum},\n'),
         ("tests/unit/session.c", "before", '    {"HELP", ALL(214), STAYS},', '    {"XDUM", ALL(250), STAYS},\n'),
         ("tests/unit/model.c", "before", '    {"HELP", NULL, 214, .only_secure = true, .only_login = true},', '    {"XDUM", NULL, 250, .only_secure = true, .only_login = true},\n'),
-        ("tests/transcripts/ehlo.smtp", "before", " QUIT BDAT\n", " XDUM"),
+        ("tests/transcripts/ehlo.smtp", "before", "S: 214-2.0.0 QUIT\n", "S: 214-2.0.0 XDUM\n"),
         ("tests/fuzz/smtp.dict", "before", '"EXPN "', '"XDUM"\n'),
         ("docs/smtpin.8", "before", "EXPN (502).", "XDUM, "),
     ],
@@ -51,7 +51,7 @@ EXAMPLES = {
     ],
     "a setting": [
         ("src/config/config.h", "after", "struct config {\n", "    uint64_t dummy; /* nothing */\n"),
-        ("src/config/setting.c", "before", '    {KEY("exit_map"', '    {KEY("dummy", VALUE_NUMBER, dummy), .most = 9},\n'),
+        ("src/config/setting.c", "before", '    {KEY("error_delay"', '    {KEY("dummy", VALUE_NUMBER, dummy), .most = 9},\n'),
         ("src/config/defaults.c", "before", "    .command_timeout = ", "    .dummy = 3,\n"),
         ("docs/smtpin.conf.5", "before", ".It max_received Ta", ".It dummy Ta 3 Ta nothing\n"),
         ("docs/smtpin.conf.5", "before", ".It Cm max_received\n", ".It Cm dummy\nNothing.\nDefault: 3.\n"),

@@ -231,6 +231,8 @@ SESSIONS = {
     "START_REPORT": in_turn({"deliver_per": "recipient"}, HELO, MAIL + " PRDR", RCPT, RCPT2, DATA, BODY), "VRFY": in_turn({}, HELO, "VRFY jane"), "HELP": in_turn({}, HELO, "HELP DATA"),
     "exit 0": exits(0), "code 250": exits(99, exit_map="99:250"),
     "FOREIGN": in_turn({}, "GET / HTTP/1.1"),
+    "EARLY_TALKER": in_turn({"greet_delay": "30s"}, HELO), "PIPELINED": in_turn({"unexpected_pipelining": "refuse"}, HELO, MAIL), "NOT_IMPLEMENTED": in_turn({}, HELO, "ETRN example.org"),
+    "HELO_IS_US": in_turn({"helo_is_us": "refuse"}, "EHLO mx.example.org"), "HELO_BARE_NAME": in_turn({"helo_bare_name": "refuse"}, "EHLO pc7"),
     "TOO_MANY_ERRORS": in_turn({"max_errors": "2"}, HELO, "EXPN list", "XYZZY", "NOOP"),
     "TOO_MANY_REFUSED": in_turn({"max_refused_recipients": "1"}, HELO, MAIL, relay, relay),
     "TOO_MANY_COMMANDS": in_turn({"max_commands": "2"}, HELO, "NOOP", "NOOP"),

@@ -306,8 +306,29 @@ def told_to_end(way, state):
     return fine and took < 10 and status == 0 and stored == (state == "message"), (said, rest, took, status, stored)
 
 
+# ---- greet_delay: the handshake comes first, and is no early talk; what the client says inside TLS is.
+def held_back(way):
+    server = Server({"deliver": deliver, "sandbox": way[1], "client_address": "198.51.100.7", "greet_delay": "500ms", **(warm.settings if way[0] == "warm" else {})},
+                    {"smtp": {}, "submissions": {"tls": "implicit"}, "late": {"tls": "implicit", "greet_delay": "60s"}})
+    start = time.monotonic()
+    c = client_context().wrap_socket(connect(server.port["submissions"]), server_hostname=HOST)
+    shaken = time.monotonic() - start
+    patient = read_one(c), time.monotonic() - start, say(c, "QUIT"); c.close()
+    c = client_context().wrap_socket(connect(server.port["late"]), server_hostname=HOST)
+    c.sendall(b"EHLO client.example.com\r\n"); start = time.monotonic()
+    early = read_one(c), time.monotonic() - start; c.close()
+    # With STARTTLS there is one greeting, and no wait behind the handshake.
+    c = start_tls(server.port["smtp"]); start = time.monotonic()
+    again = hello(c), time.monotonic() - start; c.close()
+    logged = server.records("rule=early_talker")
+    status = server.end()
+    fine = patient[0].startswith("220") and patient[1] >= shaken + 0.4 and patient[2].startswith("221") and early[0].startswith("554") and early[1] < 20 and again[0].startswith("250") and again[1] < 20
+    return fine and len(logged) == 1 and status == 0, (shaken, patient, early, again, logged, status)
+
+
 STATES = ("before", "handshake", "implicit handshake", "inside", "message")
 work = [(f"a client that does not read is held back, and shown out", way, lambda w=way: deaf(w)) for way in WAYS]
+work += [("greet_delay: what comes before the greeting inside TLS is early talk, the handshake is not", way, lambda w=way: held_back(w)) for way in WAYS]
 for state in STATES:
     for way in WAYS: work.append((f"SIGTERM {dict(before='before STARTTLS', inside='inside, between commands', message='in a message').get(state, 'in the ' + state)}", way, lambda w=way, s=state: told_to_end(w, s)))
 for (name, way, _), (fine, detail) in zip(work, all_at_once([w for _, _, w in work])): ok(fine, f"{way[0]}, sandbox = {way[1]}: {name}", detail)

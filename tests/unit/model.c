@@ -166,7 +166,7 @@ static struct outcome starttls_now(enum phase phase, unsigned flags)
     return stay(flags & TLS ? 501 : 500, phase);
 }
 
-/* RFC 8689 3: inside TLS alone. */
+/* RFC 8689 2: inside TLS alone. */
 static struct outcome mail_requiretls(enum phase phase, unsigned flags)
 {
     return flags & TLS && flags & SECURE ? mail(phase, flags) : mail_wrong(phase, flags, 555);
@@ -242,6 +242,8 @@ static const struct kind kinds[] = {
     {"QUIT now", NULL, 501},
     {"", NULL, 500},
     {"XYZZY", NULL, 500},
+    {"ETRN example.org", NULL, 502},
+    {"XCLIENT NAME=x", NULL, 502},
     {"STARTTLS", starttls},
     {"STARTTLS now", starttls_now},
     {"AUTH PLAIN", auth, .only_secure = true},

@@ -99,6 +99,7 @@ static const struct {
     {"NOOP", ALL(250), STAYS},
     {"VRFY x", ALL(252), STAYS},
     {"EXPN x", ALL(502), STAYS},
+    {"ETRN x", ALL(502), STAYS},
     {"HELP", ALL(214), STAYS},
     {"QUIT", ALL(221), FORGETS},
     {"LHLO x.example", ALL(500), STAYS},
@@ -127,6 +128,25 @@ Test(session, every_verb_in_every_phase)
                                                             : SMTP_NEXT_LINE,
                          "%s in phase %u", table[i].line, phase);
         }
+}
+
+/* RFC 5321 4.2.4. */
+Test(session, commands_of_other_servers)
+{
+    static const char *const known[] = {"ETRN example.org",  "TURN",           "ATRN x",
+                                        "SEND FROM:<a@b.c>", "SOML FROM:<>",   "saml from:<x@y>",
+                                        "XCLIENT NAME=x",    "xforward NAME=x"};
+    static const char *const unknown[] = {"ETRNX", "TUR", "TURN\x01", "XCLIENTS", "XEXCH50"};
+    static struct fixture f;
+
+    open_session(&f, &options);
+    for (size_t i = 0; i < COUNT(known); i++) {
+        cr_expect_eq(say(&f, known[i]), 502, "%s", known[i]);
+        cr_expect_eq(f.s.errors, i + 1, "it counts for max_errors");
+        cr_expect_str_eq(f.s.said.reply.rule, "unknown_command");
+    }
+    for (size_t i = 0; i < COUNT(unknown); i++)
+        cr_expect_eq(say(&f, unknown[i]), 500, "%s", unknown[i]);
 }
 
 Test(session, helo_required)
@@ -205,8 +225,15 @@ Test(session, the_longest_replies_fit_in_one_step)
     cr_assert_gt(n, 0);
     cr_expect_eq(say(&f, line), 250);
     cr_expect_leq(f.out.n, SMTP_REPLY_MAX);
+    /* HELP of all verbs that there can be at once. */
+    o.tls = SMTP_TLS_MAY;
+    o.auth = true;
+    open_session(&f, &o);
+    f.out.cap = SMTP_REPLY_MAX;
     cr_expect_eq(say(&f, "HELP"), 214);
-    cr_expect_leq(f.out.n, SMTP_REPLY_MAX);
+    cr_expect(!f.out.cut && f.out.n > 8);
+    f.out.p[f.out.n] = '\0';
+    cr_expect_not_null(strstr(f.out.p, "\r\n214-BDAT octets [LAST]\r\n214 HELP with"));
 }
 
 Test(session, a_full_arena_refuses_the_recipient_and_keeps_the_others)

@@ -213,7 +213,11 @@ static void go_on(struct server *s)
     bool more = true;
 
     while (more && s->want != SMTP_NEXT_CLOSE && s->want != SMTP_NEXT_HANDSHAKE) {
-        if (s->want == SMTP_NEXT_LINE)
+        if (s->want == SMTP_NEXT_GREETING)
+            more = core_feed_greeting(s);
+        else if (s->want == SMTP_NEXT_PAUSE) /* no clock */
+            s->want = smtp_session_paused(&s->session);
+        else if (s->want == SMTP_NEXT_LINE)
             more = core_feed_line(s);
         else if (s->want == SMTP_NEXT_DATA)
             more = core_feed_data(s);
@@ -258,8 +262,12 @@ static bool core_send(void *context, struct span bytes)
 static struct span core_receive(void *context, bool *timed_out)
 {
     struct server *s = context;
-    const struct span said = text_span(&s->out);
+    struct span said;
 
+    s->greeted = true;
+    if (s->want == SMTP_NEXT_GREETING)
+        go_on(s);
+    said = text_span(&s->out);
     /* It never speaks by itself: what is not there now would be waited for in vain. */
     *timed_out = said.n == 0 && s->want != SMTP_NEXT_CLOSE && !s->ended;
     s->out.n = 0;

@@ -41,12 +41,23 @@ static void use(struct server *s, size_t n)
     memmove(s->in.p, s->in.p + n, s->in.n);
 }
 
+bool core_feed_greeting(struct server *s)
+{
+    const bool early = s->in.n > 0;
+
+    if (!early && !s->greeted && !s->ended && !rules_is_near(&s->rules))
+        return false;
+    s->want = smtp_session_greet(&s->session, early);
+    return true;
+}
+
 bool core_feed_line(struct server *s)
 {
     struct span line;
     size_t used;
     const enum smtp_line_result found = smtp_line_scan(&s->line, text_span(&s->in), &line, &used);
 
+    s->session.followed = s->config.smtp.unexpected_pipelining == 1 && s->in.n > used;
     if (found == SMTP_LINE_READY)
         s->want = smtp_session_line(&s->session, line);
     else if (found != SMTP_LINE_MORE)
@@ -118,6 +129,7 @@ bool core_feed_chunk(struct server *s)
     if (!chunk->refused && chunk->last && s->data.fault == SMTP_DATA_FINE)
         finish_chunks(s);
     s->want = smtp_session_chunk(&s->session, &s->data);
-    s->collecting = s->session.phase == SMTP_CHUNKS && s->want == SMTP_NEXT_LINE;
+    s->collecting = s->session.phase == SMTP_CHUNKS &&
+                    (s->want == SMTP_NEXT_LINE || s->want == SMTP_NEXT_PAUSE);
     return true;
 }

@@ -33,6 +33,7 @@ struct server {
     struct text late; /* fields that were added once the message was there */
     char late_room[HEAD_MAX];
     enum smtp_want want;
+    bool greeted; /* the client has waited for the greeting */
     bool collecting, closed, ended;
     uint64_t taken; /* octets of the chunk */
     size_t runs, messages;
@@ -48,5 +49,7 @@ struct head_facts core_facts(const struct server *s);
 bool core_feed_line(struct server *s);
 bool core_feed_data(struct server *s);
 bool core_feed_chunk(struct server *s);
+/* A greeting is held back until the client wants to see it, or speaks. False: neither so far. */
+bool core_feed_greeting(struct server *s);
 
 #endif
