@@ -1,6 +1,5 @@
 #include "adapters/command.h"
 
-#include "adapters/command_facts.h"
 #include "io/environment.h"
 
 struct span command_replies(const struct config *c, const struct smtp_session *session)
