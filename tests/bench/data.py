@@ -54,6 +54,16 @@ def message(shape, size):
     return feed
 
 
+def chunked(body, block):
+    """64 MiB, a header first."""
+    def feed(s, pid):
+        reply(s); say(s, b"EHLO x"); say(s, b"MAIL FROM:<a@example.com>" + body); say(s, b"RCPT TO:<b@example.org>"); say(s, b"BDAT 14\r\nSubject: x\r\n")
+        n = (64 << 20) // len(block)
+        for i in range(n): s.sendall(b"BDAT %d%s\r\n" % (len(block), b" LAST" if i + 1 == n else b"") + block); reply(s)
+        say(s, b"QUIT")
+    return feed
+
+
 def bytes_alone(shape, size):
     block = shape * (65536 // len(shape))
     def feed(s, pid):
@@ -96,6 +106,13 @@ for name, shape in SHAPES:
 print("\n## The same in the sandbox, 76 columns, 64 MiB\n\n| cat | static | | default | |\n|---|---|---|---|---|")
 rows = [[cat(COLUMN, 64 * M)[0] * 16] + [run([f"{WORK}/{b}/smtpin", "-f", f"{WORK}/conf.sandbox"], message(COLUMN, 64 * M))[0] * 16 for b in BUILDS] for _ in range(5)]
 print(f"| {median(r[0] for r in rows):.2f} | {median(r[1] for r in rows):.2f} | {median(r[1] / r[0] for r in rows):.1f} | {median(r[2] for r in rows):.2f} | {median(r[2] / r[0] for r in rows):.1f} |", flush=True)
+print("\n## In chunks of 1 MiB (BDAT), 64 MiB: CPU as a multiple of `cat >file`, and of the same by DATA\n\n| build | DATA | BDAT, text | | BDAT, binary | |\n|---|---|---|---|---|---|")
+WAYS = (lambda: message(COLUMN, 64 * M), lambda: chunked(b"", COLUMN * (M // len(COLUMN))), lambda: chunked(b" BODY=BINARYMIME", os.urandom(M)))
+for conf, name in (("conf", ""), ("conf.sandbox", ", sandbox")):
+    for b in BUILDS:
+        rows = [[cat(COLUMN, 64 * M)[0]] + [run([f"{WORK}/{b}/smtpin", "-f", f"{WORK}/{conf}", "-o", "binarymime=yes"], way())[0] for way in WAYS] for _ in range(7)]
+        base, data, text, binary = (median(r[i] for r in rows) for i in range(4))
+        print(f"| {b}{name} | {data / base:.2f} | {text / base:.2f} | {text / data:.2f} | {binary / base:.2f} | {binary / data:.2f} |", flush=True)
 print("\n## Memory: KiB at the most, with a message of\n\n| build | 1 MiB | 64 MiB | 1 GiB |\n|---|---|---|---|")
 for b in BUILDS: print(f"| {b} | " + " | ".join(str(run(smtpin(b), message(COLUMN, n * M))[2]) for n in (1, 64, 1024)) + " |", flush=True)
 print("\n## CPU us a message and a recipient\n\n| build | messages in a session: 1 | 10 | 100 | 1000 | recipients of a message: 1 | 10 | 100 | 1000 |\n|---|---|---|---|---|---|---|---|---|")

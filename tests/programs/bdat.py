@@ -46,6 +46,18 @@ for sandbox in ("yes", "no"):
                 if len(got) != 1 or without_trace(got[0], b"\r\n") != octets: ok(False, f"binary, {size} octets: each is there (sandbox = {sandbox})", (len(got), out[-300:])); break
             else: ok(True, f"binary, {size} octets: each is there (sandbox = {sandbox}, line_ending = {ending})")
 
+# Each group that a client may send at once is answered in one write: a packet, on a socket that has them.
+GROUPS = ((HELLO, 1), (START % b"" + b"RCPT TO:<c@example.org>\r\nRCPT TO:<nobody@elsewhere.example>\r\nDATA\r\n", 5), (b"Subject: x\r\n\r\nx\r\n.\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\n" + chunks(b"Subject: x\r\n\r\ntext\r\n", [14, 6]) + START % b"" + b"RSET\r\nNOOP\r\n", 9),
+          (START % b"" + chunks(b"Subject: x\r\n\r\n", [14]) + b"RSET\r\n" + START % b"" + b"BDAT 3\r\na\nbBDAT 2 LAST\r\n\r\nVRFY x\r\n", 9), (b"RSET\r\nQUIT\r\n", 2))
+for sandbox in ("yes", "no"):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET); ours.settimeout(20)
+    p = subprocess.Popen(arguments({"deliver": deliver, "sandbox": sandbox, "log": "none"}), stdin=theirs, stdout=theirs); theirs.close()
+    ours.recv(4096)
+    got = []
+    for group, _ in GROUPS: ours.sendall(group); got.append(len(codes(ours.recv(1 << 16))))
+    rest = ours.recv(4096); ours.close(); p.wait(20); clear(directory)
+    equal((got, rest), ([n for _, n in GROUPS], b""), f"each pipelined group is answered in one write (sandbox = {sandbox})")
+
 # A client that goes away, at every octet: nothing is delivered before the last one is there.
 octets = b"Subject: x\r\n\r\ntext\r\n"
 whole = HELLO + START % b"" + chunks(octets, [7, 0, 8, len(octets) - 15]) + b"QUIT\r\n"
