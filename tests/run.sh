@@ -32,6 +32,7 @@ faq              | gcc                  | quick | a page of the documents, with 
 faults           | gcc                  |       | a sanitizer's own calls would fail; the static build handles a failure by the same code
 listening        | gcc sanitized static |       |
 lmtp             | gcc sanitized static |       |
+lmtp_parameters  | gcc sanitized static |       | real servers on both sides
 maildir_faults   | gcc sanitized static |       |
 maildir_replies  | gcc sanitized        | quick | what is said for several recipients: our own code alone
 manager          | gcc sanitized        | quick | the static build loads no library
@@ -313,7 +314,7 @@ programs() { # BUILD [TEST...]: these alone, or all but those that have been add
     [ $# -gt 0 ] || set -- $(cd "$source/tests/programs" && for t in *.py; do echo "${t%.py}"; done)
     for t; do
         has "$b" "$t" && ! grep -q " program $b $t\$" "$work/queue" || continue
-        case $t in commands | replay | submission_documents | superservers | tables | tls_documents) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
+        case $t in commands | lmtp_parameters | replay | submission_documents | superservers | tables | tls_documents) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
     done
 }
 : >"$work/queue"

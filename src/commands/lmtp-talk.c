@@ -52,13 +52,16 @@ static bool send_mail(struct lmtp_session *s, struct lmtp_reply *r)
 {
     const struct lmtp_mail *m = s->mail;
 
-    s->no_utf8 = m->utf8 && !s->utf8 && m->plain != LMTP_PLAIN_YES;
-    if (s->no_utf8)
+    if (m->utf8 && !s->utf8 && m->plain != LMTP_PLAIN_YES)
+        s->lack = LMTP_LACKS_SMTPUTF8;
+    else if (lmtp_must_be_in_time(m) && !s->deliver_by)
+        s->lack = LMTP_LACKS_DELIVERBY;
+    if (s->lack != LMTP_LACKS_NOTHING)
         return false;
     return put_path(s, "MAIL FROM:", &m->sender) &&
            (!(m->high && s->eight_bit) || lmtp_puts(s, " BODY=8BITMIME")) &&
-           (!(m->utf8 && s->utf8) || lmtp_puts(s, " SMTPUTF8")) && lmtp_puts(s, "\r\n") &&
-           lmtp_read_reply(s, r, false);
+           (!(m->utf8 && s->utf8) || lmtp_puts(s, " SMTPUTF8")) && lmtp_put_extras(s) &&
+           lmtp_puts(s, "\r\n") && lmtp_read_reply(s, r, false);
 }
 
 /* RCPT for all, in groups where the server takes that; each recipient's reply in result. */
@@ -70,7 +73,8 @@ static bool send_recipients(struct lmtp_session *s, struct lmtp_reply *result)
         const size_t end = i + group < n ? i + group : n;
 
         for (size_t k = i; k < end; k++)
-            if (!put_path(s, "RCPT TO:", &s->mail->recipient[k]) || !lmtp_puts(s, "\r\n"))
+            if (!put_path(s, "RCPT TO:", &s->mail->recipient[k]) ||
+                !lmtp_put_recipient_extras(s, &s->mail->recipient[k]) || !lmtp_puts(s, "\r\n"))
                 return false;
         for (size_t k = i; k < end; k++)
             if (!lmtp_read_reply(s, &result[k], false) ||

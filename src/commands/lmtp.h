@@ -1,6 +1,6 @@
-/* The parts of smtpin-lmtp: envelope (lmtp-envelope.c), message (lmtp-message.c), connection
- * (lmtp-wire.c), conversation (lmtp-talk.c), and what is printed (lmtp-answer.c). smtpin itself has
- * none of them. */
+/* The parts of smtpin-lmtp: envelope (lmtp-envelope.c), the client's parameters (lmtp-extra.c),
+ * message (lmtp-message.c), connection (lmtp-wire.c), conversation (lmtp-talk.c), and what is
+ * printed (lmtp-answer.c). smtpin itself has none of them. */
 #ifndef SMTPIN_COMMANDS_LMTP_H
 #define SMTPIN_COMMANDS_LMTP_H
 
@@ -22,6 +22,13 @@ struct lmtp_reply {
     char line[LMTP_REPLY_MAX]; /* the last line, with its code, terminated */
 };
 
+/* What a message can't do without, and a server has not. */
+enum lmtp_lack {
+    LMTP_LACKS_NOTHING,
+    LMTP_LACKS_SMTPUTF8,
+    LMTP_LACKS_DELIVERBY,
+};
+
 /* Can the message go to a server without SMTPUTF8? */
 enum lmtp_plain {
     LMTP_PLAIN_YES,    /* with the A-labels of its domains */
@@ -33,6 +40,7 @@ enum lmtp_plain {
 struct lmtp_address {
     const char *given;
     char *ascii; /* with its domain as A-labels, from malloc; NULL: has none, or `given` is ASCII */
+    struct span notify, orcpt; /* of a recipient: see lmtp_read_extras */
 };
 
 /* What is to be delivered. */
@@ -45,6 +53,7 @@ struct lmtp_mail {
     bool high; /* the content has octets outside ASCII */
     bool utf8; /* SMTPUTF8 is needed (RFC 6531 3.4) */
     enum lmtp_plain plain;
+    struct span ret, envid, priority, by; /* see lmtp_read_extras */
 };
 
 /* One connection. */
@@ -53,10 +62,11 @@ struct lmtp_session {
     struct wire wire;
     struct smtp_line line;
     char in[16384], out[65536];
-    bool pipelining, eight_bit, utf8; /* what the server announces */
-    bool no_utf8;                     /* it has no SMTPUTF8, and this message can't do without */
-    bool sent;                        /* the end-of-data has been written, or may have been */
-    bool over;                        /* no QUIT: the server has gone, or is going */
+    /* What the server announces. */
+    bool pipelining, eight_bit, utf8, dsn, mt_priority, deliver_by;
+    enum lmtp_lack lack;
+    bool sent; /* the end-of-data has been written, or may have been */
+    bool over; /* no QUIT: the server has gone, or is going */
 };
 
 /* Reads an address as it stands on the command line into *a; the sender may be empty (the null
@@ -64,6 +74,18 @@ struct lmtp_session {
  * SMTPUTF8 goes into *mail. False: it is no address, or there is no memory. */
 bool lmtp_read_address(struct lmtp_mail *mail, struct lmtp_address *a, const char *given,
                        bool is_sender);
+
+/* Reads the parameters of MAIL and RCPT that the client has sent, as smtpin(8) sets them in the
+ * environment (smtpin-delivery(7)), which keeps them. The recipients are there. One that is no
+ * value is said on standard error and is not there: an empty span, as for one that is not set. */
+void lmtp_read_extras(struct lmtp_mail *mail);
+/* May the message only go to an SMTP server with DELIVERBY (RFC 2852, by-mode R)? An LMTP server
+ * has delivered it when it says 250. */
+bool lmtp_must_be_in_time(const struct lmtp_mail *mail);
+/* Sends those that the server announces, of MAIL and of one RCPT, each with a space before it.
+ * False: see lmtp_put. */
+bool lmtp_put_extras(struct lmtp_session *s);
+bool lmtp_put_recipient_extras(struct lmtp_session *s, const struct lmtp_address *a);
 
 /* Looks through the message on descriptor 0, from its start. *high: it has octets outside ASCII;
  * *header_high: its header has, but for the trace fields at its top. False and errno: it could not

@@ -31,18 +31,20 @@ static int usage(void)
     return LMTP_USAGE;
 }
 
-/* The connection of the server that took the message, or that refused it; -1: there is none. */
+/* The connection of the server that took the message, or that refused it; -1: there is none. *lack:
+ * what the last one has not, if each lacks something. */
 static int try_servers(const struct lmtp_mail *mail, char *const *servers, struct lmtp_session *s,
-                       struct lmtp_reply *result, bool *no_utf8)
+                       struct lmtp_reply *result, enum lmtp_lack *lack)
 {
-    *no_utf8 = true;
+    bool lacking = true;
+
     for (; strcmp(*servers, "--") != 0; servers++) {
         const char *wrong;
         const int fd = connect_server(*servers, mail->timeout, &wrong);
 
         if (fd < 0) {
             fprintf(stderr, "smtpin-lmtp: %s: %s\n", *servers, wrong);
-            *no_utf8 = false;
+            lacking = false;
             continue;
         }
         lmtp_open(s, mail, fd);
@@ -50,22 +52,27 @@ static int try_servers(const struct lmtp_mail *mail, char *const *servers, struc
             return fd;
         fprintf(stderr, "smtpin-lmtp: %s: did not take the message\n", *servers);
         close(fd);
-        *no_utf8 = *no_utf8 && s->no_utf8;
+        lacking = lacking && s->lack != LMTP_LACKS_NOTHING;
+        *lack = s->lack;
     }
+    if (!lacking)
+        *lack = LMTP_LACKS_NOTHING;
     return -1;
 }
 
 /* Why no server took it. */
-static struct lmtp_reply nobody(const struct lmtp_mail *mail, bool no_utf8)
+static struct lmtp_reply nobody(const struct lmtp_mail *mail, enum lmtp_lack lack)
 {
     struct lmtp_reply why;
 
     /* RFC 6531 3.5 names both pairs: of an address, and of a message. */
-    if (no_utf8 && mail->plain == LMTP_PLAIN_NEVER)
+    if (lack == LMTP_LACKS_DELIVERBY)
+        lmtp_say(&why, "550 5.3.3 No server takes DELIVERBY");
+    else if (lack == LMTP_LACKS_SMTPUTF8 && mail->plain == LMTP_PLAIN_NEVER)
         lmtp_say(&why, "550 5.6.7 No server takes SMTPUTF8");
-    else if (no_utf8 && mail->plain == LMTP_PLAIN_HEADER)
+    else if (lack == LMTP_LACKS_SMTPUTF8 && mail->plain == LMTP_PLAIN_HEADER)
         lmtp_say(&why, "554 5.6.9 No server takes a header outside ASCII");
-    else if (no_utf8)
+    else if (lack == LMTP_LACKS_SMTPUTF8)
         lmtp_say(&why, "451 4.3.5 No server takes SMTPUTF8, and there is no libidn2 for A-labels");
     else
         lmtp_say(&why, "451 4.4.1 No server takes the message now");
@@ -76,13 +83,13 @@ static int deliver(const struct lmtp_mail *mail, char *const *servers, enum lmtp
 {
     struct lmtp_session *s = malloc(sizeof *s);
     struct lmtp_reply *result = calloc(mail->n, sizeof *result);
+    enum lmtp_lack lack = LMTP_LACKS_NOTHING;
     int status = LMTP_TEMPORARY, fd;
-    bool no_utf8;
 
     if (s != NULL && result != NULL) {
-        fd = try_servers(mail, servers, s, result, &no_utf8);
+        fd = try_servers(mail, servers, s, result, &lack);
         if (fd < 0) {
-            result[0] = nobody(mail, no_utf8);
+            result[0] = nobody(mail, lack);
             for (size_t i = 1; i < mail->n; i++)
                 result[i] = result[0];
             /* Nothing has happened, and the status says so. */
@@ -191,6 +198,7 @@ int main(int argc, char **argv)
         status = LMTP_TEMPORARY;
     } else {
         signal(SIGPIPE, SIG_IGN);
+        lmtp_read_extras(&mail);
         status = deliver(&mail, argv + optind, read_lines());
     }
     forget(&mail);

@@ -173,7 +173,7 @@ def maildir(words, before="", each=True, recipients=(RCPT,), body=BODY):
     return lambda: play({"deliver": command, **({"deliver_replies": "each"} if each else {})}, HELO, MAIL, *recipients, DATA, body)
 
 
-def next_server(script, recipients=(RCPT,), each=True, mail=MAIL, domains="example.org", env="", body=BODY):
+def next_server(script, recipients=(RCPT,), each=True, mail=MAIL, domains="example.org", env="", options="", settings={}, body=BODY):
     """smtpin-lmtp, and an LMTP server that says for each command what `script` has for it, else 250; None: it closes."""
     def run():
         path = os.path.join(TMP, "next.sock")
@@ -197,7 +197,7 @@ def next_server(script, recipients=(RCPT,), each=True, mail=MAIL, domains="examp
                 if verb == "QUIT": break
             f.close(); c.close()
         t = threading.Thread(target=serve, daemon=True); t.start()
-        try: return play({"deliver": f"{env}{LMTP} unix:{path} -- ${{sender}} ${{recipient}}", "domains": domains, **({"deliver_replies": "each"} if each else {})}, HELO, mail, *recipients, DATA, body)
+        try: return play({"deliver": f"{env}{LMTP} {options}unix:{path} -- ${{sender}} ${{recipient}}", "domains": domains, **settings, **({"deliver_replies": "each"} if each else {})}, HELO, mail, *recipients, DATA, body)
         finally: s.close(); os.unlink(path); t.join(20)
     return run
 
@@ -260,6 +260,7 @@ SESSIONS = {
     "line 451 4.4.2 The next server gave one reply too many": next_server({".": "250 ok\r\n250 and more"}),
     "line 451 4.3.0 The next server took the message for some recipients only": next_server({RCPT2: "550 5.1.1 nobody"}, (RCPT, RCPT2), each=False),
     "line 451 4.3.5 No server takes SMTPUTF8, and there is no libidn2 for A-labels": next_server({}, ("RCPT TO:<jane@müller.example>",), mail=UTF8, domains="müller.example", env=f"/usr/bin/env LD_LIBRARY_PATH={none} "),
+    "line 550 5.3.3 No server takes DELIVERBY": next_server({}, mail=MAIL + " BY=60;R", options="-s ", settings={"deliver_by": "yes"}),
     "line 550 5.6.7 No server takes SMTPUTF8": next_server({}, ("RCPT TO:<jäne@example.org>",), mail=UTF8),
     "line 554 5.6.9 No server takes a header outside ASCII": next_server({}, mail=UTF8, body="Subject: Grüße\r\n\r\nx\r\n."),
     "TOO_MANY_RECIPIENTS": in_turn({"max_recipients": "100"}, HELO, MAIL, *[RCPT] * 101), "ONE_RECIPIENT": in_turn({"partial": "single"}, HELO, MAIL, RCPT, RCPT2),
