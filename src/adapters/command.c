@@ -89,6 +89,8 @@ char **command_argv(const struct command_run *run, const struct words *words, st
     return argv;
 }
 
+enum { VARIABLE_MAX = 128 * 1024 }; /* octets of one, with its name and its end */
+
 /* Variables, one behind the other in `text`, each terminated. */
 struct environment {
     char **variable;
@@ -144,7 +146,8 @@ __attribute__((always_inline)) static inline void add_macros(struct environment 
             add_macro(e, i, run);
 }
 
-/* One that the client has said of each recipient: a line each, where anybody has any. */
+/* One that the client has said of each recipient: a line each, where anybody has any. execve(2)
+ * takes no longer variable (MAX_ARG_STRLEN), and without it the message can be delivered. */
 static void add_lines(struct environment *e, enum macro_id id, const struct command_run *run)
 {
     const size_t mark = e->text.n;
@@ -157,7 +160,8 @@ static void add_lines(struct environment *e, enum macro_id id, const struct comm
             text_addc(&e->text, '\n');
         command_facts[id](&e->text, run, run->recipient[ends]);
     }
-    if (ends > 0 && e->text.n == mark + macros[id].variable.n + ends - 1)
+    if (ends > 0 &&
+        (e->text.n == mark + macros[id].variable.n + ends - 1 || e->text.n - mark >= VARIABLE_MAX))
         e->text.n = mark + macros[id].variable.n;
     end_macro(e, &macros[id], mark);
 }

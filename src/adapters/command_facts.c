@@ -234,7 +234,7 @@ static void add_requiretls(struct text *out, const struct command_run *run,
 }
 
 /* Parameters of MAIL and RCPT, as they came (smtp/extra.h). Who stands in another's place has that
- * one's (RFC 3461 5.2.7.1). */
+ * one's (RFC 3461 5.2.7.2, 5.2.7.3). */
 static void add_dsn_notify(struct text *out, const struct command_run *run,
                            const struct smtp_recipient *r)
 {

@@ -105,6 +105,19 @@ for per in ("message", "recipient"):
         ok(final_reply(out).startswith("250") and rcpt == [("al@example.org", ("NOTIFY=NEVER",)), ("bo@example.org", ("NOTIFY=NEVER",)), ("jane@example.org", ("NOTIFY=success", "ORCPT=rfc822;Jane@old.example")), ("x@example.org", ())]
            and mails == [{"RET=FULL", "ENVID=a+3Db", "MT-PRIORITY=9", "BY=-5;n"}] * (1 if per == "message" else 4), f"through smtpin, as the client said it (deliver_per = {per}, sandbox = {sandbox})", (out[-300:], rcpt, mails))
 
+# The kernel takes no variable of more than 128 KiB: what does not fit is not there, and the message is delivered all the same.
+directory, deliver = taker()
+for sandbox in ("yes", "no"):
+    for n, last, there in ((262, 293, True), (262, 294, False), (900, 500, False)):  # with its name, 131071 octets and one more
+        orcpt = ["rfc822;" + "x" * 493] * (n - 1) + ["rfc822;" + "x" * (last - 7)]
+        rcpt = [f"<r{i}@example.org> NOTIFY=NEVER ORCPT={o}" for i, o in enumerate(orcpt)]
+        out, err, _ = pipe(session_of("", *rcpt), {"dsn": "yes", "deliver": deliver + " ${dsn_orcpt}", "sandbox": sandbox, "log": "stderr"})
+        environment = [open(f"{directory}/{f}").read() for f in os.listdir(directory) if f.endswith(".env")]
+        words_of = [open(f"{directory}/{f}").read().split() for f in os.listdir(directory) if f.endswith(".argv")]
+        ok(final_reply(out).startswith("250") and len(environment) == 1 and ("SMTPIN_DSN_ORCPT=" in environment[0]) == there and environment[0].count("NEVER\n") == n and words_of[0][-n:] == orcpt,
+           f"{n} recipients, long ORCPT, the last one of {last}: delivered, SMTPIN_DSN_ORCPT is {'' if there else 'not '}there (sandbox = {sandbox})", (out[-300:], err[-300:]))
+        clear(directory)
+
 # Postfix as the client, then as the next server. Who has asked for a report gets it from the last server that knows how.
 if ROOT and PEERS and os.path.exists(PEERS + "/postfix/usr/lib/postfix/sbin/master"):
     last = NextServer(announces=("DSN",))
