@@ -1,6 +1,7 @@
 /* What a compromised worker may send to the monitor: packets made of the input, some of them whole
  * requests. The backend is a stand-in that keeps count. */
 #include "base/base64.h"
+#include "request_input.h"
 #include "sandbox/monitor.h"
 
 #include <stdio.h>
@@ -8,14 +9,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define promise(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken: %s\n", #condition);                                           \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static struct {
     size_t accepted;
@@ -185,6 +178,7 @@ bool backend_begin_message(struct backend *b)
     promise(b->session->secure || b->config->smtp.tls < SMTP_TLS_REQUIRED);
     promise(!b->session->secure || kept.started == 1);
     promise(!t->requiretls || (b->session->secure && b->config->smtp.requiretls));
+    check_extras(b->session);
     check_steps(b->session);
     check_submission(b);
     kept.message = true;
@@ -258,44 +252,17 @@ void backend_end(struct backend *b, const char *why)
     promise(request_is_word(span_of(why)));
 }
 
-static uint64_t small(const uint8_t **p, const uint8_t *end)
-{
-    const uint64_t n = *p < end ? *(*p)++ : 0;
-
-    return n == 255 ? UINT64_MAX : n == 254 ? 65536 : n;
-}
-
-static struct span some(const uint8_t **p, const uint8_t *end)
-{
-    const size_t n = (size_t)small(p, end) % 64;
-    const struct span s = {.p = (const char *)*p,
-                           .n = n < (size_t)(end - *p) ? n : (size_t)(end - *p)};
-
-    *p += s.n;
-    return s;
-}
-
-/* Recipients, most of them good ones; or something. */
-static struct span add_some(const uint8_t **p, const uint8_t *end, struct text *room)
-{
-    for (uint64_t n = small(p, end) % 4; n > 0; n--)
-        packet_put(room, n == 3 ? some(p, end) : SPAN("b@example.org"));
-    if (small(p, end) == 1)
-        text_add(room, some(p, end));
-    return text_span(room);
-}
-
 static void make_request(const uint8_t **p, const uint8_t *end, struct text *packet)
 {
     static char octets[REQUEST_OCTETS_MAX];
     static const enum smtp_phase phases[] = {0, 1, 2, 4, 8, 3};
-    const uint64_t flags = small(p, end);
-    char room[256];
+    const uint64_t flags = input_number(p, end);
+    char room[1024];
     struct text added = TEXT(room);
-    struct request r = {.kind = (enum request_kind)(small(p, end) % REQUEST_KIND_COUNT),
-                        .transaction = small(p, end),
-                        .recipients = small(p, end),
-                        .size = small(p, end),
+    struct request r = {.kind = (enum request_kind)(input_number(p, end) % REQUEST_KIND_COUNT),
+                        .transaction = input_number(p, end),
+                        .recipients = input_number(p, end),
+                        .size = input_number(p, end),
                         .begins = flags & 1,
                         .esmtp = flags & 2,
                         .smtputf8 = flags & 4,
@@ -306,29 +273,31 @@ static void make_request(const uint8_t **p, const uint8_t *end, struct text *pac
                         .fault = (enum smtp_data_fault)(flags >> 6)};
 
     memset(octets, 'A', sizeof octets);
-    r.octets = (struct span){.p = octets, .n = (size_t)small(p, end) % (sizeof octets + 2)};
-    r.added = add_some(p, end, &added);
-    r.before = phases[small(p, end) % 6];
-    r.phase = phases[small(p, end) % 6];
-    r.address = flags & 128 ? some(p, end) : SPAN("a@example.com");
-    r.sender = flags & 8 ? some(p, end) : SPAN("a@example.com");
-    r.about = (enum smtp_subject)(1U << small(p, end) % 7);
+    r.octets = (struct span){.p = octets, .n = (size_t)input_number(p, end) % (sizeof octets + 2)};
+    r.added = input_recipients(p, end, &added);
+    r.before = phases[input_number(p, end) % 6];
+    r.phase = phases[input_number(p, end) % 6];
+    r.address = flags & 128 ? input_octets(p, end) : SPAN("a@example.com");
+    r.sender = flags & 8 ? input_octets(p, end) : SPAN("a@example.com");
+    r.about = (enum smtp_subject)(1U << input_number(p, end) % 7);
     if (flags & 128)
-        r.about |= (enum smtp_subject)small(p, end);
-    r.commands = small(p, end);
-    r.declared_size = flags & 4 ? 0 : small(p, end);
-    r.boundary = small(p, end);
-    r.helo = flags & 64 ? some(p, end) : SPAN("x");
-    r.word = some(p, end);
-    r.argument = some(p, end);
-    r.judged = some(p, end);
-    r.reply = (struct smtp_reply){.code = (unsigned)small(p, end) * 4,
-                                  .text = some(p, end),
+        r.about |= (enum smtp_subject)input_number(p, end);
+    r.commands = input_number(p, end);
+    r.declared_size = flags & 4 ? 0 : input_number(p, end);
+    r.boundary = input_number(p, end);
+    r.helo = flags & 64 ? input_octets(p, end) : SPAN("x");
+    r.word = input_octets(p, end);
+    r.argument = input_octets(p, end);
+    r.judged = input_octets(p, end);
+    r.reply = (struct smtp_reply){.code = (unsigned)input_number(p, end) * 4,
+                                  .text = input_octets(p, end),
                                   .rule = flags & 1 ? "relay" : NULL};
-    r.step = small(p, end) % 4;
-    r.mechanism = flags & 1 ? some(p, end) : SPAN("PLAIN");
+    r.step = input_number(p, end) % 4;
+    r.mechanism = flags & 1 ? input_octets(p, end) : SPAN("PLAIN");
     r.has_response = flags & 2;
-    r.auth = flags & 32 ? some(p, end) : SPAN("");
+    r.auth = flags & 32 ? input_octets(p, end) : SPAN("");
+    r.extras = input_extras(p, end);
+    r.candidate_extras = input_extras(p, end);
     request_write(packet, &r);
 }
 
@@ -344,7 +313,7 @@ static void make_next(const uint8_t **p, const uint8_t *end, const struct config
     const unsigned before = *stage < FIRST ? 0 : (*stage - FIRST) / (STEPS + 1 - FIRST);
     const unsigned at = *stage - before * (STEPS + 1 - FIRST);
     const uint64_t transaction = *stage < FIRST ? 0 : before + 1;
-    char room[64];
+    char room[1024];
     struct text added = TEXT(room);
     struct request r = {.kind = REQUEST_DECIDE,
                         .transaction = transaction,
@@ -355,10 +324,12 @@ static void make_next(const uint8_t **p, const uint8_t *end, const struct config
     if (at < STEPS) {
         r.about = steps[at];
         r.address = SPAN("b@example.org"); /* whom the stand-in accepts */
-        r.commands = small(p, end);
+        r.commands = input_number(p, end);
+        if (at == OF_RECIPIENT)
+            r.candidate_extras = input_extras(p, end);
         if (at == OF_RECIPIENT && !c->asks) {
             r.kind = REQUEST_RECIPIENTS;
-            packet_put(&added, SPAN("b@example.org"));
+            input_recipient(&added, p, end);
         } else if (at != OF_RECIPIENT && !(c->smtp.decide_at & steps[at])) {
             r.kind = REQUEST_STATUS;
             r.phase = SMTP_GREETED;
@@ -368,6 +339,7 @@ static void make_next(const uint8_t **p, const uint8_t *end, const struct config
         r.address = SPAN("a@example.com");
         r.begins = true;
         r.recipients = 1;
+        r.extras = input_extras(p, end);
     }
     r.added = text_span(&added);
     request_write(packet, &r);
@@ -379,7 +351,7 @@ static void make_tls(const uint8_t **p, const uint8_t *end, uint64_t transaction
 {
     const struct request r = {.kind = kept.prepared == 0 ? REQUEST_PREPARE_TLS : REQUEST_START_TLS,
                               .transaction = transaction,
-                              .commands = small(p, end),
+                              .commands = input_number(p, end),
                               .boundary = UINT64_MAX};
 
     request_write(packet, &r);
@@ -389,11 +361,11 @@ static void make_tls(const uint8_t **p, const uint8_t *end, uint64_t transaction
 static void make_login(const uint8_t **p, const uint8_t *end, uint64_t transaction,
                        struct text *packet)
 {
-    const uint64_t flags = small(p, end);
+    const uint64_t flags = input_number(p, end);
     const struct request r = {
         .kind = kept.offered ? REQUEST_LOGIN : REQUEST_MECHANISMS,
         .transaction = transaction,
-        .commands = small(p, end),
+        .commands = input_number(p, end),
         .step = !kept.going_on ? SMTP_LOGIN_BEGINS
                 : flags & 1    ? SMTP_LOGIN_CANCELLED
                                : SMTP_LOGIN_GOES_ON,
@@ -443,13 +415,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                       .helo_required = size & 8,
                                       .tls = size / 1024 % 4,
                                       .requiretls = size & 4096,
+                                      .dsn = more & 8,
+                                      .mt_priority = more & 16,
+                                      .deliver_by = more & 32,
+                                      .future_release = more & 64 ? 3600000 : 0,
                                       .auth = more & 1,
                                       .auth_plaintext = more & 2,
                                       .auth_required = (more & 1) > 0 && (more & 4) > 0,
                                       .max_auth_errors = 3,
                                       .decide_at = size / 16 % 32 & ~(size_t)SMTP_ABOUT_RECIPIENT},
                              .asks = size & 512};
-    session = (struct smtp_session){.options = &config.smtp, .transaction = {.arena = &arena}};
+    session = (struct smtp_session){
+        .options = &config.smtp, .now = 1795460000, .transaction = {.arena = &arena}};
     memset(&b, 0, sizeof b);
     b.config = &config;
     b.peer = &peer;
@@ -470,7 +447,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         switch (*p++ % 6) {
         case 0:
-            text_add(&packet, some(&p, end));
+            text_add(&packet, input_octets(&p, end));
             break;
         case 1:
             make_request(&p, end, &packet);
@@ -479,7 +456,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             stage++;
             continue;
         case 3:
-            if (config.smtp.auth && (b.tls == NULL || small(&p, end) % 2 == 0))
+            if (config.smtp.auth && (b.tls == NULL || input_number(&p, end) % 2 == 0))
                 make_login(&p, end, m.transaction, &packet);
             else
                 make_tls(&p, end, m.transaction, &packet);

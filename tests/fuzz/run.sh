@@ -21,7 +21,7 @@ sources() {
     texts | config) echo "$shell $core" ;;
     transcript) echo "$replay/read*.c $replay/diff*.c $replay/transcript.c $replay/told_tls.c $replay/play.c $replay/replies.c $replay/listener.c $shell $core" ;;
     lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/syntax/idn.c $core" ;;
-    request) echo "src/sandbox/monitor*.c src/sandbox/request.c src/sandbox/packet.c src/backend/record.c $shell $core" ;;
+    request) echo "tests/fuzz/request_input.c src/sandbox/monitor*.c src/sandbox/request.c src/sandbox/packet.c src/backend/record.c $shell $core" ;;
     esac
 }
 seeds() {

@@ -137,13 +137,13 @@ Test(macro, tls, .init = set_up)
     peer.tls = NULL;
 }
 
-/* The value of a variable; NULL: there is none. */
-static const char *variable(const char *name)
+/* The value of a variable in a run for so many; NULL: there is none. */
+static const char *variable_for(size_t count, const char *name)
 {
     static char room[16384];
     struct arena a = {.base = room, .cap = sizeof room};
     const struct command_run run = {
-        .session = &session, .peer = &peer, .recipient = list, .recipients = 1};
+        .session = &session, .peer = &peer, .recipient = list, .recipients = count};
     char **e = command_environment(&run, &a);
     const size_t n = strlen(name);
 
@@ -152,6 +152,76 @@ static const char *variable(const char *name)
         if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
             return *e + n + 1;
     return NULL;
+}
+
+static const char *variable(const char *name)
+{
+    return variable_for(1, name);
+}
+
+static const struct smtp_options honours = {.max_errors = 1,
+                                            .dsn = true,
+                                            .mt_priority = true,
+                                            .deliver_by = true,
+                                            .future_release = 86400000};
+
+#define EXPECT_VARIABLE(count, name, value)                                                        \
+    do {                                                                                           \
+        const char *got_ = variable_for(count, name);                                              \
+        cr_assert_not_null(got_, "%s", name);                                                      \
+        cr_expect_str_eq(got_, value, "%s: %s", name, got_);                                       \
+    } while (0)
+
+/* What the client has said behind MAIL: as it came, and only what it has said. */
+Test(macro, parameters_of_mail, .init = set_up)
+{
+    static const char command[] =
+        "/x <${dsn_ret}> <${dsn_envid}> <${mt_priority}> <${deliver_by}> <${release}>";
+
+    EXPECT_WORDS(command, 1, "/x", "<>", "<>", "<>", "<>", "<>");
+    session.options = &honours;
+    session.now = 1795460000;
+    EXPECT_WORDS(command, 1, "/x", "<>", "<>", "<>", "<>", "<>");
+    cr_expect_null(variable("SMTPIN_DSN_RET"));
+    cr_expect_null(variable("SMTPIN_RELEASE"));
+    session.transaction.extras = SPAN("ENVID=a+2Bb MT-PRIORITY=-9 BY=60;rt HOLDFOR=60 RET=full");
+    EXPECT_WORDS(command, 1, "/x", "<full>", "<a+2Bb>", "<-9>", "<60;rt>",
+                 "<2026-11-23T18:54:20Z>");
+    for (size_t n = 1; n <= 3; n++) {
+        EXPECT_VARIABLE(n, "SMTPIN_DSN_RET", "full");
+        EXPECT_VARIABLE(n, "SMTPIN_DSN_ENVID", "a+2Bb");
+        EXPECT_VARIABLE(n, "SMTPIN_MT_PRIORITY", "-9");
+        EXPECT_VARIABLE(n, "SMTPIN_DELIVER_BY", "60;rt");
+        EXPECT_VARIABLE(n, "SMTPIN_RELEASE", "2026-11-23T18:54:20Z");
+    }
+    session.transaction.extras = SPAN("HOLDUNTIL=2026-11-23T20:00:00+01:00");
+    EXPECT_VARIABLE(1, "SMTPIN_RELEASE", "2026-11-23T19:00:00Z");
+    cr_expect_null(variable("SMTPIN_DSN_ENVID"));
+    /* A time that is over holds nothing. */
+    session.transaction.extras = SPAN("HOLDUNTIL=2026-11-23T18:53:20Z");
+    cr_expect_null(variable("SMTPIN_RELEASE"));
+    session.transaction.extras = SPAN("HOLDFOR=0");
+    cr_expect_null(variable("SMTPIN_RELEASE"));
+}
+
+/* Behind RCPT: a word or a line for each, and of an alias for all whom it stands for. */
+Test(macro, parameters_of_rcpt, .init = set_up)
+{
+    session.options = &honours;
+    cr_expect_null(variable_for(3, "SMTPIN_DSN_NOTIFY"));
+    cr_expect_null(variable_for(3, "SMTPIN_DSN_ORCPT"));
+    recipients[1].extras = "NOTIFY=NEVER";
+    recipients[2].extras = "ORCPT=rfc822;x+2By NOTIFY=SUCCESS,DELAY";
+    EXPECT_WORDS("/x -n ${dsn_notify} -o ${dsn_orcpt}", 3, "/x", "-n", "", "NEVER", "SUCCESS,DELAY",
+                 "-o", "", "", "rfc822;x+2By");
+    EXPECT_VARIABLE(3, "SMTPIN_DSN_NOTIFY", "\nNEVER\nSUCCESS,DELAY");
+    EXPECT_VARIABLE(3, "SMTPIN_DSN_ORCPT", "\n\nrfc822;x+2By");
+    EXPECT_VARIABLE(2, "SMTPIN_DSN_NOTIFY", "\nNEVER");
+    cr_expect_null(variable_for(2, "SMTPIN_DSN_ORCPT"));
+    cr_expect_null(variable_for(1, "SMTPIN_DSN_NOTIFY"));
+    recipients[0].of = &recipients[2];
+    EXPECT_VARIABLE(1, "SMTPIN_DSN_NOTIFY", "SUCCESS,DELAY");
+    EXPECT_VARIABLE(1, "SMTPIN_DSN_ORCPT", "rfc822;x+2By");
 }
 
 /* Only inside TLS, and only what is known. */

@@ -177,6 +177,11 @@ Test(config, mistakes_have_their_line_and_key)
         {"[local]\nbare_line_ends = maybe\n", "bare_line_ends", 2},
         {"tolerate = blank everything\n", "tolerate", 1},
         {"max_refused_recipients = 0\n", "max_refused_recipients", 1},
+        {"dsn = maybe\n", "dsn", 1},
+        {"mt_priority = 9\n", "mt_priority", 1},
+        {"deliver_by = 5m\n", "deliver_by", 1},
+        {"future_release = yes\n", "future_release", 1},
+        {"future_release = 1000000000\n", "future_release", 1}, /* more than nine digits */
         {"tls = yes\n", "tls", 1},
         {"tls_certificate = relative.pem\n", "tls_certificate", 1},
         {"tls_certificate = /a /b /c\n", "tls_certificate", 1},
