@@ -74,6 +74,8 @@ enum smtp_want smtp_session_secured(struct smtp_session *s, bool secure)
     return s->options->tls == SMTP_TLS_IMPLICIT ? ask_or_greet(s) : SMTP_NEXT_LINE;
 }
 
+/* RFC 5321 3.1 has a server wait for QUIT behind 554. A client that has not kept to the same
+ * section need not be waited for. */
 enum smtp_want smtp_session_greet(struct smtp_session *s, bool early)
 {
     smtp_begin_step(s);

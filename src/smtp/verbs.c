@@ -419,16 +419,18 @@ static struct span not_implemented(struct span name)
     return (struct span){0};
 }
 
-static enum smtp_want not_a_verb(struct smtp_session *s, struct span name, struct span line)
+/* Apart from the usual way of a command. */
+__attribute__((noinline)) static enum smtp_want not_a_verb(struct smtp_session *s, struct span name,
+                                                           struct span line)
 {
     const struct span known = not_implemented(name);
 
     if (is_foreign(line))
         return smtp_say(s, SMTP_REPLY_FOREIGN, s->options->hostname);
-    if (s->followed && !s->esmtp)
-        return smtp_say(s, SMTP_REPLY_PIPELINED, SPAN(""));
     if (s->turned_away)
         return smtp_say(s, SMTP_REPLY_TURNED_AWAY, SPAN(""));
+    if (s->followed && !s->esmtp)
+        return smtp_say(s, SMTP_REPLY_PIPELINED, SPAN(""));
     if (span_has_control_but_tab(line))
         return smtp_say(s, SMTP_REPLY_BAD_BYTES, SPAN(""));
     if (known.n > 0)
@@ -464,12 +466,12 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
     v = find_verb(s, name);
     if (v == NULL)
         return not_a_verb(s, name, line);
-    if (s->followed && !may_be_followed(s, v))
-        return smtp_say(s, SMTP_REPLY_PIPELINED, nothing);
     if (v->has_octets && !smtp_read_chunk(s, argument, v->syntax))
         return SMTP_NEXT_CLOSE;
     if (s->turned_away && v->run != do_quit)
         return refuse(s, v, SMTP_REPLY_TURNED_AWAY, nothing);
+    if (s->followed && !may_be_followed(s, v))
+        return refuse(s, v, SMTP_REPLY_PIPELINED, nothing);
     if (span_has_control_but_tab(line))
         return refuse(s, v, SMTP_REPLY_BAD_BYTES_ARGUMENT, nothing);
     if (!fits(v, &argument, s->options->tolerate.kinds))

@@ -313,6 +313,23 @@ Test(pipelining, a_message_behind_data_is_never_taken_for_commands)
     expect_followed("DATA", 503); /* nobody would get it */
 }
 
+/* RFC 5321 3.1: behind 554 there is 503 for all, and no end before QUIT. */
+Test(pipelining, who_was_turned_away_is_waited_for)
+{
+    set_up();
+    f.options.decide_at = SMTP_ABOUT_CLIENT;
+    start();
+    smtp_session_decided(&f.s, &(struct smtp_verdict){.opinion = SMTP_REFUSE});
+    for (size_t i = 0; i < COUNT(followed); i++) {
+        if (followed[i].early != 503)
+            continue;
+        cr_expect_eq(say(followed[i].line, true), 503, "%s", followed[i].line);
+        cr_expect_str_eq(f.s.said.reply.rule, "turned_away");
+        cr_expect_eq(f.want, SMTP_NEXT_LINE);
+    }
+    cr_expect_eq(say("QUIT", true), 221);
+}
+
 Test(pipelining, starttls_has_its_own_rule)
 {
     set_up();
