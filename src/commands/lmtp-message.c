@@ -1,5 +1,7 @@
 #include "commands/lmtp.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <unistd.h>
 
@@ -143,4 +145,24 @@ bool lmtp_send_message(struct lmtp_session *s)
             return false;
     }
     return !(st.in_line || st.cr) || lmtp_puts(s, "\r\n");
+}
+
+bool lmtp_send_chunk(struct lmtp_session *s)
+{
+    const off_t size = lseek(0, 0, SEEK_END);
+    char room[65536];
+    struct text line = TEXT(room);
+    uint64_t left = size < 0 ? 0 : (uint64_t)size;
+    struct span chunk = {0};
+
+    text_adds(&line, "BDAT ");
+    text_addn(&line, left, 1);
+    text_adds(&line, " LAST\r\n");
+    if (size < 0 || lseek(0, 0, SEEK_SET) != 0 || !lmtp_put(s, text_span(&line)))
+        return false;
+    for (; left > 0; left -= chunk.n)
+        if (!read_chunk(room, left < sizeof room ? (size_t)left : sizeof room, &chunk) ||
+            chunk.n == 0 || !lmtp_put(s, chunk))
+            return false;
+    return true;
 }

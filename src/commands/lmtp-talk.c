@@ -54,12 +54,16 @@ static bool send_mail(struct lmtp_session *s, struct lmtp_reply *r)
 
     if (m->utf8 && !s->utf8 && m->plain != LMTP_PLAIN_YES)
         s->lack = LMTP_LACKS_SMTPUTF8;
+    else if (m->binary && !(s->chunking && s->binarymime))
+        s->lack = LMTP_LACKS_BINARYMIME;
     else if (lmtp_must_be_in_time(m) && !s->deliver_by)
         s->lack = LMTP_LACKS_DELIVERBY;
     if (s->lack != LMTP_LACKS_NOTHING)
         return false;
     return put_path(s, "MAIL FROM:", &m->sender) &&
-           (!(m->high && s->eight_bit) || lmtp_puts(s, " BODY=8BITMIME")) &&
+           lmtp_puts(s, m->binary                 ? " BODY=BINARYMIME"
+                        : m->high && s->eight_bit ? " BODY=8BITMIME"
+                                                  : "") &&
            (!(m->utf8 && s->utf8) || lmtp_puts(s, " SMTPUTF8")) && lmtp_put_extras(s) &&
            lmtp_puts(s, "\r\n") && lmtp_read_reply(s, r, false);
 }
@@ -101,9 +105,20 @@ static void refuse_accepted(const struct lmtp_session *s, struct lmtp_reply *res
             result[i] = *why;
 }
 
+/* Octets that are no lines (RFC 3030): as they are, in one chunk. */
+static bool send_binary(struct lmtp_session *s)
+{
+    if (!lmtp_send_chunk(s) || !lmtp_in_step(s))
+        return false;
+    s->sent = true;
+    return lmtp_flush(s);
+}
+
 /* The message and its end. A result that comes before the message has is none. */
 static bool send_all(struct lmtp_session *s)
 {
+    if (s->mail->binary)
+        return send_binary(s);
     if (!lmtp_send_message(s) || !lmtp_flush(s) || !lmtp_in_step(s))
         return false;
     s->sent = true;
@@ -161,6 +176,10 @@ static bool send_envelope(struct lmtp_session *s, struct lmtp_reply *result, boo
         return false;
     if (!any_is_good(s, result))
         return lmtp_ended_in_step(s);
+    if (s->mail->binary) {
+        *go = lmtp_in_step(s);
+        return *go;
+    }
     if (!lmtp_in_step(s) || !lmtp_puts(s, "DATA\r\n") || !lmtp_read_reply(s, &r, false))
         return false;
     *go = r.code == 354;

@@ -70,6 +70,8 @@ static void learn(struct lmtp_session *s, struct span line)
     s->pipelining = s->pipelining || span_eq_nocase(keyword, SPAN("PIPELINING"));
     s->eight_bit = s->eight_bit || span_eq_nocase(keyword, SPAN("8BITMIME"));
     s->utf8 = s->utf8 || span_eq_nocase(keyword, SPAN("SMTPUTF8"));
+    s->chunking = s->chunking || span_eq_nocase(keyword, SPAN("CHUNKING"));
+    s->binarymime = s->binarymime || span_eq_nocase(keyword, SPAN("BINARYMIME"));
     s->dsn = s->dsn || span_eq_nocase(keyword, SPAN("DSN"));
     s->mt_priority = s->mt_priority || span_eq_nocase(keyword, SPAN("MT-PRIORITY"));
     s->deliver_by = s->deliver_by || span_eq_nocase(keyword, SPAN("DELIVERBY"));

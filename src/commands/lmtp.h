@@ -27,6 +27,7 @@ enum lmtp_lack {
     LMTP_LACKS_NOTHING,
     LMTP_LACKS_SMTPUTF8,
     LMTP_LACKS_DELIVERBY,
+    LMTP_LACKS_BINARYMIME,
 };
 
 /* Can the message go to a server without SMTPUTF8? */
@@ -50,8 +51,9 @@ struct lmtp_mail {
     const char *helo;
     struct lmtp_address sender, *recipient;
     size_t n;
-    bool high; /* the content has octets outside ASCII */
-    bool utf8; /* SMTPUTF8 is needed (RFC 6531 3.4) */
+    bool binary; /* it is BODY=BINARYMIME, and has no lines */
+    bool high;   /* the content has octets outside ASCII */
+    bool utf8;   /* SMTPUTF8 is needed (RFC 6531 3.4) */
     enum lmtp_plain plain;
     struct span ret, envid, priority, by; /* see lmtp_read_extras */
 };
@@ -63,7 +65,7 @@ struct lmtp_session {
     struct smtp_line line;
     char in[16384], out[65536];
     /* What the server announces. */
-    bool pipelining, eight_bit, utf8, dsn, mt_priority, deliver_by;
+    bool pipelining, eight_bit, chunking, binarymime, utf8, dsn, mt_priority, deliver_by;
     enum lmtp_lack lack;
     bool sent; /* the end-of-data has been written, or may have been */
     bool over; /* no QUIT: the server has gone, or is going */
@@ -94,6 +96,8 @@ bool lmtp_look(bool *high, bool *header_high);
 /* Sends the message on descriptor 0, from its start, up to the last line end; not the final dot.
  * False: it could not be read, or the connection failed. */
 bool lmtp_send_message(struct lmtp_session *s);
+/* Sends it as the one chunk that there is (BDAT), each octet as it is. */
+bool lmtp_send_chunk(struct lmtp_session *s);
 
 /* The session of a connected descriptor that does not block; it is not closed here. */
 void lmtp_open(struct lmtp_session *s, const struct lmtp_mail *mail, int fd);

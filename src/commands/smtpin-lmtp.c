@@ -68,6 +68,8 @@ static struct lmtp_reply nobody(const struct lmtp_mail *mail, enum lmtp_lack lac
     /* RFC 6531 3.5 names both pairs: of an address, and of a message. */
     if (lack == LMTP_LACKS_DELIVERBY)
         lmtp_say(&why, "550 5.3.3 No server takes DELIVERBY");
+    else if (lack == LMTP_LACKS_BINARYMIME)
+        lmtp_say(&why, "554 5.6.3 No server takes BINARYMIME");
     else if (lack == LMTP_LACKS_SMTPUTF8 && mail->plain == LMTP_PLAIN_NEVER)
         lmtp_say(&why, "550 5.6.7 No server takes SMTPUTF8");
     else if (lack == LMTP_LACKS_SMTPUTF8 && mail->plain == LMTP_PLAIN_HEADER)
@@ -145,7 +147,8 @@ static bool read_message(struct lmtp_mail *mail)
 
     if (!lmtp_look(&mail->high, &header_high))
         return false;
-    if (header_high && body != NULL && strcmp(body, "SMTPUTF8") == 0) {
+    mail->binary = body != NULL && strcmp(body, "BINARYMIME") == 0;
+    if (header_high && body != NULL && (mail->binary || strcmp(body, "SMTPUTF8") == 0)) {
         mail->utf8 = true;
         if (mail->plain != LMTP_PLAIN_NEVER)
             mail->plain = LMTP_PLAIN_HEADER;

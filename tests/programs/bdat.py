@@ -130,17 +130,36 @@ for name, data in played.items():
         ok(len(recorded) == 1 and [x.returncode for x in r] == [0, 0], f"recorded and played: {name}{' with its text' if text == 'yes' else ''}", (out[-200:], [x.stdout[-600:] for x in r], open(recorded[0]).read()[-900:]))
         for f in recorded: os.unlink(f)
 
-# Exim sends in chunks: MAIL, RCPT, BDAT LAST, the octets and QUIT in one write; a large body as one chunk.
-if ROOT and os.path.exists(PEERS + "/exim4-daemon-light/usr/sbin/exim4"):
-    traces = os.path.join(TMP, "exim-traces"); os.mkdir(traces)
-    listener = socket.create_server(("127.0.0.1", free_port())); port = listener.getsockname()[1]; children = []
+# smtpin-lmtp hands a binary message on to a server that takes it, here another smtpin, and to no other.
+def listen(settings):
+    """smtpin for each that connects: (socket, port, its processes)."""
+    listener = socket.create_server(("127.0.0.1", free_port())); children = []
 
     def serve():
         while True:
             try: c, _ = listener.accept()
             except OSError: return
-            children.append(subprocess.Popen(arguments({"deliver": deliver, "trace": traces, "log": "none"}), stdin=c, stdout=c)); c.close()
+            children.append(subprocess.Popen(arguments(settings), stdin=c, stdout=c)); c.close()
     threading.Thread(target=serve, daemon=True).start()
+    return listener, listener.getsockname()[1], children
+
+
+LMTP = os.path.join(BUILD, "smtpin-lmtp")
+octets = b"Subject: x\r\n\r\n\0\n\r.\r\n.\n" + chance.randbytes(200000)
+for protocol, option in (("lmtp", ()), ("smtp", ("-s",))):
+    for takes in ("yes", "no"):
+        listener, port, children = listen({"deliver": deliver, "binarymime": takes, "protocol": protocol, "log": "none"})
+        out, _, _ = pipe(HELLO + START % b" BODY=BINARYMIME" + chunks(octets, [100, len(octets) - 100]) + b"QUIT\r\n", {"deliver": " ".join((LMTP, *option, f"127.0.0.1:{port}", "--", "${sender}", "${recipient}")), "binarymime": "yes", "trace_headers": "", "log": "none"})
+        for c in children: c.wait(30)
+        got = [without_trace(m, b"\r\n") for m in delivered()]
+        reply = codes(out)[-2], b"\r\n554 5.6.3 No server takes BINARYMIME\r\n" in out
+        equal((got == [octets], reply), (True, ("250", False)) if takes == "yes" else (False, ("554", True)), f"smtpin-lmtp, {protocol.upper()}, the next server has binarymime = {takes}")
+        listener.close()
+
+# Exim sends in chunks: MAIL, RCPT, BDAT LAST, the octets and QUIT in one write; a large body as one chunk.
+if ROOT and os.path.exists(PEERS + "/exim4-daemon-light/usr/sbin/exim4"):
+    traces = os.path.join(TMP, "exim-traces"); os.mkdir(traces)
+    listener, port, children = listen({"deliver": deliver, "trace": traces, "log": "none"})
     transport = f"  driver = smtp\n  port = {port}\n  hosts_try_fastopen =\n  hosts_avoid_tls = *\n"
     exim, spool = own_exim("exim", "".join(f"{n}:\n  driver = manualroute\n  senders = {n}@example.com\n  route_list = * 127.0.0.1\n  self = send\n  transport = {n}\n" for n in ("chunks", "data")),
                            f"chunks:\n{transport}data:\n{transport}  hosts_try_chunking =\n")

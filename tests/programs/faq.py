@@ -261,6 +261,7 @@ SESSIONS = {
     "line 451 4.3.0 The next server took the message for some recipients only": next_server({RCPT2: "550 5.1.1 nobody"}, (RCPT, RCPT2), each=False),
     "line 451 4.3.5 No server takes SMTPUTF8, and there is no libidn2 for A-labels": next_server({}, ("RCPT TO:<jane@müller.example>",), mail=UTF8, domains="müller.example", env=f"/usr/bin/env LD_LIBRARY_PATH={none} "),
     "line 550 5.3.3 No server takes DELIVERBY": next_server({}, mail=MAIL + " BY=60;R", options="-s ", settings={"deliver_by": "yes"}),
+    "line 554 5.6.3 No server takes BINARYMIME": next_server({}, env="/usr/bin/env SMTPIN_BODY=BINARYMIME "),
     "line 550 5.6.7 No server takes SMTPUTF8": next_server({}, ("RCPT TO:<jäne@example.org>",), mail=UTF8),
     "line 554 5.6.9 No server takes a header outside ASCII": next_server({}, mail=UTF8, body="Subject: Grüße\r\n\r\nx\r\n."),
     "TOO_MANY_RECIPIENTS": in_turn({"max_recipients": "100"}, HELO, MAIL, *[RCPT] * 101), "ONE_RECIPIENT": in_turn({"partial": "single"}, HELO, MAIL, RCPT, RCPT2),
