@@ -48,7 +48,7 @@ static void read_each(struct lmtp_mail *m, const char *name, const char *keyword
                       struct span *(*of)(struct lmtp_address *a))
 {
     const char *value = getenv(name);
-    struct span rest = value == NULL ? (struct span){0} : span_of(value);
+    struct span rest = span_of(value); /* empty where there is none */
     bool good = value != NULL, more = good;
 
     for (size_t i = 0; good && i < m->n; i++) {
@@ -139,7 +139,9 @@ static struct span as_ascii(struct span orcpt, struct text *out)
         else
             add_hexadecimal(out, c);
     }
-    return out->cut ? (struct span){0} : text_span(out);
+    if (out->cut)
+        out->n = 0;
+    return text_span(out);
 }
 
 bool lmtp_put_recipient_extras(struct lmtp_session *s, const struct lmtp_address *a)
