@@ -7,7 +7,7 @@ skip() { echo "ok - $1 # SKIP $2"; }
 { meson setup "$work/build" "$source" --prefix=/usr && DESTDIR="$work/root" meson install -C "$work/build"; } >"$work/log" 2>&1
 ok $? "meson install" "$work/log"
 cd "$work/root" 2>/dev/null || exit 1
-for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-replay usr/sbin/smtpin-tls usr/share/man/man8/smtpin-tls.8 usr/lib/systemd/system/smtpin.socket \
+for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-milter usr/bin/smtpin-replay usr/sbin/smtpin-tls usr/share/man/man8/smtpin-tls.8 usr/lib/systemd/system/smtpin.socket \
     usr/lib/systemd/system/smtpin@.service usr/lib/systemd/system/smtpin-lmtp@.service usr/lib/systemd/system/smtpin-lmtp.socket \
     usr/lib/systemd/system/smtpin-submission@.service usr/lib/systemd/system/smtpin-submission.socket \
     usr/lib/systemd/system/smtpin-submissions@.service usr/lib/systemd/system/smtpin-submissions.socket usr/sbin/smtpin-tls \
@@ -16,7 +16,7 @@ for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-replay usr/sbin/s
     usr/lib/systemd/system/smtpin.service usr/lib/systemd/system/smtpin.slice usr/lib/sysusers.d/smtpin.conf \
     usr/lib/tmpfiles.d/smtpin.conf usr/lib/systemd/catalog/smtpin.catalog usr/share/doc/smtpin/smtpin.conf \
     usr/share/doc/smtpin/inetd.conf usr/share/doc/smtpin/tls.md usr/share/doc/smtpin/submission.md usr/share/man/man8/smtpin.8 usr/share/man/man5/smtpin.conf.5 \
-    usr/share/man/man7/smtpin-delivery.7 usr/share/man/man7/smtpin-rules.7 usr/share/man/man1/smtpin-maildir.1; do
+    usr/share/man/man7/smtpin-delivery.7 usr/share/man/man7/smtpin-rules.7 usr/share/man/man1/smtpin-maildir.1 usr/share/man/man1/smtpin-milter.1; do
     [ -s "$f" ]; ok $? "installed: $f"
 done
 # Each picture is where its document looks for it.

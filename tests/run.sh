@@ -36,6 +36,7 @@ lmtp_parameters  | gcc sanitized static |       | real servers on both sides
 maildir_faults   | gcc sanitized static |       |
 maildir_replies  | gcc sanitized        | quick | what is said for several recipients: our own code alone
 manager          | gcc sanitized        | quick | the static build loads no library
+milter           | gcc sanitized        | quick | filters of the test's own, which fail in every way: our own code alone
 penalties        | gcc sanitized        |       | who is turned away where smtpin listens: our own code alone
 pictures         | gcc                  | quick | the documents
 policy           | gcc sanitized static | quick | servers of the test's own, which fail in every way

@@ -9,7 +9,7 @@ cd "$source" || exit 1
 command -v clang >/dev/null || { echo "ok - fuzzers # SKIP no clang (Debian: clang)"; exit 0; }
 paths='-DSMTPIN_VERSION="x" -DSMTPIN_BINDIR="/x" -DSMTPIN_SBINDIR="/x" -DSMTPIN_SYSCONFDIR="/x" -DSMTPIN_UNITDIR="/x"'
 core="$(echo src/base/*.c src/smtp/*.c)"
-replay=src/commands/replay
+replay=src/commands/replay milter=src/commands/milter
 shell="src/config/*.c src/syntax/*.c src/io/*.c src/adapters/*.c"
 sources() {
     case $1 in
@@ -21,6 +21,7 @@ sources() {
     texts | config) echo "$shell $core" ;;
     transcript) echo "$replay/read*.c $replay/diff*.c $replay/transcript.c $replay/told_tls.c $replay/play.c $replay/replies.c $replay/listener.c $shell $core" ;;
     lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/syntax/idn.c $core" ;;
+    milter) echo "$milter/answer.c $milter/changes.c $milter/envelope.c $milter/message.c $milter/packet.c $milter/reply.c src/io/spool.c $core" ;;
     request) echo "tests/fuzz/request_input.c src/sandbox/monitor*.c src/sandbox/request.c src/sandbox/packet.c src/backend/record.c $shell $core" ;;
     esac
 }
@@ -39,6 +40,7 @@ seeds() {
         printf "\\002192.0.2.1|${g}CONT\t1\tAAAA\tchannel_binding=tls-exporter\nOK\t1\tuser=jane\nCANCELLED\t1\nFAIL\t2\nCONT\t3\t\nCONT\t3\t\n" >"$work/seeds-auth/secure"
         # shellcheck disable=SC2059
         printf "\\0002001:db8::1|${g}OK\t1\tuser=jane\nOK\t2\tuser=j\nCONT\t3\t\nCONT\t3\tAAAA\n" >"$work/seeds-auth/plain" ;;
+    milter) python3 tests/fuzz/seeds_milter.py "$work/seeds-milter" ;;
     policy)
         printf '\376action=DEFER_IF_PERMIT 4.2.0 Greylisted\n\n' >"$work/seeds-policy/greylisted"
         printf '\376x=y\r\naction=prepend X-A: b \r\naction=REJECT 5.7.1 No\r\n\r\n' >"$work/seeds-policy/prepend"
@@ -58,7 +60,7 @@ seeds() {
     esac 2>/dev/null
     [ ! -d "tests/fuzz/found/$1" ] || cp tests/fuzz/found/"$1"/* "$work/seeds-$1"
 }
-for t in session alias auth policy table texts config transcript lmtp request; do
+for t in session alias auth policy table texts config transcript lmtp milter request; do
     mkdir -p "$work/corpus-$t" "$work/seeds-$t"; seeds $t
     # shellcheck disable=SC2086,SC2046
     if ! clang -g -O1 -std=c17 -D_GNU_SOURCE $paths -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc -Itests/fuzz \

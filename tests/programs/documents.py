@@ -21,7 +21,8 @@ def settings_of(text):
 def recipes():
     """(where, {key: value}, the key that stands twice): each `conf` block of the documents; `deliver = ...` in running text; and the examples in units/, behind a #."""
     for b in document.blocks(SOURCE):
-        if b.language == "conf" and not b.text.startswith("["): yield (b.where, *settings_of(b.text))
+        # Filters are not there: who runs such a block has some.
+        if b.language == "conf" and not b.text.startswith("[") and not b.argument.startswith("tests/programs/milter"): yield (b.where, *settings_of(b.text))
     examples = ["units/smtpin.conf", *sorted(glob.glob("units/drop-ins/*.conf", root_dir=SOURCE))]
     for name in [*document.names(SOURCE), *examples]:
         text = open(os.path.join(SOURCE, name)).read()

@@ -363,10 +363,10 @@ elif FILE == "conf":
         if block.language != "conf": continue
         text = document.certificates(block.text, "/etc/readable")
         write("/etc/smtpin/check.conf", ("" if "domains = " in text else "domains = example.org\n") + text)
-        program = re.search(r"^deliver = (/\S+)", block.text, re.M)
-        if program and not os.path.exists(program[1]): # the box forgets it; --check runs nothing
-            with open(program[1], "w") as f: f.write("#!/bin/sh\nexit 75\n")
-            os.chmod(program[1], 0o755)
+        for program in re.findall(r"^deliver(?:_through)? = (/\S+)", block.text, re.M):
+            if os.path.exists(program): continue
+            with open(program, "w") as f: f.write("#!/bin/sh\nexit 75\n") # the box forgets it; --check runs nothing
+            os.chmod(program, 0o755)
         out = run("smtpin", "-f", "/etc/smtpin/check.conf", "--check")
         equal(mistakes(out), [], f"{block.where}: --check, as it stands")
 else:
