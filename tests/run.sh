@@ -37,6 +37,7 @@ maildir_faults   | gcc sanitized static |       |
 maildir_replies  | gcc sanitized        | quick | what is said for several recipients: our own code alone
 manager          | gcc sanitized        | quick | the static build loads no library
 milter           | gcc sanitized        | quick | filters of the test's own, which fail in every way: our own code alone
+milter_filters   | gcc                  |       | real filters, which take seconds to start
 penalties        | gcc sanitized        |       | who is turned away where smtpin listens: our own code alone
 pictures         | gcc                  | quick | the documents
 policy           | gcc sanitized static | quick | servers of the test's own, which fail in every way
@@ -135,6 +136,7 @@ packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev libsystemd
  dovecot-lmtpd dovecot-imapd mutt maildrop procmail mblaze fdm redis-server redis-tools haproxy python3 strace mandoc util-linux
  s-nail gsasl postgrey postfwd postfix-policyd-spf-python tinycdb libcdb-dev openssl checkpw cvm
  testssl.sh gnutls-bin nodejs libtls-dev libmbedtls-dev libwolfssl-dev
+ rspamd opendkim dbconfig-no-thanks opendmarc spamd spamc spamass-milter bogofilter python3-dkim
  socat s6 iproute2 valgrind libevent-2.1-7 libtirpc3 libwrap0 libbsd0 jq libidn2-0"
 not_installed() {
     for p in $packages; do
@@ -315,7 +317,7 @@ programs() { # BUILD [TEST...]: these alone, or all but those that have been add
     [ $# -gt 0 ] || set -- $(cd "$source/tests/programs" && for t in *.py; do echo "${t%.py}"; done)
     for t; do
         has "$b" "$t" && ! grep -q " program $b $t\$" "$work/queue" || continue
-        case $t in commands | lmtp_parameters | replay | submission_documents | superservers | tables | tls_documents) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
+        case $t in commands | lmtp_parameters | milter_filters | replay | submission_documents | superservers | tables | tls_documents) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
     done
 }
 : >"$work/queue"
