@@ -84,6 +84,8 @@ static enum smtp_want next_line(struct serve *s)
                               span_first(wire_unread(&s->wire), used), s->session.login);
         if (s->config->smtp.unexpected_pipelining == 1)
             s->session.followed = wire_unread(&s->wire).n > used;
+        if (s->config->smtp.future_release > 0)
+            s->session.now = record_now(&s->services.backend.record);
         if (found == SMTP_LINE_READY)
             want = smtp_session_line(&s->session, line);
         else if (found != SMTP_LINE_MORE)
@@ -241,7 +243,6 @@ int serve(const struct config *c, const struct serve_connection *connection, str
         return conduct(s, connection);
     services_before_step(&s->services);
     want = smtp_session_open(&s->session, &c->smtp, &s->wire.send, &s->arena, available);
-    s->session.now = record_time(&s->services.backend.record);
     if (c->smtp.auth)
         s->session.login = &memory->login;
     if (connection->peer->tls != NULL)

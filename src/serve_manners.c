@@ -1,15 +1,22 @@
 #include "io/clock.h"
 #include "serve_state.h"
 
-/* Line by line, as commands are: it may hold a secret. */
+/* Line by line, as commands are: it may hold a secret. Behind DATA or BDAT it may be a message. */
 void serve_record_unread(struct serve *s)
 {
+    struct recorder *r = &s->services.backend.recorder;
     struct span left = wire_unread(&s->wire);
+    bool text = false;
 
     while (left.n > 0) {
         const struct span line = span_first(left, span_find(left, '\n') + 1);
 
-        recorder_commands(&s->services.backend.recorder, line, s->session.login);
+        if (text)
+            recorder_masked(r, line);
+        else
+            recorder_commands(r, line, s->session.login);
+        text = text || span_starts_nocase(line, SPAN("DATA")) ||
+               span_starts_nocase(line, SPAN("BDAT"));
         left = span_from(left, line.n);
     }
 }

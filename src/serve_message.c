@@ -42,6 +42,16 @@ static void decode_unread(struct serve *s)
     wire_used(&s->wire, n);
 }
 
+/* What does not buy a whole millisecond yet is not forgotten. */
+static void grant_time(struct serve *s, uint64_t *deadline, uint64_t octets)
+{
+    const uint64_t rate = s->config->min_data_rate;
+
+    s->credit += octets * 1000;
+    *deadline = earlier(*deadline + s->credit / rate, clock_now() + s->config->data_timeout);
+    s->credit %= rate;
+}
+
 /* Time for the message: data_timeout, and a second more for each min_data_rate octets that came.
  * Who sends faster than that may take as long as the session; who trickles gets data_timeout. */
 static enum wire_result fill_data(struct serve *s, uint64_t *deadline)
@@ -58,10 +68,7 @@ static enum wire_result fill_data(struct serve *s, uint64_t *deadline)
         *deadline = 0;
     if (*deadline == 0)
         return filled;
-    /* What does not buy a whole millisecond yet is not forgotten. */
-    s->credit += (wire_unread(&s->wire).n - before) * 1000;
-    *deadline = earlier(*deadline + s->credit / rate, clock_now() + timeout);
-    s->credit %= rate;
+    grant_time(s, deadline, wire_unread(&s->wire).n - before);
     return filled;
 }
 
@@ -70,6 +77,7 @@ static void begin_message(struct serve *s)
     smtp_session_decoder(&s->session, &s->data);
     s->data.crlf = s->config->line_ending;
     s->collecting = true;
+    s->chunks_deadline = 0;
     if (!services_begin_message(&s->services))
         s->data.fault = SMTP_DATA_NO_SPOOL;
 }
@@ -157,6 +165,15 @@ static enum wire_result take_more(struct serve *s, uint64_t *deadline, uint64_t 
     return filled;
 }
 
+/* A message's time goes on from chunk to chunk: many small ones buy no more of it. 0: as long as
+ * each wait is short enough (min_data_rate = 0). */
+static uint64_t chunks_deadline(const struct serve *s)
+{
+    if (s->config->min_data_rate == 0)
+        return 0;
+    return s->chunks_deadline > 0 ? s->chunks_deadline : clock_now() + s->config->data_timeout;
+}
+
 /* The last line may still want its end. */
 static void finish_chunks(struct serve *s)
 {
@@ -169,10 +186,13 @@ static void finish_chunks(struct serve *s)
         services_add_octets(&s->services, smtp_data_finish(&s->data, at));
 }
 
-/* A fault is the message's end, too: nothing of it is kept, and no more of it comes. */
+/* A fault is the message's end, too: nothing of it is kept, and no more of it comes. Its size is
+ * then what its chunks had: nobody has counted behind the fault. */
 static void keep_or_finish(struct serve *s, bool last)
 {
     s->data.ended = last || s->data.fault != SMTP_DATA_FINE;
+    if (s->data.fault != SMTP_DATA_FINE)
+        s->data.size = s->session.transaction.chunked;
     if (s->data.ended)
         finish_message(s);
     else
@@ -184,21 +204,30 @@ enum smtp_want serve_take_chunk(struct serve *s)
     const struct smtp_chunk *chunk = &s->session.chunk;
     const bool refused = chunk->refused;
     enum wire_result filled = WIRE_OK;
-    uint64_t deadline = 0, left;
-    struct smtp_data before;
+    struct smtp_data before, after;
+    uint64_t deadline, left;
 
     if (!refused && !s->collecting)
         begin_message(s);
     before = s->data;
+    deadline = refused ? 0 : chunks_deadline(s);
+    if (deadline > 0 && clock_left(deadline) == 0)
+        return too_late(s, WIRE_TIMEOUT);
     left = take_unread(s, chunk->size);
+    if (deadline > 0)
+        grant_time(s, &deadline, chunk->size - left);
     while (left > 0 && filled == WIRE_OK)
         filled = take_more(s, &deadline, &left);
+    after = s->data;
+    if (filled == WIRE_OK && !refused && chunk->last && s->data.fault == SMTP_DATA_FINE)
+        finish_chunks(s);
+    after.fault = s->data.fault;
     recorder_chunk(&s->services.backend.recorder, chunk->size - left, &before,
-                   refused ? NULL : &s->data);
+                   refused ? NULL : &after);
     if (filled != WIRE_OK)
         return too_late(s, filled);
-    if (!refused && chunk->last && s->data.fault == SMTP_DATA_FINE)
-        finish_chunks(s);
+    if (!refused)
+        s->chunks_deadline = deadline;
     if (!refused)
         keep_or_finish(s, chunk->last);
     return smtp_session_chunk(&s->session, &s->data);

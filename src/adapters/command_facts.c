@@ -280,10 +280,10 @@ static void add_deliver_by(struct text *out, const struct command_run *run,
 static void add_release(struct text *out, const struct command_run *run,
                         const struct smtp_recipient *r)
 {
-    const uint64_t time = smtp_extra_release(run->session->transaction.extras, run->session->now);
+    const uint64_t time = run->session->transaction.release;
 
     (void)r;
-    if (time > 0)
+    if (time > run->session->now)
         smtp_add_date(out, time);
 }
 

@@ -106,15 +106,34 @@ static uint64_t put_fault(struct recorder *r, const struct smtp_data *d, uint64_
     return 1;
 }
 
+/* Fields for so many hops; the last one may lack its line end, as the client's may. Returns how
+ * many octets are left. */
+static uint64_t put_hops(struct recorder *r, uint64_t octets, uint64_t hops)
+{
+    const struct span hop = SPAN("C: Received:\n");
+    const uint64_t n = hop.n - 4; /* "Received:" */
+
+    for (; hops > 0 && octets >= n + 2; hops--, octets -= n + 2)
+        recorder_put(r, hop);
+    if (hops == 0 || octets < n)
+        return octets;
+    recorder_put(r, SPAN("C! Received:\n"));
+    return octets - n;
+}
+
+/* A line, so that a hop of the next chunk begins one. */
+static void put_exact(struct recorder *r, uint64_t octets)
+{
+    put_made_up(r, octets, octets > 1);
+}
+
 /* Text has as many hops and lines, and as much of a line at its end. */
 static void put_text(struct recorder *r, uint64_t octets, const struct smtp_data *before,
                      const struct smtp_data *d)
 {
-    static const char hop[] = "Received:\r\n";
-    uint64_t rest, hops = d->received - before->received;
+    uint64_t rest;
 
-    for (; hops > 0 && octets >= sizeof hop - 1; hops--, octets -= sizeof hop - 1)
-        recorder_put(r, SPAN("C: Received:\n"));
+    octets = put_hops(r, octets, d->received - before->received);
     octets -= put_fault(r, d, octets);
     rest = d->line < octets ? d->line : octets;
     if (octets > rest)
@@ -130,8 +149,10 @@ void recorder_chunk(struct recorder *r, uint64_t octets, const struct smtp_data 
     r->in_line = false;
     if (r->messages)
         return;
-    if (data == NULL || data->exact)
+    if (data == NULL)
         put_made_up(r, octets, 0);
+    else if (data->exact)
+        put_exact(r, put_hops(r, octets, data->received - before->received));
     else
         put_text(r, octets, before, data);
 }

@@ -30,6 +30,8 @@ bool recorder_is_harmless(struct span line);
  * them so. Where a login is going on they are a response, and only their number is written down.
  * `login` may be NULL. */
 void recorder_commands(struct recorder *r, struct span bytes, const struct smtp_login *login);
+/* The same, of what may be text: nothing of it is written but its length. */
+void recorder_masked(struct recorder *r, struct span bytes);
 /* The mechanisms that are announced; the answer to a step of a login, where it was no cancelling.
  * `text` is as smtp_session_login has it. */
 void recorder_mechanisms(struct recorder *r, struct span mechanisms);

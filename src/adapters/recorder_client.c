@@ -135,6 +135,15 @@ void recorder_commands(struct recorder *r, struct span bytes, const struct smtp_
     r->in_command = r->in_line && !ends_with_bare_cr(bytes);
 }
 
+void recorder_masked(struct recorder *r, struct span bytes)
+{
+    if (r->fd < 0)
+        return;
+    r->clear = 0;
+    r->response = false;
+    put_client(r, bytes);
+}
+
 void recorder_text(struct recorder *r, struct span bytes)
 {
     r->clear = SIZE_MAX;

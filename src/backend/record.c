@@ -19,11 +19,21 @@ static void make_session_id(struct record *r, uint64_t now)
     text_add32(&r->session_id, (uint64_t)getpid());
 }
 
+static uint64_t date_of(const struct record *r, uint64_t now)
+{
+    return r->config->fixed_time != 0 ? r->config->fixed_time : now / 1000000;
+}
+
+uint64_t record_now(const struct record *r)
+{
+    return date_of(r, clock_wall_micros());
+}
+
 static uint64_t set_time(struct record *r)
 {
     const uint64_t now = clock_wall_micros();
 
-    r->time = r->config->fixed_time != 0 ? r->config->fixed_time : now / 1000000;
+    r->time = date_of(r, now);
     return now;
 }
 

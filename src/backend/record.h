@@ -44,6 +44,8 @@ bool record_after(struct record *r, enum smtp_want want);
 void record_message(struct record *r);
 struct span record_id(const struct record *r);
 struct span record_session_id(const struct record *r);
+/* Seconds since 1970, as the messages of this session are dated. */
+uint64_t record_now(const struct record *r);
 uint64_t record_time(const struct record *r);
 void record_spool_error(struct record *r, int error);
 /* The session can't be recorded: `trace`. */

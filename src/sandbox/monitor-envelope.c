@@ -127,6 +127,8 @@ static const char *keep_extras(struct monitor *m, bool rcpt, struct span extras,
     enum smtp_reply_id result;
 
     t->smtputf8 = true;
+    if (m->backend->config->smtp.future_release > 0)
+        m->backend->session->now = record_now(&m->backend->record);
     result = smtp_parameters_again(m->backend->session, rcpt, extras, out);
     t->smtputf8 = smtputf8;
     *full = *full || result == SMTP_REPLY_NO_MEMORY;

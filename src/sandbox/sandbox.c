@@ -215,7 +215,6 @@ static bool become_monitor(struct backend *b, const struct sandbox_session *s, p
     bool fine;
 
     *b->session = (struct smtp_session){.options = o,
-                                        .now = record_time(&b->record),
                                         .transaction = {.arena = s->transaction},
                                         .secure = b->peer->tls != NULL,
                                         .login = b->auth == NULL ? NULL : s->login};

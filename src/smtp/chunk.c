@@ -14,7 +14,12 @@ static enum number_result parse(struct span argument, struct smtp_chunk *chunk)
     return number_parse(size, UINT64_MAX, &chunk->size);
 }
 
-bool smtp_read_chunk(struct smtp_session *s, struct span argument, struct span syntax)
+enum smtp_want smtp_bad_chunk(struct smtp_session *s)
+{
+    return smtp_say(s, SMTP_REPLY_BAD_CHUNK, SPAN("BDAT octets [LAST]"));
+}
+
+bool smtp_read_chunk(struct smtp_session *s, struct span argument)
 {
     switch (parse(argument, &s->chunk)) {
     case NUMBER_OK:
@@ -23,7 +28,7 @@ bool smtp_read_chunk(struct smtp_session *s, struct span argument, struct span s
         smtp_say(s, SMTP_REPLY_MUCH_DISCARDED, SPAN(""));
         return false;
     default:
-        smtp_say(s, SMTP_REPLY_BAD_CHUNK, syntax);
+        smtp_bad_chunk(s);
         return false;
     }
 }

@@ -6,8 +6,10 @@
 
 /* Reads "chunk-size [LAST]" into s->chunk: these octets come, whatever the reply will be. False: it
  * is none, or has more octets than may be thrown away; a reply has been said, and the session is
- * over: where its next command begins can't be known. */
-bool smtp_read_chunk(struct smtp_session *s, struct span argument, struct span syntax);
+ * over. */
+bool smtp_read_chunk(struct smtp_session *s, struct span argument);
+/* Where the next command begins can't be known: the session is over. */
+enum smtp_want smtp_bad_chunk(struct smtp_session *s);
 /* BDAT where it is legal. */
 enum smtp_want smtp_bdat(struct smtp_session *s, struct span argument);
 /* The first chunk, once it has been decided on. */

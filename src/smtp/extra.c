@@ -79,7 +79,23 @@ static bool is_character(struct span hexadecimal)
     for (size_t i = 0; i < hexadecimal.n; i++)
         c = c * 16 + (uint32_t)(byte_is_digit(hexadecimal.p[i]) ? hexadecimal.p[i] - '0'
                                                                 : hexadecimal.p[i] - 'A' + 10);
-    return c >= 0x20 && (c < 0x7f || c > 0x9f) && (c < 0xd800 || c > 0xdfff) && c <= 0x10ffff;
+    return c >= 0x20 && (c < 0x7f || c > 0x9f) && (c < 0xd800 || c > 0xdfff) && c <= 0x10ffff &&
+           c != 0x2028 && c != 0x2029;
+}
+
+/* Of UTF-8: control characters, and what Unicode has for line ends (U+2028, U+2029). */
+static bool has_control(struct span s)
+{
+    if (span_has_control(s))
+        return true;
+    for (size_t i = 0; i + 1 < s.n; i++) {
+        const unsigned char a = (unsigned char)s.p[i], b = (unsigned char)s.p[i + 1];
+
+        if ((a == 0xc2 && b < 0xa0) ||
+            (a == 0xe2 && b == 0x80 && i + 2 < s.n && ((unsigned char)s.p[i + 2] & 0xfe) == 0xa8))
+            return true;
+    }
+    return false;
 }
 
 /* utf-8-addr-xtext, utf-8-addr-unitext (RFC 6533 3): \x{...} for what may not stand there, and
@@ -109,7 +125,7 @@ static bool is_utf8_address(struct span value, bool smtputf8)
         }
         value = span_from(value, n);
     }
-    return utf8_valid(text_span(&is)) && !span_has_control(text_span(&is));
+    return utf8_valid(text_span(&is)) && !has_control(text_span(&is));
 }
 
 /* addr-type ";" xtext (RFC 3461 4.2); addr-type is an atom, as IANA registers them. */
@@ -164,14 +180,19 @@ enum smtp_reply_id smtp_extra_by(struct smtp_session *s, struct span value)
     return unless(returns && (negative || seconds == 0));
 }
 
-/* Longer than was announced is as wrong as what is no time (RFC 4865 4). */
+/* future-release-integer: at most nine digits, and no zero before them; longer than was announced
+ * is as wrong as what is no time (RFC 4865 3, 4). */
 enum smtp_reply_id smtp_extra_hold_for(struct smtp_session *s, struct span value)
 {
     uint64_t seconds;
 
     if (longest(s) == 0)
         return SMTP_REPLY_UNKNOWN_PARAMETER;
-    return unless(value.n > 9 || number_parse(value, longest(s), &seconds) != NUMBER_OK);
+    if (value.n > 9 || span_starts_nocase(value, SPAN("0")) ||
+        number_parse(value, longest(s), &seconds) != NUMBER_OK)
+        return SMTP_REPLY_BAD_PARAMETERS;
+    s->transaction.release = s->now + seconds;
+    return SMTP_REPLY_OK;
 }
 
 enum smtp_reply_id smtp_extra_hold_until(struct smtp_session *s, struct span value)
@@ -180,7 +201,10 @@ enum smtp_reply_id smtp_extra_hold_until(struct smtp_session *s, struct span val
 
     if (longest(s) == 0)
         return SMTP_REPLY_UNKNOWN_PARAMETER;
-    return unless(!smtp_read_date(value, &until) || until > s->now + longest(s));
+    if (!smtp_read_date(value, &until) || until > s->now + longest(s))
+        return SMTP_REPLY_BAD_PARAMETERS;
+    s->transaction.release = until;
+    return SMTP_REPLY_OK;
 }
 
 /* RFC 4865 3: one of the two. */
@@ -198,18 +222,6 @@ struct span smtp_extra(struct span extras, struct span keyword)
         if (span_starts_nocase(word, keyword) && word.n > keyword.n && word.p[keyword.n] == '=')
             return span_from(word, keyword.n + 1);
     return (struct span){0};
-}
-
-uint64_t smtp_extra_release(struct span extras, uint64_t now)
-{
-    const struct span until = smtp_extra(extras, SPAN("HOLDUNTIL"));
-    uint64_t value = 0;
-
-    if (until.p != NULL)
-        return smtp_read_date(until, &value) && value > now ? value : 0;
-    if (number_parse(smtp_extra(extras, SPAN("HOLDFOR")), UINT32_MAX, &value) != NUMBER_OK)
-        return 0;
-    return value == 0 ? 0 : now + value;
 }
 
 void smtp_extra_announce(const struct smtp_session *s)

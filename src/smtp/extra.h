@@ -28,8 +28,6 @@ bool smtp_extra_fits(struct span extras);
 
 /* The value of a keyword in a list; .p is NULL: it is not there. */
 struct span smtp_extra(struct span extras, struct span keyword);
-/* When a message is to be released: seconds since 1970; 0: now. `now` is the time, as those are. */
-uint64_t smtp_extra_release(struct span extras, uint64_t now);
 /* Says what EHLO announces of them, each with "\r\n250-" before it. */
 void smtp_extra_announce(const struct smtp_session *s);
 

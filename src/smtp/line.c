@@ -17,6 +17,8 @@ enum smtp_line_result smtp_line_scan(struct smtp_line *l, struct span in, struct
         return SMTP_LINE_BARE_CR;
     }
     long_line = l->discarding || (ended ? end + 2 : in.n) > most;
+    if (long_line && !l->discarding)
+        l->chunk = span_starts_nocase(in, SPAN("BDAT"));
     if (!ended) {
         l->discarding = long_line;
         /* A last CR stays: whether it is bare is known with the next byte. */
@@ -26,7 +28,7 @@ enum smtp_line_result smtp_line_scan(struct smtp_line *l, struct span in, struct
     *used = end + 2;
     l->discarding = false;
     if (long_line)
-        return SMTP_LINE_TOO_LONG;
+        return l->chunk ? SMTP_LINE_LONG_CHUNK : SMTP_LINE_TOO_LONG;
     *line = span_first(in, end);
     return SMTP_LINE_READY;
 }

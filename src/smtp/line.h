@@ -19,11 +19,13 @@ enum smtp_line_result {
     SMTP_LINE_TOO_LONG, /* a line of more than `most` octets has ended */
     SMTP_LINE_BARE_LF,
     SMTP_LINE_BARE_CR,
+    SMTP_LINE_LONG_CHUNK, /* too long, and BDAT: how many octets behind it are no lines, is lost */
 };
 
 struct smtp_line {
     size_t most;     /* octets with the CRLF; 0: SMTP_LINE_MAX */
     bool discarding; /* within a line that is too long already */
+    bool chunk;      /* which begins with BDAT */
 };
 
 /* Looks for one line at the start of `in`, which holds all unused bytes. *used is what is done

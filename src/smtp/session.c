@@ -121,18 +121,21 @@ enum smtp_want smtp_session_bad_line(struct smtp_session *s, enum smtp_line_resu
 {
     const enum smtp_reply_id bare =
         fault == SMTP_LINE_BARE_LF ? SMTP_REPLY_BARE_LF : SMTP_REPLY_BARE_CR;
+    const bool is_long = fault == SMTP_LINE_TOO_LONG || fault == SMTP_LINE_LONG_CHUNK;
     bool too_many;
 
     smtp_begin_step(s);
     if (is_response(s, &too_many))
-        return smtp_cancel_login(s, too_many                      ? SMTP_REPLY_TOO_MANY_COMMANDS
-                                    : fault == SMTP_LINE_TOO_LONG ? SMTP_REPLY_LOGIN_TOO_LONG
-                                                                  : bare);
+        return smtp_cancel_login(s, too_many  ? SMTP_REPLY_TOO_MANY_COMMANDS
+                                    : is_long ? SMTP_REPLY_LOGIN_TOO_LONG
+                                              : bare);
     if (s->errors >= s->options->max_errors)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_ERRORS);
     if (++s->commands > s->options->max_commands)
         return smtp_session_interrupt(s, SMTP_REPLY_TOO_MANY_COMMANDS);
-    return smtp_say(s, fault == SMTP_LINE_TOO_LONG ? SMTP_REPLY_LINE_TOO_LONG : bare, SPAN(""));
+    if (fault == SMTP_LINE_LONG_CHUNK)
+        return smtp_bad_chunk(s);
+    return smtp_say(s, is_long ? SMTP_REPLY_LINE_TOO_LONG : bare, SPAN(""));
 }
 
 /* The reply of an opinion; its usual one where it has none, or of what it does not say. */

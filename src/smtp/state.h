@@ -124,6 +124,7 @@ struct smtp_transaction {
     bool requiretls;
     struct span auth;   /* MAIL's AUTH=, decoded; empty: nobody, or nobody whom we believe */
     struct span extras; /* extra.h */
+    uint64_t release;   /* not before that time, seconds since 1970; 0: now */
     bool prdr;          /* the client takes a reply for each recipient */
     struct arena *arena;
 };
@@ -193,7 +194,7 @@ struct smtp_session {
     uint64_t discarded;       /* octets of chunks that were refused */
     uint64_t
         chunk_failed; /* the command that was the last one of a row of chunks behind a failure */
-    uint64_t now;     /* seconds since 1970; set behind smtp_session_open where future_release is */
+    uint64_t now;     /* seconds since 1970; set before each line, where future_release is not 0 */
     uint64_t commands, transactions, messages;
     uint64_t errors, refused_recipients; /* since the last message that was taken */
     char helo_room[SMTP_DOMAIN_MAX];

@@ -427,6 +427,10 @@ __attribute__((noinline)) static enum smtp_want not_a_verb(struct smtp_session *
 
     if (is_foreign(line))
         return smtp_say(s, SMTP_REPLY_FOREIGN, s->options->hostname);
+    /* "BDAT" and a tab: whoever takes that for the verb sends octets behind it. */
+    if (span_starts_nocase(line, SPAN("BDAT")) && !byte_is_alpha(line.p[4]) &&
+        !byte_is_digit(line.p[4]))
+        return smtp_bad_chunk(s);
     if (s->turned_away)
         return smtp_say(s, SMTP_REPLY_TURNED_AWAY, SPAN(""));
     if (s->followed && !s->esmtp)
@@ -466,7 +470,7 @@ enum smtp_want smtp_dispatch(struct smtp_session *s, struct span line)
     v = find_verb(s, name);
     if (v == NULL)
         return not_a_verb(s, name, line);
-    if (v->has_octets && !smtp_read_chunk(s, argument, v->syntax))
+    if (v->has_octets && !smtp_read_chunk(s, argument))
         return SMTP_NEXT_CLOSE;
     if (s->turned_away && v->run != do_quit)
         return refuse(s, v, SMTP_REPLY_TURNED_AWAY, nothing);

@@ -161,7 +161,7 @@ static enum smtp_want say_line(struct drive *d, struct span line)
     /* BDAT: where the next command begins can't be known, or is too far off. */
     promise((want == SMTP_NEXT_CLOSE) ==
             (code == 221 || code == 421 || drive_is_too_early(d, code) ||
-             (is_verb(line, "BDAT") && (code == 501 || code == 552))));
+             (span_starts_nocase(line, SPAN("BDAT")) && (code == 501 || code == 552))));
     promise(!d->session.followed || is_verb(line, "QUIT") || is_verb(line, "BDAT") ||
             span_starts_nocase(line, SPAN("STARTTLS")) || d->session.esmtp || code == 421 ||
             drive_is_too_early(d, code));

@@ -37,7 +37,7 @@ void check_extras(const struct smtp_session *s)
                        smtp_extra(t->extras, SPAN("ENVID")).p == NULL));
     promise(o->mt_priority || smtp_extra(t->extras, SPAN("MT-PRIORITY")).p == NULL);
     promise(o->deliver_by || smtp_extra(t->extras, SPAN("BY")).p == NULL);
-    promise(smtp_extra_release(t->extras, s->now) <= s->now + o->future_release / 1000);
+    promise(t->release <= s->now + o->future_release / 1000);
     for (const struct smtp_recipient *r = t->first; r != NULL; r = r->next) {
         const struct span extras = span_of(r->extras);
 

@@ -1,5 +1,5 @@
 """Messages in chunks (BDAT, RFC 3030): what the command gets, at what cost, and with Exim as the client."""
-import random, threading
+import calendar, random, threading
 from harness import *
 from tls_peers import PEERS, ROOT, own_exim
 
@@ -77,6 +77,24 @@ ok(b"\r\n421 4.4.2 " in said and p.wait(20) == 0 and not delivered(), "data_time
 p, s = session({"deliver": deliver, "command_timeout": "1", "log": "none"})
 s.sendall(HELLO + START % b"" + b"BDAT 6\r\nA: b\r\n"); said = read_all(s)
 ok(b"\r\n421 4.4.2 " in said and p.wait(20) == 0 and not delivered(), "command_timeout holds between two", said[-200:])
+# The message's time goes on from chunk to chunk, and what comes buys more of it.
+for rate, wait, ends in ((1000, 0.3, True), (10, 0.3, False)):
+    p, s = session({"deliver": deliver, "data_timeout": "1s", "min_data_rate": str(rate), "log": "none"})
+    s.sendall(HELLO + START % b"" + b"BDAT 6\r\nA: b\r\n")
+    for _ in range(8):
+        time.sleep(wait)
+        try: s.sendall(b"BDAT 4\r\nxxxx")
+        except OSError: break
+    s.sendall(b"QUIT\r\n") if not ends else None
+    said = read_all(s); s.close(); p.wait(20)
+    ok((b"\r\n421 4.4.2 " in said) == ends and not delivered(), f"many small chunks with min_data_rate = {rate}: {'421' if ends else 'fast enough'}", said[-200:])
+# HOLDFOR counts from MAIL.
+p, s = session({"deliver": deliver, "future_release": "1d", "log": "none"})
+s.sendall(HELLO); read_reply(s); time.sleep(2.2); before = int(time.time())
+s.sendall(START.replace(b"%s", b" HOLDFOR=3600") + b"BDAT 6 LAST\r\nA: b\r\nQUIT\r\n"); read_all(s); p.wait(20); after = int(time.time())
+until = [l.split("=")[1] for f in os.listdir(directory) if f.endswith(".env") for l in open(os.path.join(directory, f)).read().split("\n") if l.startswith("SMTPIN_RELEASE=")]; clear(directory)
+ok(len(until) == 1 and before + 3600 <= calendar.timegm(time.strptime(until[0], "%Y-%m-%dT%H:%M:%SZ")) <= after + 3601, "HOLDFOR counts from MAIL on, not from the greeting", (until, before, after))
+
 for between in (True, False):
     p, s = session({"deliver": deliver, "log": "none"})
     s.sendall(HELLO + START % b"" + b"BDAT 6\r\nA: b\r\n" + (b"" if between else b"BDAT 6 LAST\r\nC:"))
@@ -119,6 +137,7 @@ played = {"fine": whole, "two at once": HELLO + START % b"" + chunks(octets, [le
           "bare LF": HELLO + START % b"" + b"BDAT 8\r\nA: b\r\nx\nBDAT 3\r\na\nbBDAT 2 LAST\r\n\r\nQUIT\r\n", "bare CR": HELLO + START % b"" + b"BDAT 5\r\nA: b\rBDAT 1 LAST\r\nxQUIT\r\n",
           "refused": HELLO + b"BDAT 6 LAST\r\nQUIT\r\nQUIT\r\n", "reset": HELLO + START % b"" + b"BDAT 3\r\nA: RSET\r\nQUIT\r\n", "hops": HELLO + START % b"" + b"BDAT 30 LAST\r\nReceived: a\r\nReceived: b\r\n\r\n\r\nQUIT\r\n",
           "long line": HELLO + START % b"" + b"BDAT 700\r\n" + b"x" * 700 + b"BDAT 700 LAST\r\n" + b"x" * 700 + b"QUIT\r\n", "binary": HELLO + START % b" BODY=BINARYMIME" + chunks(b"A: b\r\n\r\n\n\r\0", [5, 3, 3]) + b"QUIT\r\n",
+          "CR at the end": HELLO + START % b"" + b"BDAT 9 LAST\r\nA: b\r\n\r\n\rQUIT\r\n", "binary, hops": HELLO + START % b" BODY=BINARYMIME" + b"BDAT 15\r\nReceived: a\r\nReBDAT 17 LAST\r\nceived: b\r\n\r\n.\r\nQUIT\r\n",
           "cut": HELLO + START % b"" + b"BDAT 30 LAST\r\nA: b\r\nabc"}
 for name, data in played.items():
     for text in ("yes", "no"):
@@ -155,6 +174,11 @@ for protocol, option in (("lmtp", ()), ("smtp", ("-s",))):
         reply = codes(out)[-2], b"\r\n554 5.6.3 No server takes BINARYMIME\r\n" in out
         equal((got == [octets], reply), (True, ("250", False)) if takes == "yes" else (False, ("554", True)), f"smtpin-lmtp, {protocol.upper()}, the next server has binarymime = {takes}")
         listener.close()
+
+# What is known of a message that is refused is the same with and without the sandbox.
+for data in (b"BDAT 3\r\nxxxBDAT 99000 LAST\r\n" + b"x" * 99000, b"BDAT 200000 LAST\r\n" + b"x" * 200000, b"BDAT 30 LAST\r\n" + b"A: b\nx\r\n" + b"y" * 22):
+    sizes = [re.findall(rb" size=(\d+) ", pipe(HELLO + START % b"" + data + b"QUIT\r\n", {"deliver": deliver, "log": "stderr", "sandbox": sandbox})[1]) for sandbox in ("yes", "no")]
+    equal(sizes, [[b"%d" % sum(map(int, re.findall(rb"BDAT (\d+)", data)))]] * 2, f"a message that is refused: its size in the log is that of its chunks ({data[:30]!r})")
 
 # Exim sends in chunks: MAIL, RCPT, BDAT LAST, the octets and QUIT in one write; a large body as one chunk.
 if ROOT and os.path.exists(PEERS + "/exim4-daemon-light/usr/sbin/exim4"):

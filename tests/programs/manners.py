@@ -191,4 +191,11 @@ for name, run in CLIENTS.items():
     ok(len(messages(directory)) == 1, f"{name}: its mail is taken", detail)
 ok("rule=" not in p.said() and p.end() == 0, "and nothing was refused", p.said())
 for s in (listener, second): s.close()
+# A recording without message texts has none of one that came before its time, either.
+for what, settings in (("early talker", {"greet_delay": LONG}), ("pipelining", {"unexpected_pipelining": "refuse"})):
+    traces = os.path.join(TMP, "masked-" + what.replace(" ", "-")); os.mkdir(traces)
+    s = Session(trace=traces, trace_messages="no", **settings)
+    s.c.sendall(b"EHLO client.example.com\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nSubject: x\r\n\r\nMAIL me the TOPSECRET thing\r\nrset TOPSECRET\r\n.\r\nBDAT 9\r\nTOPSECRET"); s.c.shutdown(socket.SHUT_WR); s.end()
+    text = "".join(open(os.path.join(traces, f)).read() for f in os.listdir(traces))
+    ok("EHLO" in text and "SECRET" not in text, f"a recording of {what}: no text of a message", text)
 done()

@@ -185,6 +185,7 @@ Test(macro, parameters_of_mail, .init = set_up)
     cr_expect_null(variable("SMTPIN_DSN_RET"));
     cr_expect_null(variable("SMTPIN_RELEASE"));
     session.transaction.extras = SPAN("ENVID=a+2Bb MT-PRIORITY=-9 BY=60;rt HOLDFOR=60 RET=full");
+    session.transaction.release = session.now + 60;
     EXPECT_WORDS(command, 1, "/x", "<full>", "<a+2Bb>", "<-9>", "<60;rt>",
                  "<2026-11-23T18:54:20Z>");
     for (size_t n = 1; n <= 3; n++) {
@@ -195,12 +196,11 @@ Test(macro, parameters_of_mail, .init = set_up)
         EXPECT_VARIABLE(n, "SMTPIN_RELEASE", "2026-11-23T18:54:20Z");
     }
     session.transaction.extras = SPAN("HOLDUNTIL=2026-11-23T20:00:00+01:00");
+    session.transaction.release = 1795460400;
     EXPECT_VARIABLE(1, "SMTPIN_RELEASE", "2026-11-23T19:00:00Z");
     cr_expect_null(variable("SMTPIN_DSN_ENVID"));
     /* A time that is over holds nothing. */
-    session.transaction.extras = SPAN("HOLDUNTIL=2026-11-23T18:53:20Z");
-    cr_expect_null(variable("SMTPIN_RELEASE"));
-    session.transaction.extras = SPAN("HOLDFOR=0");
+    session.transaction.release = session.now;
     cr_expect_null(variable("SMTPIN_RELEASE"));
 }
 
