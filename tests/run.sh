@@ -32,10 +32,11 @@ faq              | gcc                  | quick | a page of the documents, with 
 faults           | gcc                  |       | a sanitizer's own calls would fail; the static build handles a failure by the same code
 listening        | gcc sanitized static |       |
 lmtp             | gcc sanitized static |       |
-lmtp_parameters  | gcc sanitized static |       | real servers on both sides
+lmtp_parameters  | gcc sanitized        |       | real servers on both sides
 maildir_faults   | gcc sanitized static |       |
 maildir_replies  | gcc sanitized        | quick | what is said for several recipients: our own code alone
 manager          | gcc sanitized        | quick | the static build loads no library
+manners          | gcc sanitized        | quick | pauses, and what a client says too early: our own code alone
 milter           | gcc sanitized        | quick | filters of the test's own, which fail in every way: our own code alone
 milter_filters   | gcc                  |       | real filters, which take seconds to start
 penalties        | gcc sanitized        |       | who is turned away where smtpin listens: our own code alone
