@@ -34,7 +34,7 @@ static void print_setting(const struct setting *k, const struct config *c, enum 
 {
     value->n = 0;
     value_show(k, c, value);
-    printf("%s%.*s =%s%.*s\n", is_comment(k, c, group) ? "# " : "", SPAN_FORMAT(k->name),
+    printf("%s%.*s =%s%.*s\n", is_comment(k, c, group) ? "# " : "", k->name.n, k->name.p,
            value->n > 0 ? " " : "", SPAN_FORMAT(text_span(value)));
 }
 

@@ -14,8 +14,8 @@ struct serve {
     struct arena arena, delivery;
     struct wire wire;
     struct services services;
-    struct smtp_data data; /* of the message that is being collected */
-    bool collecting;       /* it has begun, and was neither finished nor abandoned */
+    struct smtp_data data;    /* of the message that is being collected */
+    bool collecting;          /* it has begun, and was neither finished nor abandoned */
     uint64_t chunks_deadline; /* of a message in chunks, with min_data_rate; 0: not begun */
     uint64_t credit; /* milliseconds times min_data_rate that came in pieces too small to count */
     size_t spoken;   /* octets of wire.send that were there before this step */

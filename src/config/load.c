@@ -86,7 +86,7 @@ static bool is_twice(struct source *s, const struct setting *k)
         text_adds(&what, "is set twice: in line ");
         text_addn(&what, s->seen_at[s->number][number], 1);
         text_adds(&what, " too");
-        mistake(s, k->name, text_string(&what));
+        mistake(s, tag_span(&k->name), text_string(&what));
         return true;
     }
     *seen |= bit;
@@ -292,7 +292,7 @@ static struct config_origin origin_of(const struct source *s, const struct setti
     struct config_origin origin = {.file = NULL};
 
     for (size_t i = s->from->overrides; i > 0; i--)
-        if (is_of(span_of(s->from->override[i - 1]), k->name))
+        if (is_of(span_of(s->from->override[i - 1]), tag_span(&k->name)))
             return (struct config_origin){.file = "-o", .line = (unsigned)i};
     for (size_t section = s->own_number;; section = 0) {
         if (s->seen[section][number / 64] & (uint64_t)1 << number % 64)

@@ -6,13 +6,8 @@
 
 enum { DAY = 24 * 60 * 60 * 1000 };
 
-#define TEXT_OF(literal)                                                                           \
-    {                                                                                              \
-        .p = (literal), .n = sizeof(literal) - 1                                                   \
-    }
-
 #define KEY(key, sort, place)                                                                      \
-    .name = TEXT_OF(key), .kind = (sort), .field = offsetof(struct config, place)
+    .name = TAG(key), .kind = (sort), .field = offsetof(struct config, place)
 
 static const struct setting keys[] = {
     {KEY("add_header", VALUE_FLAGS, add_header), .names = "date message-id"},
@@ -175,7 +170,7 @@ const struct setting *setting_find(struct span name)
         }
     }
     for (; k < end && k->name.p[0] == name.p[0]; k++)
-        if (k->name.n == name.n && span_eq(k->name, name))
+        if (k->name.n == name.n && span_eq(tag_span(&k->name), name))
             return k;
     return NULL;
 }

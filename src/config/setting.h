@@ -32,7 +32,7 @@ enum setting_kind {
 };
 
 struct setting {
-    struct span name;
+    struct tag name;
     enum setting_kind kind;
     size_t field; /* offset in struct config: of the type that its kind says */
     uint64_t least, most;

@@ -428,7 +428,7 @@ __attribute__((noinline)) static enum smtp_want not_a_verb(struct smtp_session *
     if (is_foreign(line))
         return smtp_say(s, SMTP_REPLY_FOREIGN, s->options->hostname);
     /* "BDAT" and a tab: whoever takes that for the verb sends octets behind it. */
-    if (span_starts_nocase(line, SPAN("BDAT")) && !byte_is_alpha(line.p[4]) &&
+    if (span_starts_nocase(line, SPAN("BDAT")) && line.n > 4 && !byte_is_alpha(line.p[4]) &&
         !byte_is_digit(line.p[4]))
         return smtp_bad_chunk(s);
     if (s->turned_away)

@@ -47,8 +47,10 @@ static void open_session(void)
 
 void eva_param(void)
 {
+    struct span extras = {0};
+
     open_session();
-    (void)smtp_parameters(&session, any_bool() ? "MAIL" : "RCPT", any_bytes(0, BYTES));
+    (void)smtp_parameters(&session, any_bool(), any_bytes(0, BYTES), &extras);
 }
 
 static void after(enum smtp_want want)

@@ -17,7 +17,7 @@ sources() {
     alias) echo "src/adapters/alias.c src/adapters/lookup.c src/adapters/head.c src/config/config.c src/syntax/idn.c src/syntax/table_source.c $core" ;;
     auth) echo "src/adapters/auth_connection.c src/adapters/auth_dovecot.c src/adapters/auth_line.c src/adapters/auth_state.c src/io/exchange.c src/io/clock.c src/syntax/tls_facts.c $core" ;;
     policy) echo "src/adapters/policy.c src/adapters/policy_action.c src/syntax/policy_server.c src/io/connect.c src/io/exchange.c src/io/clock.c $core" ;;
-    table) echo "src/adapters/table.c src/adapters/cdb.c src/adapters/text_table.c src/syntax/table_source.c src/io/clock.c $core" ;;
+    table) echo "src/adapters/table.c src/adapters/cdb.c src/adapters/text_table.c src/syntax/idn.c src/syntax/table_source.c src/io/clock.c $core" ;;
     texts | config) echo "$shell $core" ;;
     transcript) echo "$replay/read*.c $replay/diff*.c $replay/transcript.c $replay/told_tls.c $replay/play.c $replay/replies.c $replay/listener.c $shell $core" ;;
     lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/syntax/idn.c $core" ;;
