@@ -66,7 +66,7 @@ for more in ([], [b"--helo", b"c.example"], [b"-o", b"auth_required=yes"], [b"-o
     equal((json.loads(out)["client"]["login"], "SASL_USERNAME=jane" in json.loads(out)["delivery"]["environment"]), ("jane", True), f"--login jane, JSON {more}")
 status, out, err = explain(*logins, b"-o", b"auth_required=yes", b"--helo", b"x")
 ok(status == 1 and b"530 5.7.0 Authentication required" in out, "auth_required, and no --login: 530", out)
-for sender, code in ((b"jane@example.org", "250"), (b"sales@example.org", "250"), (b"bob@example.org", "553")):
+for sender, code in ((b"jane@example.org", "250"), (b"sales@example.org", "250"), (b"bob@example.org", "550")):
     status, out, err = explain(*logins, b"-o", b"sender_login=" + owners.encode(), b"--login", b"jane", b"--sender", sender)
     ok((status == 0) == (code == "250") and f"RCPT TO:<joe@someplace.org>" in out.decode() and f"  reply     {code} " in out.decode().split("RCPT")[1], f"--login jane, sender_login, {sender}: {code}", out)
 for who in (b"", b"a b", b"a\nb", b"\xff", b"x" * 256): equal(explain(*logins, b"--login", who)[0], 64, f"--login {who[:10]!r}: no user's name")

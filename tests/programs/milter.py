@@ -231,7 +231,7 @@ f.end(); g.end()
 
 # ---- A filter that is not there, or hangs.
 away = "unix:" + os.path.join(TMP, "nobody")
-for default, expected in ((None, (75, "451 4.7.1 Service unavailable - try again later\n", 0)), ("tempfail", (75, "451 4.7.1 Service unavailable - try again later\n", 0)), ("reject", (100, "550 5.5.0 Service unavailable\n", 0)), ("accept", (0, "", 1))):
+for default, expected in ((None, (75, "451 4.7.1 Service unavailable - try again later\n", 0)), ("tempfail", (75, "451 4.7.1 Service unavailable - try again later\n", 0)), ("reject", (100, "550 5.7.0 Service unavailable\n", 0)), ("accept", (0, "", 1))):
     r = Run([*(["--default", default] if default else []), away])
     ok((r.status, r.out, len(r.taken)) == expected and r.err.startswith(f"smtpin-milter: {away}: "), f"a filter that is away: {default}", r.said())
 f = Filter({"E": add("X-A", "1") + CONTINUE})

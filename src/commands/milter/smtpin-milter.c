@@ -131,7 +131,7 @@ static bool ask(struct run *r, int *status)
             if (f->otherwise == FILTER_ACCEPT)
                 break;
             *status = answer_all(f->otherwise == FILTER_REJECT
-                                     ? "550 5.5.0 Service unavailable"
+                                     ? "550 5.7.0 Service unavailable"
                                      : "451 4.7.1 Service unavailable - try again later");
             return false;
         }
