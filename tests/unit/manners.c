@@ -504,7 +504,9 @@ Test(helo, a_policy_server_of_another_state_is_not_asked, .init = be_strict)
 
 static struct wire on(int fd, int stop)
 {
-    return (struct wire){.in = fd, .out = fd, .stop = stop};
+    static char buffer[64];
+
+    return (struct wire){.in = fd, .out = fd, .stop = stop, .buffer = buffer, .cap = sizeof buffer};
 }
 
 Test(pause, lasts_until_its_end_whatever_the_client_sends)
