@@ -74,6 +74,15 @@ static size_t first_of(const struct entries *e, struct span key, bool text, bool
     return i;
 }
 
+/* A domain outside ASCII in a text table stands for its A-labels, which this model has not. */
+static bool has_labels(const struct entries *e)
+{
+    for (size_t i = 0; i < e->n; i++)
+        if (!span_is_ascii(e->key[i]))
+            return true;
+    return false;
+}
+
 static enum table_result find(const char *source, const struct span *key, size_t n,
                               bool case_matters, size_t *which, struct text *value)
 {
@@ -99,7 +108,7 @@ static void try_key(const char *source, const struct entries *e, bool sound, str
     size_t which = 0;
     const enum table_result result = find(source, keys, 2, case_matters, &which, &value);
 
-    if (!sound || e->more)
+    if (!sound || e->more || (text && has_labels(e)))
         return;
     promise(result == (number < e->n ? TABLE_FOUND : TABLE_NOT_FOUND));
     promise(number == e->n || (which == 1 && span_eq(text_span(&value), e->value[number])));
