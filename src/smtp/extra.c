@@ -207,11 +207,12 @@ enum smtp_reply_id smtp_extra_hold_until(struct smtp_session *s, struct span val
     return SMTP_REPLY_OK;
 }
 
-/* RFC 4865 3: one of the two. */
+/* RFC 4865 3: HOLDFOR or HOLDUNTIL. The fraction of a second has no longest length (RFC 3339 5.6),
+ * so it is the whole list that is limited. */
 bool smtp_extra_fits(struct span extras)
 {
-    return smtp_extra(extras, SPAN("HOLDFOR")).p == NULL ||
-           smtp_extra(extras, SPAN("HOLDUNTIL")).p == NULL;
+    return extras.n <= SMTP_EXTRAS_MAX && (smtp_extra(extras, SPAN("HOLDFOR")).p == NULL ||
+                                           smtp_extra(extras, SPAN("HOLDUNTIL")).p == NULL);
 }
 
 struct span smtp_extra(struct span extras, struct span keyword)

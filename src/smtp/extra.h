@@ -10,7 +10,8 @@
 enum {
     SMTP_ENVID_MAX = 100, /* RFC 3461 4.4 */
     SMTP_ORCPT_MAX = 500, /* RFC 3461 4.2 */
-    /* Octets of a list: that of a recipient with the longest ORCPT=, or more than a sender's. */
+    /* Octets of a list: room for that of a recipient with the longest ORCPT=. A longer one gets
+     * 501. */
     SMTP_EXTRAS_MAX = SMTP_ORCPT_MAX + 60,
 };
 
@@ -23,7 +24,7 @@ enum smtp_reply_id smtp_extra_priority(struct smtp_session *s, struct span value
 enum smtp_reply_id smtp_extra_by(struct smtp_session *s, struct span value);
 enum smtp_reply_id smtp_extra_hold_for(struct smtp_session *s, struct span value);
 enum smtp_reply_id smtp_extra_hold_until(struct smtp_session *s, struct span value);
-/* May those of the list stand together? */
+/* May those of the list stand together? Not if it is longer than SMTP_EXTRAS_MAX. */
 bool smtp_extra_fits(struct span extras);
 
 /* The value of a keyword in a list; .p is NULL: it is not there. */
