@@ -250,7 +250,7 @@ int serve(const struct config *c, const struct serve_connection *connection, str
     for (;;) {
         record_replies(s);
         if (s->collecting)
-            serve_look_at_message(s, want);
+            serve_drop_unfinished(s, want);
         /* Room for the next reply; a client that does not read its replies is shown out. */
         if (s->wire.send.cap - s->wire.send.n < SMTP_REPLY_MAX && want != SMTP_NEXT_PAUSE &&
             serve_flush(s) != WIRE_OK)

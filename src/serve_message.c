@@ -226,14 +226,14 @@ enum smtp_want serve_take_chunk(struct serve *s)
                    refused ? NULL : &after);
     if (filled != WIRE_OK)
         return too_late(s, filled);
-    if (!refused)
+    if (!refused) {
         s->chunks_deadline = deadline;
-    if (!refused)
         keep_or_finish(s, chunk->last);
+    }
     return smtp_session_chunk(&s->session, &s->data);
 }
 
-void serve_look_at_message(struct serve *s, enum smtp_want want)
+void serve_drop_unfinished(struct serve *s, enum smtp_want want)
 {
     if (s->session.phase == SMTP_CHUNKS && want != SMTP_NEXT_CLOSE)
         return;

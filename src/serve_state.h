@@ -51,7 +51,7 @@ enum smtp_want serve_collect(struct serve *s);
 enum smtp_want serve_take_chunk(struct serve *s);
 /* While a message is half there, after each step: where its transaction or the session has ended
  * without it, it is thrown away. */
-void serve_look_at_message(struct serve *s, enum smtp_want want);
+void serve_drop_unfinished(struct serve *s, enum smtp_want want);
 
 /* The step of a greeting that is held back (greet_delay). */
 enum smtp_want serve_hold_greeting(struct serve *s);
