@@ -47,7 +47,7 @@ deliver = /bin/echo "a b" x\\"y \\ "" "#z" "q w"\\ ${{recipient}}
 deliver_through = /usr/bin/env A=b
 # {conf}:8:
 '''
-ok(status == 0 and out.startswith(EXPECTED) and " 77:550 " in out and "99" not in out.replace("99:250", ""), "--print-set: value, file and line of each, in the file's order", (out, err))
+ok(status == 0 and out.startswith(EXPECTED) and " 77:550 " in out and "max_errors = 99" not in out, "--print-set: value, file and line of each, in the file's order", (out, err))
 equal([settings(out)[k] for k in ("command_timeout", "data_timeout", "max_message_size", "tolerate")], ["90s", "1500ms", "1M", ""], "--print-set: numbers in the largest unit that holds them whole")
 status, out, err = run("-f", conf, "--print-set", "-o", "max_errors=7", "-o", "socket=lmtp", "-o", "max_errors = 8")
 ok(out.startswith("# -o:2:\n# socket = lmtp\n# -o:3:\nmax_errors = 8\n") and out.endswith(f"[lmtp]\n# {conf}:14:\ndeliver_per = recipient\n# {conf}:15:\nbare_line_ends = normalize\n"), "--print-set: the last -o first, the socket's section last", out)
