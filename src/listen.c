@@ -1,14 +1,11 @@
 #include "listen.h"
 
-#include "adapters/penalty.h"
 #include "backend/record.h"
 #include "backend/status.h"
-#include "generation.h"
 #include "io/child.h"
 #include "io/clock.h"
-#include "refusals.h"
+#include "listen_state.h"
 #include "serve.h"
-#include "syntax/network.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,27 +24,6 @@ enum {
     COMPLAINT_INTERVAL = 60000,
     CHILD_OOM_SCORE = 100, /* above this process's: a tenth of the memory there is */
     PAUSE = 100,           /* milliseconds, when nothing can be accepted */
-};
-
-/* The parent's alone: a mapping that no child gets (madvise(2), MADV_DONTFORK). So no session sees
- * who else is there, and what is written here after a fork is not copied first. */
-struct listening {
-    const struct listen_given *given;
-    struct generation *now; /* NULL: none; a child has it too */
-    bool available;
-    bool dropped; /* root has been, for now.config[0].user */
-    struct admission guests;
-    struct refusals refused;
-    const struct manager *manager; /* NULL: nobody is told */
-    int stop, events;              /* SIGTERM; SIGCHLD, SIGHUP */
-    bool stopping;
-    bool news; /* since the last status */
-    uint64_t next_status, next_complaint, paused_until, idle_since;
-    uint64_t accepted, rejected;
-    uint64_t sign_interval, next_sign; /* of life, for the manager; 0: it waits for none */
-    int oom_score;                     /* this process's own; INT_MIN: not known */
-    struct admission_seat seats[CONFIG_CONNECTIONS_MAX];
-    struct penalties penalties;
 };
 
 /* Listeners with one name count together: the first of them stands for all. */
@@ -121,6 +97,7 @@ static void reload(struct listening *l)
         generation_forget(l->now);
         l->now = fresh;
         l->available = l->given->available;
+        listen_open_seats(l);
         log_open(log, l->now->config[0].log, s->stderr_is_ours);
     } else {
         generation_forget(fresh);
@@ -144,79 +121,6 @@ static void log_crash(const struct listening *l, pid_t pid, int status,
     log_end(l->given->log, &r);
 }
 
-/* One record where it begins, not for each connection that is turned away. */
-static void log_penalty(const struct listening *l, const struct admission_guest *guest,
-                        const char *cause)
-{
-    char address[INET6_ADDRSTRLEN] = "";
-    struct log_record r;
-
-    log_begin(&r, LOG_SERVICE, LOG_LEVEL_NOTICE);
-    log_add(&r, "event", SPAN("penalty"));
-    log_add(&r, "socket", l->now->config[guest->socket].socket);
-    log_add(&r, "client_address", admission_address(guest, address, sizeof address));
-    log_add(&r, "cause", span_of(cause));
-    log_add_number(&r, "seconds", penalty_left(&l->penalties, guest, clock_now()) / 1000);
-    log_end(l->given->log, &r);
-}
-
-static bool is_exempt(const struct config *c, const struct admission_guest *guest)
-{
-    char address[INET6_ADDRSTRLEN];
-
-    return !guest->local &&
-           network_list_has(c->penalty_exempt, admission_address(guest, address, sizeof address));
-}
-
-/* An exempt address may be one of a network that has a penalty, or exempt since then. */
-static bool has_penalty(const struct listening *l, const struct config *c,
-                        const struct admission_guest *guest)
-{
-    return l->penalties.n > 0 && penalty_left(&l->penalties, guest, clock_now()) > 0 &&
-           !is_exempt(c, guest);
-}
-
-/* A crash that a client may have caused; not the end that an administrator, or the kernel for want
- * of memory, makes of a session. */
-static bool is_fault(int status)
-{
-    if (WIFEXITED(status))
-        return WEXITSTATUS(status) == SERVE_CRASHED;
-    switch (WTERMSIG(status)) {
-    case SIGSEGV:
-    case SIGBUS:
-    case SIGABRT:
-    case SIGILL:
-    case SIGFPE:
-    case SIGSYS:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* What the end of a session says of its client. */
-static void judge(struct listening *l, const struct admission_guest *guest, int status)
-{
-    const struct config *c = &l->now->config[guest->socket];
-    const char *cause = "crash";
-    uint64_t added = c->penalty_crash;
-
-    if (WIFEXITED(status) && WEXITSTATUS(status) == SERVE_LOGINS_FAILED) {
-        added = c->penalty_login;
-        cause = "login";
-    } else if (WIFEXITED(status) && WEXITSTATUS(status) == SERVE_ABUSED) {
-        added = c->penalty_abuse;
-        cause = "abuse";
-    } else if (!is_fault(status)) {
-        return;
-    }
-    if (is_exempt(c, guest))
-        return;
-    if (penalty_add(&l->penalties, guest, added, c->penalty_least, c->penalty_most, clock_now()))
-        log_penalty(l, guest, cause);
-}
-
 static bool has_crashed(int status)
 {
     return !WIFEXITED(status) ||
@@ -238,7 +142,7 @@ static void reap(struct listening *l)
         l->news = true;
         if (has_crashed(status))
             log_crash(l, pid, status, &guest);
-        judge(l, &guest, status);
+        listen_judge(l, &guest, status);
         if (l->guests.n == 0)
             l->idle_since = clock_now();
     } while (pid > 0 && l->guests.n > 0);
@@ -265,13 +169,14 @@ static bool serve_in_child(struct listening *l, int fd, size_t listener,
 {
     /* In the child there is no *l. */
     const struct setup *s = l->given->setup;
-    const int events = l->events, oom_score = l->oom_score;
+    const int events = l->events, asked = l->asked, oom_score = l->oom_score;
     pid_t pid;
 
     *out = (struct listen_accepted){
         .fd = fd,
         .from = *from,
         .stop = l->stop,
+        .seat = l->asking,
         .config = &l->now->config[listener],
         .available = l->available,
     };
@@ -279,6 +184,8 @@ static bool serve_in_child(struct listening *l, int fd, size_t listener,
     if (pid == 0) {
         close_listeners(s);
         close(events);
+        if (asked >= 0)
+            close(asked);
         /* Where memory is short, one session ends, not all of them. */
         if (oom_score != INT_MIN)
             child_set_oom_score(oom_score + CHILD_OOM_SCORE);
@@ -323,7 +230,8 @@ static bool accept_one(struct listening *l, size_t listener, struct listen_accep
         return false;
     }
     admission_place(&guest, &from);
-    if (has_penalty(l, c, &guest)) {
+    guest.local = guest.local || listen_is_proxy(c, &guest);
+    if (listen_has_penalty(l, c, &guest)) {
         refuse(l, fd, listener, &guest, REFUSED_PENALTY);
         return false;
     }
@@ -414,22 +322,25 @@ static bool turn(struct listening *l, struct listen_accepted *out)
 {
     const struct setup *s = l->given->setup;
     const size_t listeners = l->stopping || l->paused_until > 0 ? 0 : s->listeners;
-    struct pollfd p[MANAGER_SOCKETS_MAX + 2] = {
+    struct pollfd p[MANAGER_SOCKETS_MAX + 3] = {
         {.fd = l->events, .events = POLLIN},
         {.fd = l->stopping ? -1 : l->stop, .events = POLLIN},
+        {.fd = l->asked, .events = POLLIN},
     };
     const uint64_t next = next_duty(l);
 
     for (size_t i = 0; i < listeners; i++)
-        p[2 + i] = (struct pollfd){.fd = s->listener[i], .events = POLLIN};
-    if (poll(p, 2 + listeners, next == UINT64_MAX ? -1 : clock_left(next)) < 0)
+        p[3 + i] = (struct pollfd){.fd = s->listener[i], .events = POLLIN};
+    if (poll(p, 3 + listeners, next == UINT64_MAX ? -1 : clock_left(next)) < 0)
         return false;
     if (p[0].revents != 0)
         handle_signals(l);
     if (p[1].revents != 0)
         begin_to_stop(l);
+    if (p[2].revents != 0)
+        listen_answer_seats(l);
     for (size_t i = 0; i < listeners && !l->stopping; i++)
-        if (p[2 + i].revents != 0 && accept_one(l, i, out))
+        if (p[3 + i].revents != 0 && accept_one(l, i, out))
             return true;
     do_duties(l);
     return false;
@@ -477,6 +388,8 @@ enum listen_result listen_run(const struct listen_given *given, struct listen_ac
     log_open(given->log, l->now->config[0].log, given->setup->stderr_is_ours);
     l->available =
         generation_take_user(l->now, l->now, &l->dropped, given->log) && good && given->available;
+    l->asking = l->asked = -1;
+    listen_open_seats(l);
     wrong = prepare(l);
     if (wrong != NULL) {
         record_mistake(given->log, "setup", 0, SPAN(""), wrong);

@@ -12,6 +12,7 @@ struct listen_accepted {
     int fd;
     struct sockaddr_storage from;
     int stop; /* readable once the child is asked to end */
+    int seat; /* where it asks for a place for its proxy's client; -1: nowhere */
     const struct config *config;
     bool available; /* false: the configuration can't be trusted */
 };

@@ -347,6 +347,7 @@ static int listen_and_serve(const struct arguments *a, struct serve_memory *m,
     log_open(log, c->log, s->stderr_is_ours);
     connection.in = connection.out = accepted.fd;
     connection.stop = accepted.stop;
+    connection.seat = accepted.seat;
     connection.available = accepted.available;
     connection.title = &title;
     if (setup_is_gone(accepted.fd))
@@ -358,7 +359,7 @@ static int listen_and_serve(const struct arguments *a, struct serve_memory *m,
 static int run(const struct arguments *a, struct serve_memory *m, char **argv)
 {
     struct arena arena = {.base = m->arena, .cap = CONFIG_ARENA_MAX};
-    struct serve_connection connection = {.available = true};
+    struct serve_connection connection = {.available = true, .seat = -1};
     struct config_report report = {.say = record_mistake};
     const struct config_source from = source(a);
     struct config *const c = &m->config;

@@ -165,6 +165,7 @@ static enum sandbox_result enter_sandbox(struct serve *s, const struct serve_con
         .packet = TEXT(memory->packet),
         .added = TEXT(memory->added),
         .transaction = &s->arena,
+        .xclient = &memory->xclient,
         .login = &memory->login,
         .arena_max = SERVE_ARENA_MAX + SERVE_DELIVERY_MAX,
     };
@@ -184,8 +185,44 @@ static int conduct(const struct serve *s, const struct serve_connection *connect
     return connection->listened ? statuses[backend_conduct(&s->services.backend)] : 0;
 }
 
-int serve(const struct config *c, const struct serve_connection *connection, struct log *log,
-          struct serve_memory *memory, const struct arena *taken)
+/* Who has no business to say who its client is hears nothing. */
+static int turn_away(struct serve *s)
+{
+    s->session.options = &s->config->smtp;
+    services_end(&s->services, "proxy_untrusted");
+    serve_close_tls(s);
+    services_close(&s->services);
+    return 0;
+}
+
+/* Where a proxy is in front, its header comes before anything else. */
+static enum smtp_want open_session(struct serve *s, struct serve_memory *memory, bool available)
+{
+    const struct config *c = s->config;
+    const struct peer *peer = s->services.backend.peer;
+    enum smtp_reply_id answer = SMTP_REPLY_OK;
+    enum smtp_want want;
+
+    if (c->proxy_protocol != 0) {
+        s->session = (struct smtp_session){.options = &c->smtp, .phase = SMTP_CONNECTED};
+        if (!serve_take_header(s, &answer))
+            return SMTP_NEXT_CLOSE;
+    }
+    services_before_step(&s->services);
+    want = smtp_session_open(&s->session, &c->smtp, &s->wire.send, &s->arena,
+                             available && answer == SMTP_REPLY_OK);
+    if (answer != SMTP_REPLY_OK && available && s->wire.send.n > 0) {
+        s->wire.send.n = 0;
+        want = smtp_session_interrupt(&s->session, answer);
+    }
+    if (c->smtp.auth || c->smtp.xclient_login)
+        s->session.login = &memory->login;
+    if (proxied_may_xclient(c, peer))
+        s->session.xclient = &memory->xclient;
+    return peer->tls != NULL ? smtp_session_is_secure(&s->session, want) : want;
+}
+
+static void run(struct serve *s, enum smtp_want want)
 {
     static enum smtp_want (*const steps[])(struct serve *) = {
         [SMTP_NEXT_GREETING] = serve_hold_greeting,
@@ -198,55 +235,11 @@ int serve(const struct config *c, const struct serve_connection *connection, str
         [SMTP_NEXT_MECHANISMS] = serve_mechanisms,
         [SMTP_NEXT_LOGIN] = serve_login,
         [SMTP_NEXT_HANDSHAKE] = serve_shake_hands,
+        [SMTP_NEXT_CLIENT] = serve_take_client,
         [SMTP_NEXT_MORE] = send_more,
         [SMTP_NEXT_PAUSE] = serve_hold_error,
     };
-    struct serve *const s = (struct serve *)memory->state;
-    enum sandbox_result sandbox = SANDBOX_NONE;
-    bool available = connection->available;
-    enum smtp_want want;
 
-    *s = (struct serve){
-        .config = c,
-        .arena = arena_behind(taken, taken->used + SERVE_ARENA_MAX),
-        .services =
-            {.backend = {.config = c,
-                         .peer = connection->peer,
-                         .session = &s->session,
-                         .rules = {.sources = &memory->sources},
-                         .recorder = {.out = TEXT(memory->trace)},
-                         .spool = {.fd = -1, .buffer = memory->spool, .cap = sizeof memory->spool}},
-             .worker = {.fd = -1}},
-        .wire = {.in = connection->in,
-                 .out = connection->out,
-                 .stop = connection->stop,
-                 .drain = c->drain_timeout,
-                 .send = {.p = memory->send, .cap = 2 * SMTP_REPLY_MAX},
-                 .buffer = memory->read,
-                 .cap = sizeof memory->read},
-    };
-    wire_open(&s->wire);
-    if (c->smtp.tls != SMTP_TLS_OFF)
-        serve_open_tls(s, connection->peer, &memory->tls);
-    backend_open(&s->services.backend, log, connection->title);
-    if (c->smtp.auth) {
-        auth_open(&memory->auth, c, connection->peer,
-                  record_session_id(&s->services.backend.record));
-        s->services.backend.auth = &memory->auth;
-    }
-    s->session_deadline = s->services.backend.record.started + c->session_timeout;
-    if (available && c->sandbox != CONFIG_SANDBOX_NO)
-        sandbox = enter_sandbox(s, connection, memory, &available);
-    if (sandbox == SANDBOX_CRASHED)
-        return SERVE_CRASHED;
-    if (sandbox == SANDBOX_ENDED)
-        return conduct(s, connection);
-    services_before_step(&s->services);
-    want = smtp_session_open(&s->session, &c->smtp, &s->wire.send, &s->arena, available);
-    if (c->smtp.auth)
-        s->session.login = &memory->login;
-    if (connection->peer->tls != NULL)
-        want = smtp_session_is_secure(&s->session, want);
     for (;;) {
         record_replies(s);
         if (s->collecting)
@@ -265,5 +258,54 @@ int serve(const struct config *c, const struct serve_connection *connection, str
         wire_linger(&s->wire, clock_now() + SERVE_LINGER, LINGER_OCTETS);
     serve_close_tls(s);
     services_close(&s->services);
+}
+
+int serve(const struct config *c, const struct serve_connection *connection, struct log *log,
+          struct serve_memory *memory, const struct arena *taken)
+{
+    struct serve *const s = (struct serve *)memory->state;
+    enum sandbox_result sandbox = SANDBOX_NONE;
+    bool available = connection->available;
+
+    *s = (struct serve){
+        .config = c,
+        .arena = arena_behind(taken, taken->used + SERVE_ARENA_MAX),
+        .services =
+            {.backend = {.config = c,
+                         .peer = connection->peer,
+                         .session = &s->session,
+                         .proxied = &memory->proxied,
+                         .seat = connection->seat,
+                         .rules = {.sources = &memory->sources},
+                         .recorder = {.out = TEXT(memory->trace)},
+                         .spool = {.fd = -1, .buffer = memory->spool, .cap = sizeof memory->spool}},
+             .worker = {.fd = -1}},
+        .wire = {.in = connection->in,
+                 .out = connection->out,
+                 .stop = connection->stop,
+                 .drain = c->drain_timeout,
+                 .send = {.p = memory->send, .cap = 2 * SMTP_REPLY_MAX},
+                 .buffer = memory->read,
+                 .cap = sizeof memory->read},
+    };
+    wire_open(&s->wire);
+    if (c->smtp.tls != SMTP_TLS_OFF)
+        serve_open_tls(s, connection->peer, &memory->tls);
+    backend_open(&s->services.backend, log, connection->title);
+    if (c->proxy_protocol != 0 && !proxied_is_trusted(c, connection->peer))
+        return turn_away(s);
+    if (c->smtp.auth) {
+        auth_open(&memory->auth, c, connection->peer,
+                  record_session_id(&s->services.backend.record));
+        s->services.backend.auth = &memory->auth;
+    }
+    s->session_deadline = s->services.backend.record.started + c->session_timeout;
+    if (available && c->sandbox != CONFIG_SANDBOX_NO)
+        sandbox = enter_sandbox(s, connection, memory, &available);
+    if (sandbox == SANDBOX_CRASHED)
+        return SERVE_CRASHED;
+    if (sandbox == SANDBOX_ENDED)
+        return conduct(s, connection);
+    run(s, open_session(s, memory, available));
     return sandbox == SANDBOX_WORKER ? 0 : conduct(s, connection);
 }

@@ -5,7 +5,7 @@
 
 #include "adapters/auth.h"
 #include "adapters/log.h"
-#include "adapters/peer.h"
+#include "adapters/proxied.h"
 #include "adapters/rules_state.h"
 #include "adapters/tls.h"
 #include "config/config.h"
@@ -42,9 +42,11 @@ struct serve_memory {
     char spool[SERVE_SPOOL_MAX];
     char trace[4096];
     struct rules_sources sources; /* zeroed */
-    struct tls tls;               /* the same, as the next two */
+    struct tls tls;               /* the same, as the next four */
     struct auth auth;
     struct smtp_login login;
+    struct smtp_xclient xclient;
+    struct proxied proxied;
     /* The configuration's to begin with; then the transaction's; what lies behind that is the
      * delivery's, while there is one. */
     alignas(SERVE_PAGE) char arena[CONFIG_ARENA_MAX + SERVE_ARENA_MAX + SERVE_DELIVERY_MAX];
@@ -55,6 +57,7 @@ struct serve_connection {
     int stop; /* readable once this process is asked to end; -1: never; or SERVE_STOP_LATER */
     struct peer *peer;
     struct title *title; /* the process's, where this session may write it; else NULL */
+    int seat;            /* to the listening process (adapters/seat.h); -1: none */
     bool listened;       /* a listening process hears how the client behaved */
     bool available;      /* false: 421, for a configuration that can't be trusted */
 };

@@ -1,6 +1,6 @@
 /* A connection that is served, from within: serve.c, with serve_wire.c for its waits and its end,
- * serve_message.c for messages, serve_manners.c for waits that see how a client behaves, and
- * serve_secure.c for TLS and logins. */
+ * serve_message.c for messages, serve_manners.c for waits that see how a client behaves,
+ * serve_secure.c for TLS and logins, and serve_client.c for what a proxy says. */
 #ifndef SMTPIN_SERVE_STATE_H
 #define SMTPIN_SERVE_STATE_H
 
@@ -70,5 +70,11 @@ enum smtp_want serve_prepare_tls(struct serve *s);
 enum smtp_want serve_shake_hands(struct serve *s);
 enum smtp_want serve_mechanisms(struct serve *s);
 enum smtp_want serve_login(struct serve *s);
+
+/* Before the session: reads the PROXY header. False: there is none, and the session ends without a
+ * word. *answer: SMTP_REPLY_OK, or why the client is turned away. */
+bool serve_take_header(struct serve *s, enum smtp_reply_id *answer);
+/* The step of XCLIENT. */
+enum smtp_want serve_take_client(struct serve *s);
 
 #endif

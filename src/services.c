@@ -53,6 +53,33 @@ bool services_start_tls(struct services *s, int in, int out, int stop)
     return true;
 }
 
+enum smtp_reply_id services_take_header(struct services *s, const struct proxied_client *client,
+                                        struct span facts)
+{
+    struct backend *b = &s->backend;
+    enum smtp_reply_id answer;
+
+    if (!services_in_sandbox(s))
+        return backend_take_client(b, client, &facts);
+    answer = worker_take_header(&s->worker, client, facts);
+    proxied_take(b->peer, b->proxied, client);
+    proxied_take_facts(b->peer, b->proxied, facts, b->config);
+    return answer;
+}
+
+enum smtp_reply_id services_take_client(struct services *s, const struct proxied_client *client,
+                                        const struct smtp_xclient *said)
+{
+    struct backend *b = &s->backend;
+    enum smtp_reply_id answer;
+
+    if (!services_in_sandbox(s))
+        return backend_take_client(b, client, NULL);
+    answer = worker_take_client(&s->worker, b->session, client, said);
+    proxied_take(b->peer, b->proxied, client);
+    return answer;
+}
+
 struct span services_mechanisms(struct services *s)
 {
     return services_in_sandbox(s) ? worker_mechanisms(&s->worker, s->backend.session)

@@ -71,6 +71,14 @@ static inline void services_add_recipient(struct services *s, struct smtp_recipi
 bool services_prepare_tls(struct services *s, int in, int out);
 bool services_start_tls(struct services *s, int in, int out, int stop);
 
+/* A proxy has said who the client is: by a PROXY header, with what it says of the client's TLS
+ * (proxied_take_facts); by XCLIENT, with a login perhaps. SMTP_REPLY_OK: it is the session's peer
+ * now; else why a listening process turns it away. */
+enum smtp_reply_id services_take_header(struct services *s, const struct proxied_client *client,
+                                        struct span facts);
+enum smtp_reply_id services_take_client(struct services *s, const struct proxied_client *client,
+                                        const struct smtp_xclient *said);
+
 /* The mechanisms by which clients can log in; what the session's `login` leads to (*text is as
  * smtp_session_login has it). The caller wipes the response. */
 struct span services_mechanisms(struct services *s);

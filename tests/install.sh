@@ -15,7 +15,7 @@ for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-milter usr/bin/sm
     usr/lib/systemd/system/smtpin-tls-renew.service \
     usr/lib/systemd/system/smtpin.service usr/lib/systemd/system/smtpin.slice usr/lib/sysusers.d/smtpin.conf \
     usr/lib/tmpfiles.d/smtpin.conf usr/lib/systemd/catalog/smtpin.catalog usr/share/doc/smtpin/smtpin.conf \
-    usr/share/doc/smtpin/inetd.conf usr/share/doc/smtpin/tls.md usr/share/doc/smtpin/submission.md usr/share/man/man8/smtpin.8 usr/share/man/man5/smtpin.conf.5 \
+    usr/share/doc/smtpin/inetd.conf usr/share/doc/smtpin/tls.md usr/share/doc/smtpin/submission.md usr/share/doc/smtpin/proxy.md usr/share/man/man8/smtpin.8 usr/share/man/man5/smtpin.conf.5 \
     usr/share/man/man7/smtpin-delivery.7 usr/share/man/man7/smtpin-rules.7 usr/share/man/man1/smtpin-maildir.1 usr/share/man/man1/smtpin-milter.1 usr/share/doc/smtpin/filters.md; do
     [ -s "$f" ]; ok $? "installed: $f"
 done

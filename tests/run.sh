@@ -43,6 +43,7 @@ penalties        | gcc sanitized        |       | who is turned away where smtpi
 pictures         | gcc                  | quick | the documents
 policy           | gcc sanitized static | quick | servers of the test's own, which fail in every way
 policy_servers   | gcc           static |       | real servers
+proxy            | gcc sanitized static | quick | hostile headers, real proxies
 real_messages    | gcc                  |       | mail of every day, much of it
 replay           | gcc sanitized        | quick | each build's smtpin-replay plays all transcripts
 replay_auth      | gcc sanitized        | quick | clients that behave, lines parted everywhere, a real Dovecot: our own code alone
@@ -287,7 +288,7 @@ box() { # TEST
 peers() {
     all= since=$(date +%s)
     [ $quick = yes ] || all="exim4-daemon-light nullmailer mailfront libbg2:mailfront libcvm1:mailfront openbsd-inetd inetutils-inetd xinetd
-        ucspi-tcp ipsvd ucspi-unix fail2ban python3-systemd:fail2ban postfix postfix-cdb:postfix node-nodemailer"
+        ucspi-tcp ipsvd ucspi-unix nginx libnginx-mod-mail:nginx fail2ban python3-systemd:fail2ban postfix postfix-cdb:postfix node-nodemailer"
     [ -z "${SMTP_SOURCE-}" ] || [ $quick = no ] || all="$all postfix"
     if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
         mkdir "$work/debs" && cd "$work/debs" || exit 1
@@ -318,7 +319,7 @@ programs() { # BUILD [TEST...]: these alone, or all but those that have been add
     [ $# -gt 0 ] || set -- $(cd "$source/tests/programs" && for t in *.py; do echo "${t%.py}"; done)
     for t; do
         has "$b" "$t" && ! grep -q " program $b $t\$" "$work/queue" || continue
-        case $t in commands | lmtp_parameters | milter_filters | replay | submission_documents | superservers | tables | tls_documents) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
+        case $t in commands | lmtp_parameters | milter_filters | proxy | replay | submission_documents | superservers | tables | tls_documents) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
     done
 }
 : >"$work/queue"

@@ -4,7 +4,7 @@ import re, shutil, sys
 _count = _failed = 0
 # The Debian package of each program that a test may miss, where it has another name.
 PACKAGES = {"apt-get": "apt", "cc": "gcc libc6-dev", "criterion": "libcriterion-dev", "dovecot": "dovecot-core dovecot-lmtpd", "dpkg-deb": "dpkg",
-            "exim4": "exim4-daemon-light", "dkimverify": "python3-dkim", "inetd": "openbsd-inetd", "libidn2": "libidn2-0", "mdeliver": "mblaze", "nullmailer-queue": "nullmailer", "pgrep": "procps", "prlimit": "util-linux", "ps": "procps",
+            "exim4": "exim4-daemon-light", "dkimverify": "python3-dkim", "inetd": "openbsd-inetd", "nginx": "nginx libnginx-mod-mail", "libidn2": "libidn2-0", "mdeliver": "mblaze", "nullmailer-queue": "nullmailer", "pgrep": "procps", "prlimit": "util-linux", "ps": "procps",
             "redis-cli": "redis-tools", "s6-ipcserver": "s6", "smtp-source": "postfix", "systemctl": "systemd", "systemd-socket-activate": "systemd", "tcpserver": "ucspi-tcp", "tcpsvd": "ipsvd",
             "testssl": "testssl.sh", "gnutls-cli": "gnutls-bin", "node": "nodejs", "unixserver": "ucspi-unix", "unshare": "util-linux",
             **{p: p for p in ("curl", "bogofilter", "fail2ban", "fdm", "haproxy", "inetutils-inetd", "jq", "mailfront", "maildrop", "meson", "msmtp", "npm", "nullmailer", "opendkim", "opendmarc", "postfix", "procmail", "redis-server", "rspamd", "s-nail", "gsasl", "socat", "spamass-milter", "spamc", "spamd", "strace", "swaks", "valgrind", "xinetd")}}

@@ -47,6 +47,33 @@ void admission_enter(struct admission *a, const struct admission_guest *guest, p
     a->seat[a->n++] = (struct admission_seat){.pid = pid, .guest = *guest};
 }
 
+struct admission_seat *admission_find(const struct admission *a, pid_t pid)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (a->seat[i].pid == pid)
+            return &a->seat[i];
+    return NULL;
+}
+
+enum admission_verdict admission_move(struct admission *a, pid_t pid,
+                                      const struct admission_guest *guest, uint64_t most_per_source)
+{
+    struct admission_seat *own = admission_find(a, pid);
+    uint64_t same = 0;
+
+    if (own == NULL)
+        return ADMISSION_OPEN;
+    for (size_t i = 0; i < a->n; i++)
+        same += &a->seat[i] != own && a->seat[i].guest.socket == own->guest.socket &&
+                admission_same_source(&a->seat[i].guest, guest);
+    own->guest.local = true;
+    if (most_per_source > 0 && same >= most_per_source)
+        return ADMISSION_SOURCE_FULL;
+    own->guest.local = guest->local;
+    memcpy(own->guest.address, guest->address, sizeof own->guest.address);
+    return ADMISSION_OPEN;
+}
+
 bool admission_leave(struct admission *a, pid_t pid, struct admission_guest *out)
 {
     for (size_t i = 0; i < a->n; i++) {

@@ -42,6 +42,13 @@ enum admission_verdict admission_ask(const struct admission *a, const struct adm
                                      uint64_t most, uint64_t most_per_source);
 /* After ADMISSION_OPEN. */
 void admission_enter(struct admission *a, const struct admission_guest *guest, pid_t pid);
+/* The client of that process is this one, which was not known when it came in (`socket` is not
+ * looked at): is there room for one more of its source? It is counted from then on. */
+enum admission_verdict admission_move(struct admission *a, pid_t pid,
+                                      const struct admission_guest *guest,
+                                      uint64_t most_per_source);
+/* Of that process, if there is one. */
+struct admission_seat *admission_find(const struct admission *a, pid_t pid);
 /* The process has ended: false when it was nobody's; else who it was for. */
 bool admission_leave(struct admission *a, pid_t pid, struct admission_guest *out);
 /* Where a guest comes from, out of what accept(2) says of it. */

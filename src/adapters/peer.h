@@ -18,7 +18,10 @@ struct peer {
     struct span relay_suffix; /* its value, which goes to the end of each recipient */
     struct span cookie;       /* SO_COOKIE, where systemd tells it; else empty */
     struct span server_address, server_port; /* peer_find_server; empty: not known */
-    const struct tls_facts *tls; /* of the session, once it is inside TLS; NULL: it is not */
+    const struct tls_facts *tls;       /* of the session, once it is inside TLS; NULL: it is not */
+    bool proxied;                      /* a proxy has said who the client is (proxied.h) */
+    struct span proxy;                 /* its address; empty: it has none */
+    const struct tls_facts *proxy_tls; /* what it says of the client's TLS; NULL: nothing */
     char room[160], server_room[64];
 };
 

@@ -32,6 +32,8 @@ bool recorder_is_harmless(struct span line);
 void recorder_commands(struct recorder *r, struct span bytes, const struct smtp_login *login);
 /* The same, of what may be text: nothing of it is written but its length. */
 void recorder_masked(struct recorder *r, struct span bytes);
+/* Octets of the client that are no commands and hold no secret, all of them on one line. */
+void recorder_octets(struct recorder *r, struct span bytes);
 /* The mechanisms that are announced; the answer to a step of a login, where it was no cancelling.
  * `text` is as smtp_session_login has it. */
 void recorder_mechanisms(struct recorder *r, struct span mechanisms);

@@ -151,3 +151,12 @@ void recorder_text(struct recorder *r, struct span bytes)
     if (r->fd >= 0 && r->messages)
         put_client(r, bytes);
 }
+
+void recorder_octets(struct recorder *r, struct span bytes)
+{
+    if (r->fd < 0 || bytes.n == 0)
+        return;
+    recorder_put(r, SPAN("C! "));
+    recorder_put_escaped(r, bytes);
+    recorder_put(r, SPAN("\n"));
+}

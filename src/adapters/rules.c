@@ -146,10 +146,7 @@ static const struct link {
     struct smtp_reply reply; /* code 0: the opinion's usual one */
 } chain[] = {
     {.ask = relay_clients, .when = GATE, .reply = {.rule = "relay_clients"}},
-    {.ask = authenticated,
-     .when = GATE,
-     .set = offsetof(struct config, auth.value.n),
-     .reply = {.rule = "authenticated"}},
+    {.ask = authenticated, .when = GATE, .reply = {.rule = "authenticated"}},
     {.ask = postmaster, .when = GATE | LISTED, .reply = {.rule = "postmaster"}},
     {.ask = rules_domain, .when = GATE | LISTED, .reply = {.rule = "domains"}},
     {.ask = no_idn,
@@ -205,6 +202,8 @@ static bool is_set(const struct link *rule, const struct rules *r)
 {
     if (rule->ask == relay_suffix)
         return r->peer->relay_suffix.n > 0;
+    if (rule->ask == authenticated)
+        return r->config->smtp.auth || r->config->smtp.xclient_login;
     if (rule->ask == mailbox_name)
         return r->config->embedded;
     return rule->set == 0 ||

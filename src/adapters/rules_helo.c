@@ -43,6 +43,9 @@ struct smtp_verdict rules_helo(struct rules *r)
 
     if (name.n == 0 || r->config->smtp.lmtp || r->session->authenticated || rules_is_near(r))
         return verdict;
+    /* A proxy that has not said yet who its client is speaks for itself. */
+    if (r->session->xclient != NULL && !r->peer->proxied)
+        return verdict;
     if (name.p[name.n - 1] == '.') /* `tolerate` lets it through */
         name.n--;
     if (r->config->helo_is_us == 1 && is_us(r, name))

@@ -2,6 +2,7 @@
 
 #include "adapters/auth_check.h"
 #include "adapters/known.h"
+#include "adapters/proxy_check.h"
 #include "adapters/run.h"
 #include "adapters/table_check.h"
 #include "adapters/tls_check.h"
@@ -426,6 +427,7 @@ bool setup_check(const struct config *c, const struct config_report *report)
         complain(report, "domains", no_idn);
     if (c->smtp.normalize)
         complain(report, "bare_line_ends", normalizes);
+    proxy_check(c, report);
     good = check_program(&c->deliver, "deliver", report) && good;
     good = table_check_all(c, report) && good;
     good = check_program(&c->check_client, "check_client", report) && good;

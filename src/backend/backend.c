@@ -124,6 +124,21 @@ bool backend_start_tls(struct backend *b, int in, int out, int stop)
     return true;
 }
 
+enum smtp_reply_id backend_take_client(struct backend *b, const struct proxied_client *client,
+                                       const struct span *facts)
+{
+    static const enum smtp_reply_id answers[] = {
+        [SEAT_OPEN] = SMTP_REPLY_OK,
+        [SEAT_SOURCE_FULL] = SMTP_REPLY_TOO_MANY_OF_SOURCE,
+        [SEAT_PENALTY] = SMTP_REPLY_PENALTY,
+    };
+
+    proxied_take(b->peer, b->proxied, client);
+    if (facts != NULL)
+        proxied_take_facts(b->peer, b->proxied, *facts, b->config);
+    return answers[b->seat < 0 ? SEAT_OPEN : seat_ask(b->seat, b->peer->address)];
+}
+
 struct span backend_mechanisms(struct backend *b)
 {
     struct span mechanisms;

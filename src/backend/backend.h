@@ -6,20 +6,24 @@
 
 #include "adapters/auth.h"
 #include "adapters/digest.h"
+#include "adapters/proxied.h"
 #include "adapters/recorder.h"
 #include "adapters/rules.h"
+#include "adapters/seat.h"
 #include "adapters/tls.h"
 #include "backend/record.h"
 #include "backend/status.h"
 #include "io/spool.h"
 
-/* The first five, rules.sources, recorder.out, and the spool's buffer, are set by the caller. */
+/* The first seven, rules.sources, recorder.out, and the spool's buffer, are set by the caller. */
 struct backend {
     const struct config *config;
     struct peer *peer;
     struct tls *tls;              /* opened; NULL: `tls` is off */
     struct smtp_session *session; /* whose envelope is meant */
     struct auth *auth;            /* opened; NULL: nobody checks logins */
+    struct proxied *proxied;      /* room for what a proxy says */
+    int seat;                     /* to the listening process (adapters/seat.h); -1: none */
     struct record record;
     struct rules rules;
     struct recorder recorder;
@@ -54,6 +58,11 @@ void backend_add_recipient(struct backend *b, struct smtp_recipient *recipient, 
  * sent, the handshake: where it succeeds the connection is no longer open in this process. */
 bool backend_prepare_tls(struct backend *b, int in, int out);
 bool backend_start_tls(struct backend *b, int in, int out, int stop);
+
+/* A proxy has said who the client is. `facts` of its TLS: proxied_take_facts; NULL: it was XCLIENT,
+ * which says nothing of it. SMTP_REPLY_OK, or why the listening process turns the client away. */
+enum smtp_reply_id backend_take_client(struct backend *b, const struct proxied_client *client,
+                                       const struct span *facts);
 
 /* Logins (adapters/auth.h): the mechanisms that there are; what `login` of the session leads to.
  * *text is as smtp_session_login has it. The caller wipes the response. */

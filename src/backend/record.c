@@ -127,6 +127,7 @@ static void add_client(const struct record *r, struct log_record *l)
     log_add(l, "client_address", r->peer->address);
     log_add(l, "client_name", r->peer->name);
     log_add(l, "client_path", r->peer->path);
+    log_add(l, "proxy_address", r->peer->proxy);
     log_add(l, "so_cookie", r->peer->cookie);
     log_add(l, "helo", r->session->helo);
 }
@@ -359,6 +360,32 @@ static void add_tls(const struct record *r, struct log_record *l)
         log_add(l, "certificate_ends", t->server_end);
 }
 
+/* What a proxy says of its client's TLS, which is not the session's where tls= does not say so. */
+static void add_proxy_tls(const struct record *r, struct log_record *l)
+{
+    const struct tls_facts *t = r->peer->proxy_tls;
+
+    if (t == NULL)
+        return;
+    log_add(l, "proxy_tls", t->protocol);
+    log_add(l, "proxy_tls_cipher", t->cipher);
+    log_add(l, "proxy_tls_sni", t->sni);
+    log_add(l, "proxy_tls_client", t->name);
+}
+
+/* A look at the port that said nothing (a health check, a scanner) is worth less, and so is what a
+ * proxy says on its own behalf. A proxy that says no header is not. */
+static enum log_level level_of(const struct record *r)
+{
+    const struct smtp_session *s = r->session;
+    const bool by_proxy = r->peer->proxied && r->peer->address.n == 0;
+
+    if (r->end != NULL && span_starts_nocase(span_of(r->end), SPAN("proxy_")))
+        return LOG_LEVEL_NOTICE;
+    return s->commands == 0 || (by_proxy && s->transactions + r->refusals == 0) ? LOG_LEVEL_INFO
+                                                                                : LOG_LEVEL_NOTICE;
+}
+
 bool record_after(struct record *r, enum smtp_want want)
 {
     const struct smtp_said *said = &r->session->said;
@@ -387,11 +414,11 @@ void record_close(struct record *r)
 
     if (log_is_silent(r->log))
         return;
-    /* A look at the port that said nothing (a health check, a scanner) is worth less. */
-    log_begin(&l, LOG_SESSION, s->commands == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE);
+    log_begin(&l, LOG_SESSION, level_of(r));
     add_client(r, &l);
     log_add(&l, "protocol", smtp_session_protocol(s, false));
     add_tls(r, &l);
+    add_proxy_tls(r, &l);
     add_login(r, &l);
     log_add_number(&l, "commands", s->commands);
     log_add_number(&l, "transactions", s->transactions);

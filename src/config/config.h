@@ -68,6 +68,11 @@ struct config {
     uint64_t policy_states; /* enum smtp_subject, enum config_policy_state */
     uint64_t policy_timeout;
     struct span policy_default; /* "DUNNO", or a reply: smtp_result_of_words */
+    uint64_t proxy_protocol;    /* 1: required */
+    uint64_t proxy_timeout;
+    bool proxy_tls;
+    struct span trusted_proxies; /* networks, "local" */
+    struct span xclient_clients;
     bool check_relay_clients;
     bool asks; /* more than the configuration and the address is needed to decide */
     struct words deliver;

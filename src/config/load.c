@@ -363,7 +363,7 @@ static void conclude_tls(struct source *s, struct config *c)
     if ((c->smtp.tls != SMTP_TLS_OFF || s->report->origin != NULL) && c->tls_command.n == 0 &&
         !defaults_tls_command(c, s->arena))
         mistake(s, SPAN("tls_command"), "the configuration is too large");
-    if (c->smtp.requiretls && c->smtp.tls == SMTP_TLS_OFF)
+    if (c->smtp.requiretls && c->smtp.tls == SMTP_TLS_OFF && !(c->proxy_protocol && c->proxy_tls))
         clash(s, SPAN("requiretls"), SPAN("tls"), "is nothing without TLS");
 }
 
@@ -385,7 +385,7 @@ static void conclude(struct source *s, struct config *c)
     conclude_asks(c);
     conclude_tls(s, c);
     c->smtp.auth = c->auth.value.n > 0;
-    if (c->smtp.auth_required && !c->smtp.auth)
+    if (c->smtp.auth_required && !c->smtp.auth && !c->smtp.xclient_login)
         clash(s, SPAN("auth_required"), SPAN("auth"), "is nothing without auth");
     c->smtp.lmtp = c->protocol == 1;
     c->smtp.single = c->partial == 1;

@@ -97,6 +97,9 @@ static const struct setting keys[] = {
      .names = "CONNECT EHLO MAIL RCPT DATA END-OF-MESSAGE"},
     {KEY("policy_timeout", VALUE_TIME, policy_timeout), .least = 1, .most = DAY},
     {KEY("protocol", VALUE_CHOICE, protocol), .names = "smtp lmtp"},
+    {KEY("proxy_protocol", VALUE_CHOICE, proxy_protocol), .names = "no required"},
+    {KEY("proxy_timeout", VALUE_TIME, proxy_timeout), .least = 1, .most = 600 * 1000},
+    {KEY("proxy_tls", VALUE_BOOL, proxy_tls)},
     {KEY("recipient_delimiter", VALUE_TEXT, recipient_delimiter), .most = 8},
     {KEY("recipients", VALUE_TABLE, recipients), .reaches_out = true, .most = 3000},
     {KEY("relay_clients", VALUE_NETWORKS, relay_clients), .most = CONFIG_FILE_MAX},
@@ -128,10 +131,14 @@ static const struct setting keys[] = {
      .names = "return-path delivered-to received x-original-to"},
     {KEY("trace_messages", VALUE_BOOL, trace_messages)},
     {KEY("trace_size", VALUE_SIZE, trace_size), .least = 4096, .most = (uint64_t)1 << 40},
+    {KEY("trusted_proxies", VALUE_NETWORKS, trusted_proxies), .most = CONFIG_FILE_MAX,
+     .names = "local"},
     {KEY("unexpected_pipelining", VALUE_CHOICE, smtp.unexpected_pipelining),
      .names = "accept refuse"},
     {KEY("user", VALUE_TEXT, user), .reaches_out = true, .most = 64},
     {KEY("vrfy", VALUE_BOOL, smtp.vrfy)},
+    {KEY("xclient_clients", VALUE_NETWORKS, xclient_clients), .most = CONFIG_FILE_MAX},
+    {KEY("xclient_login", VALUE_BOOL, smtp.xclient_login)},
 };
 
 static_assert(sizeof keys / sizeof *keys <= CONFIG_SETTINGS_MAX, "each has its number");

@@ -18,7 +18,7 @@ enum setting_kind {
     VALUE_DIRECTORY,
     VALUE_HOSTNAME,
     VALUE_DOMAINS,
-    VALUE_NETWORKS,
+    VALUE_NETWORKS, /* a list, with words of `names` among them */
     VALUE_ADDRESS,
     VALUE_TABLE,        /* empty, or syntax/table_source.h */
     VALUE_SERVERS,      /* a list: syntax/policy_server.h */

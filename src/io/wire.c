@@ -102,9 +102,9 @@ enum wire_result wire_flush(struct wire *w, uint64_t deadline)
 }
 
 /* WIRE_TIMEOUT: nothing is there. */
-static enum wire_result read_once(struct wire *w)
+static enum wire_result read_once(struct wire *w, size_t most)
 {
-    const ssize_t n = read(w->in, w->buffer + w->end, w->cap - w->end);
+    const ssize_t n = read(w->in, w->buffer + w->end, most);
 
     if (n > 0) {
         w->end += (size_t)n;
@@ -116,7 +116,7 @@ static enum wire_result read_once(struct wire *w)
     return errno == EINTR || errno == EAGAIN ? WIRE_TIMEOUT : WIRE_ERROR;
 }
 
-static enum wire_result read_some(struct wire *w, uint64_t deadline)
+static enum wire_result read_some(struct wire *w, size_t most, uint64_t deadline)
 {
     enum wire_result result;
 
@@ -124,7 +124,7 @@ static enum wire_result read_some(struct wire *w, uint64_t deadline)
         result = wait_for(w->in, POLLIN, w->stop, deadline);
         if (result != WIRE_OK)
             return result;
-        result = read_once(w);
+        result = read_once(w, most);
     } while (result == WIRE_TIMEOUT);
     return result;
 }
@@ -175,10 +175,28 @@ enum wire_result wire_fill_briefly(struct wire *w)
     if (!w->prompt)
         return WIRE_TIMEOUT;
     make_room(w);
-    result = read_once(w);
+    result = read_once(w, w->cap - w->end);
     /* This client takes its time: from here on, it is waited for as others are. */
     w->prompt = result != WIRE_TIMEOUT;
     return result;
+}
+
+size_t wire_peek(struct wire *w)
+{
+    const ssize_t n = w->prompt ? recv(w->in, w->buffer + w->end, w->cap - w->end, MSG_PEEK) : -1;
+
+    return n > 0 ? (size_t)n : 0;
+}
+
+enum wire_result wire_take(struct wire *w, size_t most, uint64_t deadline)
+{
+    if (w->prompt) {
+        const enum wire_result result = read_once(w, most);
+
+        if (result != WIRE_TIMEOUT)
+            return result;
+    }
+    return read_some(w, most, deadline);
 }
 
 enum wire_result wire_fill(struct wire *w, uint64_t deadline)
@@ -191,7 +209,7 @@ enum wire_result wire_fill(struct wire *w, uint64_t deadline)
     if (clock_left(deadline) == 0)
         return WIRE_TIMEOUT;
     make_room(w);
-    return read_some(w, deadline);
+    return read_some(w, w->cap - w->end, deadline);
 }
 
 enum wire_result wire_pause(struct wire *w, uint64_t deadline)
@@ -209,7 +227,7 @@ void wire_linger(struct wire *w, uint64_t deadline, size_t most)
         return; /* not a socket, or gone: nothing would be reset */
     w->start = w->end = 0;
     w->stop = -1; /* nothing is left to cut short */
-    while (before < most && clock_left(deadline) > 0 && read_some(w, deadline) == WIRE_OK) {
+    while (before < most && clock_left(deadline) > 0 && read_some(w, w->cap, deadline) == WIRE_OK) {
         before += w->end;
         w->end = 0;
     }

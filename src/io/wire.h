@@ -60,6 +60,13 @@ enum wire_result wire_fill_briefly(struct wire *w);
 /* Waits until the deadline, without reading. WIRE_TIMEOUT: it has passed. WIRE_EOF: the client has
  * gone, or has closed its sending side. */
 enum wire_result wire_pause(struct wire *w, uint64_t deadline);
+/* What waits to be read, up to the buffer's end, is put behind what was read, without being taken.
+ * Returns how many octets that are; 0: nothing is there within a moment, or it can't be looked at.
+ */
+size_t wire_peek(struct wire *w);
+/* Waits for octets, and takes `most` of them at the most. There must be room for these. Where
+ * wire_peek has seen some, there is no wait. */
+enum wire_result wire_take(struct wire *w, size_t most, uint64_t deadline);
 /* Flushes, then waits for at least one byte more. There must be room: unread < cap. `deadline` is
  * on the clock of clock_now. */
 enum wire_result wire_fill(struct wire *w, uint64_t deadline);

@@ -21,6 +21,7 @@ struct monitor {
     struct arena *arena;  /* of the transaction */
     size_t arena_max;     /* octets of it, and of what a delivery may have behind it */
     uint64_t transaction; /* the one that is known */
+    bool proxied;         /* the PROXY header has come */
     bool unfiltered;      /* and should not be: no transaction */
     bool over;            /* it has ended */
     bool begun;           /* its message, of which there is one */

@@ -52,6 +52,19 @@ static const char *count_request(struct monitor *m, const struct request *r)
                : NULL;
 }
 
+/* Where a proxy is in front, nothing is decided about whoever is behind it before it has said who
+ * that is. */
+static const char *check_proxied(const struct monitor *m, const struct request *r)
+{
+    const bool may_be_first =
+        r->kind == REQUEST_PROXY || r->kind == REQUEST_END || r->kind == REQUEST_NO_FILTER;
+
+    return m->backend->config->proxy_protocol != 0 && !m->proxied &&
+                   (!may_be_first || r->transaction > 0 || r->added.n > 0)
+               ? "goes on without the header of its proxy"
+               : NULL;
+}
+
 #define HANDLER(kind, handler, pace, fields) [REQUEST_##kind] = monitor_##handler,
 
 const char *monitor_handle(struct monitor *m, struct span packet)
@@ -67,7 +80,9 @@ const char *monitor_handle(struct monitor *m, struct span packet)
         m->last = NULL; /* this one has no name */
         return "sends what is no request";
     }
-    wrong = count_request(m, &r);
+    wrong = check_proxied(m, &r);
+    if (wrong == NULL)
+        wrong = count_request(m, &r);
     if (wrong == NULL)
         wrong = turn_to_transaction(m, r.transaction);
     if (wrong == NULL)

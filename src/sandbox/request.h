@@ -7,6 +7,7 @@
 #include "sandbox/packet.h"
 #include "smtp/extra.h"
 #include "smtp/session.h"
+#include "syntax/proxy.h"
 
 /* The fields of struct request that a kind may have, in the order of the packet. Those that belong
  * together share a bit. */
@@ -26,6 +27,9 @@ enum request_field {
     REQUEST_COMMANDS = 2048,    /* commands */
     REQUEST_SUBJECT = 4096,     /* about, sender, candidate_extras */
     REQUEST_LOGIN_STEP = 8192,  /* step, mechanism, has_response */
+    REQUEST_CLIENT = 16384,     /* client, client_port, client_name, server, server_port */
+    REQUEST_FACTS = 32768,      /* facts */
+    REQUEST_USER = 65536,       /* has_user, user */
     /* What each request about a message has. */
     REQUEST_OF_MESSAGE =
         REQUEST_ADDRESS | REQUEST_GREETING | REQUEST_COMMANDS | REQUEST_ENVELOPE | REQUEST_SMTPUTF8,
@@ -51,6 +55,11 @@ enum request_pace {
     KIND(DECIDE, decide, EACH_COMMAND,                                                             \
          REQUEST_ADDRESS | REQUEST_SUBJECT | REQUEST_GREETING | REQUEST_COMMANDS |                 \
              REQUEST_ENVELOPE | REQUEST_SMTPUTF8 | REQUEST_BOUNDARY)                               \
+    /* The PROXY header: before anything else. While a process listens, the answer is whether the  \
+     * client may come in. */                                                                      \
+    KIND(PROXY, take_header, ONCE, REQUEST_CLIENT | REQUEST_FACTS)                                 \
+    /* XCLIENT: the same of another client, and perhaps who has logged in. */                      \
+    KIND(XCLIENT, take_client, EACH_COMMAND, REQUEST_CLIENT | REQUEST_USER | REQUEST_COMMANDS)     \
     /* TLS: can it begin? The answer is yes or no. */                                              \
     KIND(PREPARE_TLS, prepare_tls, ONCE, REQUEST_COMMANDS)                                         \
     /* The last plain text has been sent. The answer: does the recording go on, and is the session \
@@ -101,7 +110,9 @@ enum {
     /* Octets of `added`: one has room in any case. */
     REQUEST_ADDED_MAX = 8 + SMTP_ADDRESS_MAX + 1 + SMTP_EXTRAS_MAX,
     REQUEST_TEXT_MAX = SMTP_REPLY_LINE_MAX,
-    REQUEST_ARGUMENT_MAX = 600,     /* of a reply, and whom it is about; more is cut, for the log */
+    REQUEST_ARGUMENT_MAX = 600, /* of a reply, and whom it is about; more is cut, for the log */
+    REQUEST_IP_MAX = 45,        /* an address in words */
+    REQUEST_PORT_MAX = 5,
     REQUEST_WORD_MAX = 32,          /* a rule, an end: see request_is_word */
     REQUEST_ANSWER_FULL = 3 * 1024, /* octets, from which on the results go on in another packet */
     REQUEST_ANSWER_MAX = 4 * 1024,  /* with the reply that made it full */
@@ -138,7 +149,11 @@ struct request {
     bool has_response;
     struct span auth;                     /* of MAIL */
     struct span extras, candidate_extras; /* smtp/extra.h: of MAIL; of REQUEST_DECIDE's RCPT */
-    struct span word;                     /* how the session has ended; what it is about */
+    struct span client, client_port, client_name, server, server_port; /* struct proxied_client */
+    struct span facts;                                                 /* proxied_take_facts */
+    bool has_user; /* XCLIENT has said who has logged in: */
+    struct span user;
+    struct span word; /* how the session has ended; what it is about */
 };
 
 /* What the table says of a kind. */

@@ -95,7 +95,9 @@ static bool become_worker(struct backend *b, struct worker *w, const struct sand
         .added = s->added,
         .status_is_read = b->status.manager != NULL,
         .next_status = b->status.next,
+        .asks_for_seat = b->seat >= 0,
     };
+    b->seat = -1;
     b->status.manager = NULL;
     b->record.log = NULL;
     /* Without its filter it has not been opened yet when it says its first, and last, reply: it is
@@ -214,10 +216,12 @@ static bool become_monitor(struct backend *b, const struct sandbox_session *s, p
     int status = 0;
     bool fine;
 
-    *b->session = (struct smtp_session){.options = o,
-                                        .transaction = {.arena = s->transaction},
-                                        .secure = b->peer->tls != NULL,
-                                        .login = b->auth == NULL ? NULL : s->login};
+    *b->session = (struct smtp_session){
+        .options = o,
+        .transaction = {.arena = s->transaction},
+        .secure = b->peer->tls != NULL,
+        .xclient = proxied_may_xclient(b->config, b->peer) ? s->xclient : NULL,
+        .login = b->auth == NULL && !o->xclient_login ? NULL : s->login};
     m.deadline = s->deadline + m.slack;
     wrong = answer_requests(&m);
     if (reap_worker(worker, wrong == NULL && m.closed, &status) != NULL)

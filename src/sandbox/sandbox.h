@@ -22,6 +22,7 @@ struct sandbox_session {
     uint64_t late;             /* milliseconds for late replies beyond that */
     struct text packet, added; /* rooms: PACKET_MAX and REQUEST_ADDED_MAX */
     struct arena *transaction;
+    struct smtp_xclient *xclient;
     struct smtp_login *login; /* zeroed: each process has its own by then */
     size_t arena_max;         /* octets of it, and of what a delivery may have behind it */
 };

@@ -3,6 +3,7 @@
 #ifndef SMTPIN_SANDBOX_WORKER_H
 #define SMTPIN_SANDBOX_WORKER_H
 
+#include "adapters/proxied.h"
 #include "adapters/recorder.h"
 #include "backend/record.h"
 #include "sandbox/request.h"
@@ -13,6 +14,7 @@ struct worker {
     size_t filled;       /* of it, at its beginning: a message's octets that are still to be sent */
     size_t most;         /* so many at once: more than REQUEST_OCTETS_FEW */
     struct text added;   /* recipients that the monitor has not heard of: REQUEST_ADDED_MAX */
+    bool asks_for_seat;  /* a process listens, and says whether a client may come in */
     bool status_is_read; /* the service manager hears of a session that lasts */
     uint64_t next_status; /* clock_now from when on */
     bool begins;          /* a message, whose envelope has not been sent */
@@ -28,6 +30,12 @@ struct smtp_verdict worker_decide(struct worker *w, struct smtp_session *s, enum
 /* TLS: can it begin? Then, the handshake, which is recorded. */
 bool worker_prepare_tls(struct worker *w, const struct smtp_session *s);
 bool worker_start_tls(struct worker *w, const struct smtp_session *s, struct recorder *recorder);
+/* What a proxy says of its client: services.h. */
+enum smtp_reply_id worker_take_header(struct worker *w, const struct proxied_client *client,
+                                      struct span facts);
+enum smtp_reply_id worker_take_client(struct worker *w, const struct smtp_session *s,
+                                      const struct proxied_client *client,
+                                      const struct smtp_xclient *said);
 /* Logins: the mechanisms (in w->room); what the monitor says to the session's `login`. */
 struct span worker_mechanisms(struct worker *w, const struct smtp_session *s);
 enum smtp_login_result worker_login(struct worker *w, const struct smtp_session *s,

@@ -3,6 +3,7 @@
 #include "smtp/extra.h"
 #include "smtp/login.h"
 #include "smtp/trace.h"
+#include "smtp/xclient.h"
 
 #include <string.h>
 
@@ -73,6 +74,8 @@ static enum smtp_want say_ehlo(struct smtp_session *s)
     /* RFC 8689 2: only inside TLS. */
     if (o->requiretls && s->secure)
         text_add(s->out, SPAN("\r\n250-REQUIRETLS"));
+    if (s->xclient != NULL)
+        smtp_announce_xclient(s->out);
     text_add(s->out, SPAN("\r\n250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n"));
     return SMTP_NEXT_LINE;
 }

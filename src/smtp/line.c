@@ -32,3 +32,15 @@ enum smtp_line_result smtp_line_scan(struct smtp_line *l, struct span in, struct
     *line = span_first(in, end);
     return SMTP_LINE_READY;
 }
+
+bool smtp_line_is_foreign(struct span line)
+{
+    static const char methods[][sizeof "PRI * HTTP/"] = {
+        "GET ",     "POST ",    "PUT ",   "HEAD ",  "DELETE ",
+        "OPTIONS ", "CONNECT ", "PATCH ", "TRACE ", "PRI * HTTP/"};
+
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (span_starts_nocase(line, span_of(methods[i])))
+            return true;
+    return line.n >= 2 && line.p[0] == 0x16 && line.p[1] == 0x03;
+}

@@ -33,4 +33,8 @@ struct smtp_line {
 enum smtp_line_result smtp_line_scan(struct smtp_line *l, struct span in, struct span *line,
                                      size_t *used);
 
+/* Talk of another protocol: an HTTP request that a web page or a forged link sends to our port, or
+ * a TLS record. Whatever follows is not SMTP either, so the first such line ends the session. */
+bool smtp_line_is_foreign(struct span line);
+
 #endif

@@ -9,7 +9,7 @@ bool smtp_offers_login(const struct smtp_session *s)
 {
     const struct smtp_options *o = s->options;
 
-    return s->login != NULL && !s->authenticated && (s->secure || o->auth_plaintext);
+    return o->auth && s->login != NULL && !s->authenticated && (s->secure || o->auth_plaintext);
 }
 
 /* sasl-mech: 1*20 of capitals, digits, '-' and '_' (RFC 4422 3.1), in either case here (RFC 5321

@@ -4,6 +4,7 @@
 #include "smtp/chunk.h"
 #include "smtp/login.h"
 #include "smtp/verbs.h"
+#include "smtp/xclient.h"
 
 #include <string.h>
 
@@ -13,10 +14,13 @@ static enum smtp_want say_greeting(struct smtp_session *s)
                     s->options->hostname);
 }
 
-/* An LMTP client is a mail server of ours: it is not held back. */
+/* An LMTP client is a mail server of ours: it is not held back. Nor is the client of a proxy that
+ * has said who it is: what it does is the proxy's to see. */
 static enum smtp_want greet(struct smtp_session *s)
 {
-    return s->options->greet_delay > 0 && !s->options->lmtp ? SMTP_NEXT_GREETING : say_greeting(s);
+    return s->options->greet_delay > 0 && !s->options->lmtp && s->xclient == NULL
+               ? SMTP_NEXT_GREETING
+               : say_greeting(s);
 }
 
 static enum smtp_want ask_or_greet(struct smtp_session *s)
@@ -301,6 +305,16 @@ enum smtp_want smtp_session_login(struct smtp_session *s, enum smtp_login_result
     default:
         return smtp_say(s, SMTP_REPLY_LOGIN_LATER, SPAN(""));
     }
+}
+
+/* As at the beginning of the session: a greeting, which somebody may have to decide on. */
+enum smtp_want smtp_session_client(struct smtp_session *s, enum smtp_reply_id answer)
+{
+    smtp_begin_step(s);
+    if (answer != SMTP_REPLY_OK)
+        return smtp_say(s, answer, s->options->hostname);
+    smtp_take_xclient(s);
+    return ask_or_greet(s);
 }
 
 enum smtp_want smtp_session_gone(struct smtp_session *s)

@@ -48,6 +48,9 @@ enum smtp_login_result {
  * SMTP_AUTH_LINE_MAX octets and a few. */
 enum smtp_want smtp_session_login(struct smtp_session *s, enum smtp_login_result result,
                                   struct span text);
+/* XCLIENT: SMTP_REPLY_OK where its client has been taken over; SMTP_REPLY_BAD_PARAMETERS where it
+ * is none; else why it is turned away. */
+enum smtp_want smtp_session_client(struct smtp_session *s, enum smtp_reply_id answer);
 /* Prepares the decoder for this session's limits: after DATA, or for the first chunk. */
 void smtp_session_decoder(const struct smtp_session *s, struct smtp_data *data);
 /* The decoder has ended or was left: `data` says how. */

@@ -20,6 +20,7 @@ enum smtp_want {
     SMTP_NEXT_HANDSHAKE,  /* write what is in `out`, then do it:  smtp_session_secured */
     SMTP_NEXT_MECHANISMS, /* ask which there are:            smtp_session_mechanisms */
     SMTP_NEXT_LOGIN,      /* ask about `login`; `out` is empty: smtp_session_login */
+    SMTP_NEXT_CLIENT,     /* take over what `xclient` says:  smtp_session_client */
     SMTP_NEXT_MORE,       /* empty `out`, there are more replies: smtp_session_more */
     SMTP_NEXT_PAUSE,      /* wait, then write what is in `out`: smtp_session_paused */
     SMTP_NEXT_CLOSE,      /* write what is in `out`, then hang up */
@@ -59,6 +60,7 @@ struct smtp_options {
     bool auth_plaintext;   /* outside TLS too */
     bool auth_old_clients; /* announce it in the old spelling, too: "AUTH=" */
     bool auth_required;    /* no mail without it */
+    bool xclient_login;    /* LOGIN= of XCLIENT is a login */
     uint64_t max_auth_errors;
     bool prdr; /* announce it: each recipient's result is known */
     /* One recipient a transaction, so that each has its own reply (but for LMTP and PRDR). */
@@ -168,6 +170,26 @@ struct smtp_login {
     char user_room[SMTP_USER_MAX], method_room[SMTP_MECHANISM_MAX];
 };
 
+/* What a proxy says of its client (Postfix's XCLIENT). */
+enum smtp_xclient_attribute {
+    SMTP_XCLIENT_NAME = 1,
+    SMTP_XCLIENT_ADDR = 2,
+    SMTP_XCLIENT_PORT = 4,
+    SMTP_XCLIENT_PROTO = 8,
+    SMTP_XCLIENT_HELO = 16,
+    SMTP_XCLIENT_LOGIN = 32,
+    SMTP_XCLIENT_DESTADDR = 64,
+    SMTP_XCLIENT_DESTPORT = 128,
+};
+
+/* Spans are in the transaction's arena, and empty where an attribute is unavailable. The core does
+ * not look at addresses and ports, nor at the name. */
+struct smtp_xclient {
+    unsigned given; /* enum smtp_xclient_attribute */
+    struct span name, addr, port, helo, login, destaddr, destport;
+    bool esmtp;
+};
+
 struct smtp_session {
     const struct smtp_options *options;
     struct text *out;
@@ -189,9 +211,10 @@ struct smtp_session {
     bool secure;          /* the client speaks inside TLS */
     bool tls_unavailable; /* it could not be had once: nobody is asked again */
     bool authenticated;
-    struct smtp_login *login; /* set behind smtp_session_open; NULL: nobody can log in */
-    struct smtp_chunk chunk;  /* of SMTP_NEXT_CHUNK */
-    uint64_t discarded;       /* octets of chunks that were refused */
+    struct smtp_login *login;     /* set behind smtp_session_open; NULL: nobody can log in */
+    struct smtp_xclient *xclient; /* the same; NULL: not of this client */
+    struct smtp_chunk chunk;      /* of SMTP_NEXT_CHUNK */
+    uint64_t discarded;           /* octets of chunks that were refused */
     uint64_t
         chunk_failed; /* the command that was the last one of a row of chunks behind a failure */
     uint64_t now;     /* seconds since 1970; set before each line, where future_release is not 0 */

@@ -3,7 +3,9 @@
 #include "smtp/chunk.h"
 #include "smtp/envelope.h"
 #include "smtp/hello.h"
+#include "smtp/line.h"
 #include "smtp/login.h"
+#include "smtp/xclient.h"
 
 #include <string.h>
 
@@ -36,7 +38,7 @@ struct verb {
     bool before_login; /* legal where a login is required (RFC 4954 6) */
     bool recorded;     /* its command holds no secret: `trace` writes it down */
     bool has_octets;   /* behind its line, which must not be taken for commands (chunk.h) */
-    enum { IN_BOTH, IN_SMTP, IN_LMTP, WITH_TLS, WITH_LOGINS } in;
+    enum { IN_BOTH, IN_SMTP, IN_LMTP, WITH_TLS, WITH_LOGINS, WITH_XCLIENT } in;
     enum smtp_want (*run)(struct smtp_session *s, struct span argument);
 };
 
@@ -296,6 +298,17 @@ static const struct verb verbs[] = {
      .recorded = true,
      .has_octets = true,
      .run = smtp_bdat},
+    {.name = TAG("XCLIENT"),
+     .syntax = NAME("XCLIENT attribute=value [attribute=value...]"),
+     .argument = ARGUMENT_NEEDED,
+     .place = PLACE_FREE,
+     .phases = SMTP_CONNECTED | SMTP_GREETED,
+     .misplaced = SMTP_REPLY_IN_TRANSACTION,
+     .in = WITH_XCLIENT,
+     .before_tls = true,
+     .before_login = true,
+     .recorded = true,
+     .run = smtp_xclient},
 };
 
 enum { VERBS = sizeof verbs / sizeof *verbs };
@@ -309,6 +322,8 @@ static bool is_spoken(const struct smtp_session *s, const struct verb *v)
         return s->options->tls != SMTP_TLS_OFF;
     case WITH_LOGINS:
         return s->options->auth;
+    case WITH_XCLIENT:
+        return s->xclient != NULL;
     default:
         return (v->in == IN_LMTP) == s->options->lmtp;
     }
@@ -356,20 +371,6 @@ static enum smtp_want do_help(struct smtp_session *s, struct span argument)
         if (is_spoken(s, v))
             smtp_reply_line(s->out, smtp_reply(SMTP_REPLY_HELP), false, s->esmtp, v->syntax);
     return smtp_say(s, SMTP_REPLY_HELP, SPAN("HELP with a command shows this one alone"));
-}
-
-/* Talk of another protocol: an HTTP request that a web page or a forged link sends to our port, or
- * a TLS record. Whatever follows is not SMTP either, so the first such line ends the session. */
-static bool is_foreign(struct span line)
-{
-    static const char methods[][sizeof "PRI * HTTP/"] = {
-        "GET ",     "POST ",    "PUT ",   "HEAD ",  "DELETE ",
-        "OPTIONS ", "CONNECT ", "PATCH ", "TRACE ", "PRI * HTTP/"};
-
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (span_starts_nocase(line, span_of(methods[i])))
-            return true;
-    return line.n >= 2 && line.p[0] == 0x16 && line.p[1] == 0x03;
 }
 
 /* Is the argument what the verb takes? On yes, *argument is what its function gets. */
@@ -425,7 +426,7 @@ __attribute__((noinline)) static enum smtp_want not_a_verb(struct smtp_session *
 {
     const struct span known = not_implemented(name);
 
-    if (is_foreign(line))
+    if (smtp_line_is_foreign(line))
         return smtp_say(s, SMTP_REPLY_FOREIGN, s->options->hostname);
     /* "BDAT" and a tab: whoever takes that for the verb sends octets behind it. */
     if (span_starts_nocase(line, SPAN("BDAT")) && line.n > 4 && !byte_is_alpha(line.p[4]) &&

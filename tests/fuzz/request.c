@@ -2,6 +2,7 @@
  * requests. The backend is a stand-in that keeps count. */
 #include "base/base64.h"
 #include "request_input.h"
+#include "request_make.h"
 #include "sandbox/monitor.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ static struct {
     unsigned prepared, started; /* TLS: how often it was asked for */
     bool offered, going_on;     /* a login */
     bool logged_in;
+    bool proxied; /* the PROXY header */
     unsigned failures;
     char room[4096];
 } kept;
@@ -113,6 +115,28 @@ bool backend_start_tls(struct backend *b, int in, int out, int stop)
     return b->session->commands % 4 != 2;
 }
 
+/* What was said before was another client's. */
+enum smtp_reply_id backend_take_client(struct backend *b, const struct proxied_client *client,
+                                       const struct span *facts)
+{
+    promise(!kept.message && proxied_is_client(client));
+    proxied_take(b->peer, b->proxied, client);
+    if (facts != NULL) {
+        promise(b->config->proxy_protocol != 0 && !kept.proxied && kept.passed == 0);
+        promise(b->session->transactions == 0 && kept.accepted == 0 && client->name.n == 0);
+        proxied_take_facts(b->peer, b->proxied, *facts, b->config);
+        kept.proxied = true;
+        return SMTP_REPLY_OK;
+    }
+    promise(b->session->xclient != NULL);
+    promise(!b->session->authenticated || b->config->smtp.xclient_login);
+    kept.accepted = 0;
+    kept.passed = 0;
+    kept.offered = kept.going_on = false;
+    kept.logged_in = b->session->authenticated;
+    return SMTP_REPLY_OK;
+}
+
 /* Who may log in now. */
 static void check_login(const struct backend *b)
 {
@@ -165,7 +189,8 @@ static void check_submission(const struct backend *b)
     promise(s->authenticated == kept.logged_in);
     promise(s->authenticated || !b->config->smtp.auth_required);
     promise(s->authenticated || s->transaction.auth.n == 0);
-    promise(!s->authenticated || span_eq(s->login->user, SPAN("jane")));
+    promise(!s->authenticated || span_eq(s->login->user, SPAN("jane")) ||
+            span_eq(s->login->method, SPAN("XCLIENT")));
 }
 
 bool backend_begin_message(struct backend *b)
@@ -176,7 +201,8 @@ bool backend_begin_message(struct backend *b)
     promise(t->reverse_path.address.p != NULL && b->session->helo.n <= SMTP_DOMAIN_MAX);
     promise(t->declared_size <= b->config->smtp.max_message_size);
     promise(b->session->secure || b->config->smtp.tls < SMTP_TLS_REQUIRED);
-    promise(!b->session->secure || kept.started == 1);
+    promise(!b->session->secure || kept.started == 1 || (kept.proxied && b->config->proxy_tls));
+    promise(kept.proxied || b->config->proxy_protocol == 0);
     promise(!t->requiretls || (b->session->secure && b->config->smtp.requiretls));
     check_extras(b->session);
     check_steps(b->session);
@@ -250,55 +276,6 @@ void backend_end(struct backend *b, const char *why)
 {
     (void)b;
     promise(request_is_word(span_of(why)));
-}
-
-static void make_request(const uint8_t **p, const uint8_t *end, struct text *packet)
-{
-    static char octets[REQUEST_OCTETS_MAX];
-    static const enum smtp_phase phases[] = {0, 1, 2, 4, 8, 3};
-    const uint64_t flags = input_number(p, end);
-    char room[1024];
-    struct text added = TEXT(room);
-    struct request r = {.kind = (enum request_kind)(input_number(p, end) % REQUEST_KIND_COUNT),
-                        .transaction = input_number(p, end),
-                        .recipients = input_number(p, end),
-                        .size = input_number(p, end),
-                        .begins = flags & 1,
-                        .esmtp = flags & 2,
-                        .smtputf8 = flags & 4,
-                        .ended = flags & 8,
-                        .close = flags & 16,
-                        .prdr = flags & 32,
-                        .requiretls = flags & 16,
-                        .fault = (enum smtp_data_fault)(flags >> 6)};
-
-    memset(octets, 'A', sizeof octets);
-    r.octets = (struct span){.p = octets, .n = (size_t)input_number(p, end) % (sizeof octets + 2)};
-    r.added = input_recipients(p, end, &added);
-    r.before = phases[input_number(p, end) % 6];
-    r.phase = phases[input_number(p, end) % 6];
-    r.address = flags & 128 ? input_octets(p, end) : SPAN("a@example.com");
-    r.sender = flags & 8 ? input_octets(p, end) : SPAN("a@example.com");
-    r.about = (enum smtp_subject)(1U << input_number(p, end) % 7);
-    if (flags & 128)
-        r.about |= (enum smtp_subject)input_number(p, end);
-    r.commands = input_number(p, end);
-    r.declared_size = flags & 4 ? 0 : input_number(p, end);
-    r.boundary = input_number(p, end);
-    r.helo = flags & 64 ? input_octets(p, end) : SPAN("x");
-    r.word = input_octets(p, end);
-    r.argument = input_octets(p, end);
-    r.judged = input_octets(p, end);
-    r.reply = (struct smtp_reply){.code = (unsigned)input_number(p, end) * 4,
-                                  .text = input_octets(p, end),
-                                  .rule = flags & 1 ? "relay" : NULL};
-    r.step = input_number(p, end) % 4;
-    r.mechanism = flags & 1 ? input_octets(p, end) : SPAN("PLAIN");
-    r.has_response = flags & 2;
-    r.auth = flags & 32 ? input_octets(p, end) : SPAN("");
-    r.extras = input_extras(p, end);
-    r.candidate_extras = input_extras(p, end);
-    request_write(packet, &r);
 }
 
 /* An honest session's next request, its steps in their order: some input leaves one out. */
@@ -389,6 +366,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct tls tls;
     static struct auth auth;
     static struct smtp_login login;
+    static struct smtp_xclient xclient;
+    static struct proxied proxied;
     struct peer peer = {.address = SPAN("192.0.2.1"), .name = SPAN("")};
     struct arena arena = {.base = arena_room, .cap = sizeof arena_room / 2};
     struct monitor m = {.backend = &b,
@@ -424,21 +403,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                       .auth_required = (more & 1) > 0 && (more & 4) > 0,
                                       .max_auth_errors = 3,
                                       .decide_at = size / 16 % 32 & ~(size_t)SMTP_ABOUT_RECIPIENT},
+                             .proxy_protocol = (more & 24) == 24,
+                             .proxy_tls = more & 32,
                              .asks = size & 512};
+    config.smtp.xclient_login = (more & 64) > 0 && (more & 128) > 0;
     session = (struct smtp_session){
         .options = &config.smtp, .now = 1795460000, .transaction = {.arena = &arena}};
     memset(&b, 0, sizeof b);
     b.config = &config;
     b.peer = &peer;
     b.session = &session;
-    b.recorder.fd = -1;
+    b.recorder.fd = b.seat = -1;
+    b.proxied = &proxied;
+    session.xclient = more & 128 ? &xclient : NULL;
     tls = (struct tls){.config = &config, .control = -1, .theirs = -1, .ours = {-1, -1, false}};
     b.tls = config.smtp.tls == SMTP_TLS_OFF ? NULL : &tls;
     login = (struct smtp_login){.going_on = false};
-    if (config.smtp.auth) {
+    if (config.smtp.auth || config.smtp.xclient_login)
         session.login = &login;
+    if (config.smtp.auth)
         b.auth = &auth;
-    }
     b.rules = (struct rules){.config = &config, .peer = &peer, .session = &session};
     record_open(&b.record, &config, &peer, &session, &log);
     while (p < end) {
@@ -456,7 +440,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             stage++;
             continue;
         case 3:
-            if (config.smtp.auth && (b.tls == NULL || input_number(&p, end) % 2 == 0))
+            if ((config.proxy_protocol != 0 && !kept.proxied) ||
+                (session.xclient != NULL && input_number(&p, end) % 2 == 0))
+                make_client(&p, end, config.proxy_protocol != 0 && !kept.proxied, m.transaction,
+                            &packet);
+            else if (config.smtp.auth && (b.tls == NULL || input_number(&p, end) % 2 == 0))
                 make_login(&p, end, m.transaction, &packet);
             else
                 make_tls(&p, end, m.transaction, &packet);

@@ -22,7 +22,7 @@ sources() {
     transcript) echo "$replay/read*.c $replay/diff*.c $replay/transcript.c $replay/told_tls.c $replay/play.c $replay/replies.c $replay/listener.c $shell $core" ;;
     lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/syntax/idn.c $core" ;;
     milter) echo "$milter/answer.c $milter/changes.c $milter/envelope.c $milter/message.c $milter/packet.c $milter/reply.c src/io/spool.c $core" ;;
-    request) echo "tests/fuzz/request_input.c src/sandbox/monitor*.c src/sandbox/request.c src/sandbox/packet.c src/backend/record.c $shell $core" ;;
+    request) echo "tests/fuzz/request_input.c tests/fuzz/request_make.c src/sandbox/monitor*.c src/sandbox/request.c src/sandbox/packet.c src/backend/record.c $shell $core" ;;
     esac
 }
 seeds() {

@@ -83,6 +83,9 @@ tls = lambda kind, program=GOOD: f"tls = {kind}\ntls_service = no\ntls_command =
 auth = lambda command, more="auth_plaintext = yes\n": f"auth = checkpassword:{command}\nauth_failure_delay = 0\nvrfy = yes\n{more}"
 SECRET = write("secret", "#!/bin/sh\n[ \"$(tr '\\0' ' ' <&3)\" = 'jane secret  ' ]\n")
 LOGINS = text_table("logins", "jane@example.org jane\nboss@example.org boss\n")
+# The peer of these attacks is a proxy.
+PROXY = "proxy_protocol = required\ntrusted_proxies = 192.0.2.1\n"
+XCLIENT = "xclient_clients = 192.0.2.1\n"
 slow = write("slow", "#!/bin/sh\nsleep 2\n")
 CONFS = {
     "usual": CONF,
@@ -113,6 +116,13 @@ CONFS = {
     "auth_required": write("auth_required.conf", lines + auth("/bin/true") + "auth_required = yes\n", 0o644),
     "auth_required_wrong": write("auth_required_wrong.conf", lines + auth("/bin/false") + "auth_required = yes\n", 0o644),
     "auth_senders": write("auth_senders.conf", lines + auth("/bin/true") + f"sender_login = {LOGINS}\n", 0o644),
+    "proxy": write("proxy.conf", lines + PROXY + "relay_clients = 198.51.100.0/24\n", 0o644),
+    "proxy_tls": write("proxy_tls.conf", lines + PROXY + tls("required") + "proxy_tls = yes\n", 0o644),
+    "proxy_no_tls": write("proxy_no_tls.conf", lines + PROXY + tls("required"), 0o644),
+    "xclient": write("xclient.conf", lines + XCLIENT + "relay_clients = 198.51.100.0/24\n", 0o644),
+    "xclient_login": write("xclient_login.conf", lines + XCLIENT + "xclient_login = yes\nauth_required = yes\n", 0o644),
+    "xclient_few": write("xclient_few.conf", lines + XCLIENT + "max_commands = 10\n", 0o644),
+    "xclient_steps": write("xclient_steps.conf", lines + XCLIENT + NO_SERVER("CONNECT EHLO", "DUNNO"), 0o644),
     "steps": write("steps.conf", lines + NO_SERVER("CONNECT EHLO MAIL DATA", "DUNNO"), 0o644),
     **{name: write(f"{name}.conf", lines + NO_SERVER(state, "550 5.7.1 No") + "helo_required = yes\n", 0o644)
        for name, state in (("no_client", "CONNECT"), ("no_greeting", "EHLO"), ("no_sender", "MAIL"), ("no_data", "DATA"))},

@@ -29,6 +29,7 @@ extern const struct attack attack_requests[];
 extern const struct attack attack_conduct[];
 extern const struct attack attack_questions[];
 extern const struct attack attack_login[];
+extern const struct attack attack_proxy[];
 extern const struct attack attack_submitter[];
 extern const struct attack attack_tls[];
 extern const struct attack attack_tls_calls[]; /* as attack_calls, with smtpin-tls beside it */

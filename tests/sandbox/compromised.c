@@ -34,10 +34,10 @@ static const struct {
     const char *what;
     const struct attack *attacks;
 } lists[] = {
-    {"call", attack_calls},         {"request", attack_requests},  {"request", attack_conduct},
-    {"request", attack_chunks},     {"request", attack_extras},    {"request", attack_questions},
-    {"request", attack_login},      {"request", attack_submitter}, {"request", attack_tls},
-    {"tls_call", attack_tls_calls},
+    {"call", attack_calls},     {"request", attack_requests},   {"request", attack_conduct},
+    {"request", attack_chunks}, {"request", attack_extras},     {"request", attack_questions},
+    {"request", attack_login},  {"request", attack_submitter},  {"request", attack_tls},
+    {"request", attack_proxy},  {"tls_call", attack_tls_calls},
 };
 
 static const struct attack *find_in_all(const char *name)
@@ -123,6 +123,8 @@ int main(int argc, char **argv)
         .config = &config,
         .peer = &peer,
         .session = &session,
+        .proxied = &memory.proxied,
+        .seat = -1,
         .rules = {.sources = &memory.sources},
         .recorder = {.out = TEXT(memory.trace)},
         .spool = {.fd = -1, .buffer = memory.spool, .cap = sizeof memory.spool},
@@ -149,6 +151,7 @@ int main(int argc, char **argv)
                              .packet = TEXT(memory.packet),
                              .added = TEXT(memory.added),
                              .transaction = &transaction,
+                             .xclient = &memory.xclient,
                              .login = &memory.login,
                              .arena_max = SERVE_ARENA_MAX + SERVE_DELIVERY_MAX,
                          },

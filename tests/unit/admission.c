@@ -77,3 +77,33 @@ Test(admission, limits)
         admission_enter(&a, &other, pid);
     cr_expect_eq(admission_ask(&a, &two, 1000, 0), ADMISSION_FULL, "the table is full");
 }
+
+/* Behind a proxy: who it is for is known later. */
+Test(admission, moves)
+{
+    struct admission_seat seat[8];
+    struct admission a = {.seat = seat, .cap = COUNT(seat)};
+    const struct admission_guest proxy = {.local = true}, one = guest("192.0.2.1", 0),
+                                 two = guest("192.0.2.2", 0), other = {.socket = 1, .local = true};
+    struct admission_guest left;
+
+    for (pid_t pid = 1; pid <= 4; pid++)
+        admission_enter(&a, &proxy, pid);
+    admission_enter(&a, &other, 5);
+    cr_expect_eq(admission_move(&a, 1, &one, 2), ADMISSION_OPEN);
+    cr_expect_eq(admission_move(&a, 1, &one, 1), ADMISSION_OPEN, "it is no other than itself");
+    cr_expect_eq(admission_move(&a, 2, &one, 2), ADMISSION_OPEN);
+    cr_expect_eq(admission_move(&a, 3, &one, 2), ADMISSION_SOURCE_FULL);
+    cr_expect_eq(admission_move(&a, 5, &one, 2), ADMISSION_OPEN, "another socket");
+    cr_expect_eq(admission_move(&a, 9, &one, 1), ADMISSION_OPEN, "nobody's process");
+    cr_expect_eq(admission_move(&a, 4, &two, 2), ADMISSION_OPEN);
+    cr_expect_eq(admission_move(&a, 4, &one, 0), ADMISSION_OPEN, "no limit");
+    cr_expect_eq(admission_move(&a, 4, &two, 2), ADMISSION_OPEN, "XCLIENT, once more");
+    cr_expect_eq(admission_move(&a, 3, &two, 2), ADMISSION_OPEN);
+    cr_expect_eq(admission_move(&a, 2, &two, 2), ADMISSION_SOURCE_FULL);
+    cr_expect_eq(admission_ask(&a, &one, 100, 1), ADMISSION_SOURCE_FULL);
+    cr_assert(admission_leave(&a, 2, &left));
+    cr_expect(left.local, "who was turned away is no source");
+    cr_assert(admission_leave(&a, 1, &left));
+    cr_expect(admission_same_source(&left, &one));
+}

@@ -182,6 +182,13 @@ Test(config, mistakes_have_their_line_and_key)
         {"deliver_by = 5m\n", "deliver_by", 1},
         {"future_release = yes\n", "future_release", 1},
         {"future_release = 1000000000\n", "future_release", 1}, /* more than nine digits */
+        {"proxy_protocol = yes\n", "proxy_protocol", 1},
+        {"proxy_timeout = 0\n", "proxy_timeout", 1},
+        {"proxy_tls = maybe\n", "proxy_tls", 1},
+        {"trusted_proxies = 10.0.0.1 nobody\n", "trusted_proxies", 1},
+        {"relay_clients = local\n", "relay_clients", 1},
+        {"xclient_clients = local\n", "xclient_clients", 1},
+        {"xclient_login = LOGIN\n", "xclient_login", 1},
         {"tls = yes\n", "tls", 1},
         {"tls_certificate = relative.pem\n", "tls_certificate", 1},
         {"tls_certificate = /a /b /c\n", "tls_certificate", 1},

@@ -210,7 +210,7 @@ static enum smtp_want deliver(struct server *s)
 
 static void go_on(struct server *s)
 {
-    bool more = true;
+    bool more = !s->header_first || core_take_header(s);
 
     while (more && s->want != SMTP_NEXT_CLOSE && s->want != SMTP_NEXT_HANDSHAKE) {
         if (s->want == SMTP_NEXT_GREETING)
@@ -230,6 +230,8 @@ static void go_on(struct server *s)
                 smtp_session_tls(&s->session, s->in.n > 0 ? SMTP_TLS_NOT_ALONE : SMTP_TLS_READY);
         else if (s->want == SMTP_NEXT_MECHANISMS)
             s->want = smtp_session_mechanisms(&s->session, core_login_mechanisms(&s->auth));
+        else if (s->want == SMTP_NEXT_CLIENT)
+            s->want = core_take_client(s);
         else if (s->want == SMTP_NEXT_MORE)
             s->want = smtp_session_more(&s->session);
         else
@@ -346,6 +348,7 @@ static void play_core(struct server *s, const struct replay_options *o, bool con
                                .secure = core_secure,
                                .secure_first =
                                    configured && s->config.smtp.tls == SMTP_TLS_IMPLICIT,
+                               .header_first = s->config.proxy_protocol != 0,
                                .half_close = core_end,
                                .disconnect = core_end};
 
@@ -355,11 +358,11 @@ static void play_core(struct server *s, const struct replay_options *o, bool con
                               .session = &s->session,
                               .id = s->config.fixed_id,
                               .sources = &s->sources};
-    s->want = smtp_session_open(&s->session, &s->config.smtp, &s->out, &s->arena, configured);
-    s->session.now = s->config.fixed_time;
     auth_open(&s->auth, &s->config, &s->peer, s->config.fixed_id);
-    if (s->config.smtp.auth)
-        s->session.login = &s->login;
+    s->available = configured;
+    s->header_first = configured && s->config.proxy_protocol != 0;
+    if (!s->header_first)
+        core_open(s);
     go_on(s);
     play(s->transcript, &e, &o->play, s->replay_arena, s->differences);
     runs_compare(s->transcript, TOLD_DELIVERY, s->runs, NULL, s->replay_arena, s->differences);

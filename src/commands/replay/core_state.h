@@ -6,6 +6,7 @@
 #include "adapters/auth.h"
 #include "adapters/digest.h"
 #include "adapters/head.h"
+#include "adapters/proxied.h"
 #include "adapters/rules.h"
 #include "commands/replay/differences.h"
 #include "commands/replay/transcript.h"
@@ -17,6 +18,9 @@ struct server {
     struct differences *differences;
     struct config config;
     struct peer peer;
+    struct proxied proxied;
+    struct smtp_xclient xclient;
+    bool header_first, available; /* a PROXY header is still to come; the session may begin */
     struct smtp_session session;
     struct rules rules;
     struct rules_sources sources;
@@ -51,5 +55,12 @@ bool core_feed_data(struct server *s);
 bool core_feed_chunk(struct server *s);
 /* A greeting is held back until the client wants to see it, or speaks. False: neither so far. */
 bool core_feed_greeting(struct server *s);
+
+/* The session begins; before that, the PROXY header is taken, where there is to be one. False:
+ * there is not enough of it. */
+void core_open(struct server *s);
+bool core_take_header(struct server *s);
+/* The step of XCLIENT. */
+enum smtp_want core_take_client(struct server *s);
 
 #endif

@@ -17,6 +17,7 @@ struct endpoint {
     bool (*secure)(void *context, const struct tls_facts *wanted, struct tls_facts *is,
                    struct span *why);
     bool secure_first; /* before the client hears or says anything */
+    bool header_first; /* but for what a proxy says of it in its first octets */
     void (*half_close)(void *context);
     void (*disconnect)(void *context);
 };

@@ -174,17 +174,22 @@ void play(const struct transcript *t, const struct endpoint *e, const struct pla
           struct arena *a, struct differences *d)
 {
     struct listener l = {.e = e, .buffer = arena_get(a, LISTEN_MAX)};
+    const struct step *first = t->first;
     bool connected = true, left = false;
 
     if (l.buffer == NULL) {
         differ(d, 0, SPAN("memory"), SPAN("none left"));
         return;
     }
+    if (e->secure_first && e->header_first && first != NULL && first->kind == STEP_SEND) {
+        send_bytes(e, first->bytes, o->chunk);
+        first = first->next;
+    }
     if (e->secure_first)
         secure(t, e, &l, t->tls.line, d);
     if (o->whole)
-        send_everything(t, t->first, e, o, a);
-    for (const struct step *s = t->first; s != NULL; s = s->next) {
+        send_everything(t, first, e, o, a);
+    for (const struct step *s = first; s != NULL; s = s->next) {
         if (s->kind == STEP_EXPECT)
             s = replies_expect(s, &l, a, d);
         else if (s->kind == STEP_TLS)

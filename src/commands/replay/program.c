@@ -212,6 +212,7 @@ static void play_with(const struct transcript *t, const struct replay_options *o
                                .receive = connection_receive,
                                .secure = connection_secure,
                                .secure_first = stand_ins->tls.implicit,
+                               .header_first = stand_ins->tls.config.proxy_protocol != 0,
                                .half_close = connection_half_close,
                                .disconnect = connection_disconnect};
     char *argv[ARGUMENTS_MAX];

@@ -1,0 +1,16 @@
+/* Postfix's XCLIENT: a proxy that we trust says who its client is. It is known to such a proxy
+ * alone. */
+#ifndef SMTPIN_SMTP_XCLIENT_H
+#define SMTPIN_SMTP_XCLIENT_H
+
+#include "smtp/state.h"
+
+/* The command. */
+enum smtp_want smtp_xclient(struct smtp_session *s, struct span argument);
+/* Its client is the session's: nothing of what has been said counts any longer, but a login that an
+ * XCLIENT before this one has told of, where this one tells of none. */
+void smtp_take_xclient(struct smtp_session *s);
+/* The line of EHLO. */
+void smtp_announce_xclient(struct text *out);
+
+#endif
