@@ -16,6 +16,7 @@ sources() {
     session) echo "tests/fuzz/drive*.c $core" ;;
     alias) echo "src/adapters/alias.c src/adapters/lookup.c src/adapters/head.c src/config/config.c src/syntax/idn.c src/syntax/table_source.c $core" ;;
     auth) echo "src/adapters/auth_connection.c src/adapters/auth_dovecot.c src/adapters/auth_line.c src/adapters/auth_state.c src/io/exchange.c src/io/clock.c src/syntax/tls_facts.c $core" ;;
+    proxy) echo "src/adapters/proxied.c src/syntax/proxy.c src/syntax/proxy_tlv.c src/syntax/network.c src/syntax/tls_facts.c $core" ;;
     policy) echo "src/adapters/policy.c src/adapters/policy_action.c src/syntax/policy_server.c src/io/connect.c src/io/exchange.c src/io/clock.c $core" ;;
     table) echo "src/adapters/table.c src/adapters/cdb.c src/adapters/text_table.c src/syntax/idn.c src/syntax/table_source.c src/io/clock.c $core" ;;
     texts | config) echo "$shell $core" ;;
@@ -46,6 +47,10 @@ seeds() {
         printf '\376x=y\r\naction=prepend X-A: b \r\naction=REJECT 5.7.1 No\r\n\r\n' >"$work/seeds-policy/prepend"
         printf '\060action=550 5.7.23 SPF\n\naction=421 4.3.2 Bye\n\n' >"$work/seeds-policy/code"
         printf '\001c.example|joe@sender.example|jane@example.org|mx.c.example|ID' >"$work/seeds-policy/request" ;;
+    proxy)
+        python3 -c 'import glob, sys; sys.path.insert(0, "tests/fuzz"); import seeds
+for n, path in enumerate(sorted(glob.glob("tests/transcripts/proxy_*.smtp"))): open(f"{sys.argv[1]}/{n}", "wb").write(bytes([n % 2]) + seeds.said_in(path))' "$work/seeds-proxy"
+        printf '\002NAME=c.example ADDR=IPV6:2001:db8::7 PORT=40000 PROTO=ESMTP HELO=c.example LOGIN=a+2Bb DESTADDR=203.0.113.5 DESTPORT=[UNAVAILABLE]' >"$work/seeds-proxy/xclient" ;;
     table)
         printf '\0bob@example.org OK\n@example.org 550 5.1.1 No\nbob@example.org x\nexample.net \n' >"$work/seeds-table/made"
         printf '\1a 1\nb 2\nc 3\n\0\0\20\377' >"$work/seeds-table/altered"
@@ -60,7 +65,7 @@ seeds() {
     esac 2>/dev/null
     [ ! -d "tests/fuzz/found/$1" ] || cp tests/fuzz/found/"$1"/* "$work/seeds-$1"
 }
-for t in session alias auth policy table texts config transcript lmtp milter request; do
+for t in session alias auth policy proxy table texts config transcript lmtp milter request; do
     mkdir -p "$work/corpus-$t" "$work/seeds-$t"; seeds $t
     # shellcheck disable=SC2086,SC2046
     if ! clang -g -O1 -std=c17 -D_GNU_SOURCE $paths -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc -Itests/fuzz \
