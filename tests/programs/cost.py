@@ -16,10 +16,14 @@ CONF = write("cost.conf", LINES + "sandbox = no\n", 0o644)
 LOGGED = write("logged.conf", LINES.replace("log = none", "log = stderr") + "sandbox = no\n", 0o644)
 DIGEST = write("digest.conf", LINES + "sandbox = no\ndigest = always\n", 0o644)
 SANDBOXED = write("sandboxed.conf", LINES + "sandbox = yes\n", 0o644)
+PROXIED = write("proxied.conf", LINES + "sandbox = no\nproxy_protocol = required\ntrusted_proxies = local\n", 0o644)
+PROXIED_SANDBOX = write("proxied-sandbox.conf", open(PROXIED).read().replace("= no", "= yes"), 0o644)
+# What comes before the greeting: a header of version 2.
+FIRST = dict.fromkeys((PROXIED, PROXIED_SANDBOX), b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + socket.inet_aton("198.51.100.7") + socket.inet_aton("203.0.113.5") + b"\x9c\x40\0\x19")
 MAIL = [b"MAIL FROM:<a@example.com>\r\n", b"RCPT TO:<b@example.org>\r\n", b"DATA\r\n", b"Subject: x\r\n\r\n" + (b"y" * 74 + b"\r\n") * 26 + b".\r\n"]
 SESSIONS = {"quit": [b"EHLO c.example.com\r\n", b"QUIT\r\n"], "message": [b"EHLO c.example.com\r\n", *MAIL, b"QUIT\r\n"],
             "ten": [b"EHLO c.example.com\r\n", *MAIL * 10, b"QUIT\r\n"]}
-SESSIONS["logged"] = SESSIONS["message"]
+SESSIONS["logged"] = SESSIONS["proxy"] = SESSIONS["message"]
 # To several recipients, whose RCPT are one write, as a client that may pipeline sends them; with SMTPIN_DIGEST too (valgrind
 # has no SHA instructions: it is made in C).
 SESSIONS["two"], SESSIONS["thousand"] = ([b"EHLO c.example.com\r\n", MAIL[0], b"".join(b"RCPT TO:<b%d@example.org>\r\n" % (i * 7919 % n) for i in range(n)), *MAIL[2:], b"QUIT\r\n"] for n in (2, 1000))
@@ -41,6 +45,7 @@ def play(prefix, turns, conf=CONF):
     ours.settimeout(60)
     p = subprocess.Popen([*prefix, SMTPIN, "-f", conf], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"]})
     theirs.close()
+    ours.sendall(FIRST.get(conf, b""))
     read_reply(ours)
     for t in turns:
         ours.sendall(t)
@@ -114,15 +119,16 @@ def thousand_instructions(turns, conf):
 
 
 for name, turns in SESSIONS.items():
-    conf = {"logged": LOGGED, "two-digest": DIGEST, "thousand-digest": DIGEST}.get(name, CONF)
+    conf = {"logged": LOGGED, "proxy": PROXIED, "two-digest": DIGEST, "thousand-digest": DIGEST}.get(name, CONF)
     most = ceilings.get((KIND, name), [])
     least = least_of(lambda: calls_and_faults(turns, conf), most[:2]) + least_of(lambda: thousand_instructions(turns, conf), most[2:])
     print(f"# {KIND} {name}: {least[0]} calls, {least[1]} faults, {least[2]} thousand instructions")
     ok(most and all(l <= m for l, m in zip(least, most)), f"{KIND} build, session '{name}': no more than {most} calls, faults, thousand instructions", least)
 # In the sandbox, whose filter would end valgrind: no instructions.
-for name in ("quit", "message", "ten", "two", "thousand"):
+for name in ("quit", "message", "ten", "proxy", "two", "thousand"):
     most = ceilings.get((KIND, "sandbox-" + name), [])
-    least = least_of(lambda: calls_and_faults(SESSIONS[name], SANDBOXED), most)
+    conf = PROXIED_SANDBOX if name == "proxy" else SANDBOXED
+    least = least_of(lambda: calls_and_faults(SESSIONS[name], conf), most)
     print(f"# {KIND} sandbox-{name}: {least[0]} calls, {least[1]} faults")
     ok(most and all(l <= m for l, m in zip(least, most)), f"{KIND} build, session '{name}' in the sandbox: no more than {most} calls, faults", least)
 # With STARTTLS, where the build has smtpin-tls: smtpin's own calls, and no faults, since those of smtpin-tls would be among them.
