@@ -312,7 +312,7 @@ enum smtp_want smtp_session_client(struct smtp_session *s, enum smtp_reply_id an
 {
     smtp_begin_step(s);
     if (answer != SMTP_REPLY_OK)
-        return smtp_say(s, answer, s->options->hostname);
+        return smtp_refuse_xclient(s, answer);
     smtp_take_xclient(s);
     return ask_or_greet(s);
 }

@@ -91,8 +91,14 @@ enum smtp_want smtp_xclient(struct smtp_session *s, struct span argument)
         good = set_attribute(s, word);
     if (!good || x->given == 0 ||
         (x->helo.n > 0 && !smtp_is_helo_name(x->helo, s->options->tolerate.kinds)))
-        return smtp_say(s, SMTP_REPLY_BAD_PARAMETERS, SPAN(""));
+        return smtp_refuse_xclient(s, SMTP_REPLY_BAD_PARAMETERS);
     return SMTP_NEXT_CLIENT;
+}
+
+enum smtp_want smtp_refuse_xclient(struct smtp_session *s, enum smtp_reply_id why)
+{
+    smtp_forget_transaction(s);
+    return smtp_say(s, why, s->options->hostname);
 }
 
 static void log_in(struct smtp_session *s, struct span user)

@@ -29,9 +29,9 @@ struct value {
     struct span octets;
 };
 
-/* Each once; one that comes again takes the place of the first. */
+/* Each once; one that comes again takes the place of the first. NULL: it has not come. */
 struct said {
-    bool has_checksum, has_ssl, secure, certified;
+    bool secure, certified;
     struct span checksum, ssl, authority, version, cn, cipher, group, certificate;
     uint32_t verify; /* 0: the certificate is good */
 };
@@ -45,7 +45,7 @@ static bool take_value(struct span *left, struct value *v)
     n = (size_t)(unsigned char)left->p[1] << 8 | (unsigned char)left->p[2];
     v->type = (unsigned char)left->p[0];
     v->octets = span_first(span_from(*left, 3), n);
-    *left = span_from(*left, 3 + n);
+    *left = span_from(*left, 3 + v->octets.n);
     return v->octets.n == n;
 }
 
@@ -162,26 +162,23 @@ static void add_facts(struct text *facts, const struct said *s)
 
 const char *proxy_read_values(struct span header, struct span values, struct text *facts)
 {
-    struct said said = {.has_ssl = false};
+    struct said said = {.secure = false};
     struct value v;
 
     while (values.n > 0) {
         if (!take_value(&values, &v))
             return "proxy_values";
-        if (v.type == CRC32C) {
-            said.has_checksum = true;
+        if (v.type == CRC32C)
             said.checksum = v.octets;
-        } else if (v.type == SSL) {
-            said.has_ssl = true;
+        else if (v.type == SSL)
             said.ssl = v.octets;
-        } else if (v.type == AUTHORITY) {
+        else if (v.type == AUTHORITY)
             said.authority = v.octets;
-        }
     }
-    if (said.has_checksum &&
+    if (said.checksum.p != NULL &&
         (said.checksum.n != 4 || four_octets(said.checksum) != checksum_of(header, said.checksum)))
         return "proxy_checksum";
-    if (said.has_ssl && !read_ssl(&said))
+    if (said.ssl.p != NULL && !read_ssl(&said))
         return "proxy_values";
     add_facts(facts, &said);
     return NULL;

@@ -7,11 +7,13 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 cp -r "$source/src" "$source/tests/eva" "$tmp"
 cd "$tmp" || exit 1
-# Where the length of an address is known, each length is a case of its own.
+# Where the length of an address, or of a proxy's value, is known, each length is a case of its own.
 sed -i 's|^    smtp_add_local(&address, local);|    /*@ dynamic_split address.n; */\n&|' src/smtp/path.c
+sed -i 's|^    \*left = span_from(\*left, 3 + v->octets.n);|    /*@ dynamic_split v->octets.n; */\n&|' src/syntax/proxy_tlv.c
+grep -q dynamic_split src/syntax/proxy_tlv.c || { echo "not ok - Eva: proxy_tlv.c is not what it was"; exit 1; }
 grep -q dynamic_split src/smtp/path.c || { echo "not ok - Eva: path.c is not what it was"; exit 1; }
 if ! frama-c -machdep gcc_x86_64 -c11 -cpp-extra-args="-I$tmp/src -D_GNU_SOURCE -U__SSE2__ -include eva/first_bit.h -D__builtin_ctzll=eva_first_bit '-D_Alignof(t)=16UL'" \
-    eva/*.c src/base/*.c src/smtp/*.c -save "$tmp/ast" >"$tmp/parse" 2>&1; then sed 's/^/# /' "$tmp/parse" | tail -20; echo "not ok - Eva: the sources are read"; exit 1; fi
+    eva/*.c src/base/*.c src/smtp/*.c src/syntax/proxy*.c -save "$tmp/ast" >"$tmp/parse" 2>&1; then sed 's/^/# /' "$tmp/parse" | tail -20; echo "not ok - Eva: the sources are read"; exit 1; fi
 cat >one <<'EOF'
 frama-c -load ast -main "$1" -eva -eva-domains cvalue -eva-slevel 100000 -eva-split-return full -eva-split-limit 1000 \
     -eva-ilevel 64 -eva-plevel 2048 -eva-unroll-recursive-calls 2 -eva-alloc-builtin fresh_weak -eva-no-alloc-returns-null \

@@ -18,6 +18,7 @@ enum event {
     NO_TLS,        /* STARTTLS: 454 */
     LOGIN,         /* AUTH: wrong */
     CANCELLED,     /* AUTH: `*` */
+    NO_CLIENT,     /* XCLIENT: its client is none */
 };
 
 enum effect { NOTHING, ENDS /* the transaction */ };
@@ -93,6 +94,11 @@ static const struct refusal {
     {"AUTH PLAIN !", COMMAND, IN(GREETED), NOTHING, 501},
     {"AUTH PLAIN AGEAYg==", LOGIN, IN(GREETED), NOTHING, 535},
     {"AUTH LOGIN", CANCELLED, IN(GREETED), NOTHING, 501},
+    {"XCLIENT", COMMAND, ANY, NOTHING, 501},
+    {"XCLIENT ADDR=192.0.2.9 X=1", COMMAND, BEFORE_MAIL, NOTHING, 501},
+    {"XCLIENT HELO=c.example LOGIN=b ADDR=", COMMAND, BEFORE_MAIL, NOTHING, 501},
+    {"XCLIENT NAME=c.example LOGIN=b", NO_CLIENT, BEFORE_MAIL, NOTHING, 501},
+    {"XCLIENT ADDR=192.0.2.9", COMMAND, IN(MAIL) | IN(RCPT) | IN(CHUNKS), NOTHING, 503},
 };
 
 /* Each behind each refusal, and these again behind it. */
@@ -113,6 +119,7 @@ static const char *const later[] = {
     "HELP",
     "STARTTLS",
     "AUTH PLAIN AGEAYg==",
+    "XCLIENT ADDR=192.0.2.9 HELO=c.example",
     "QUIT",
 };
 
@@ -123,6 +130,7 @@ static const struct smtp_options options = {
     .tls = SMTP_TLS_MAY,
     .auth = true,
     .auth_plaintext = true,
+    .xclient_login = true,
     .max_auth_errors = 10,
     .prdr = true,
     .smtputf8 = true,
@@ -144,6 +152,7 @@ struct fixture {
     struct text out;
     struct arena arena;
     struct smtp_login login;
+    struct smtp_xclient xclient;
     char room[1 << 14], memory[1 << 15];
     enum smtp_want want;
 };
@@ -210,6 +219,9 @@ static enum smtp_want answer(struct fixture *f, enum event event, enum smtp_data
                                       ? SMTP_LOGIN_CHALLENGE
                                       : SMTP_LOGIN_WRONG,
                                   SPAN(""));
+    case SMTP_NEXT_CLIENT:
+        return smtp_session_client(&f->s,
+                                   event == NO_CLIENT ? SMTP_REPLY_BAD_PARAMETERS : SMTP_REPLY_OK);
     default:
         cr_assert_fail("want %d", f->want);
         return SMTP_NEXT_CLOSE;
@@ -244,6 +256,7 @@ static void lead_to(struct fixture *f, enum where place)
     f->login = (struct smtp_login){.going_on = false};
     f->want = smtp_session_open(&f->s, &options, &f->out, &f->arena, true);
     f->s.login = &f->login;
+    f->s.xclient = &f->xclient;
     for (enum where w = GREETED; w <= place; w++)
         cr_assert_eq(say(f, lines[w], COMMAND, SMTP_DATA_FINE), 250);
 }
