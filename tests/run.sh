@@ -1,8 +1,8 @@
 #!/bin/sh
 # run.sh [quick]: installs what the tests need (as root, on Debian), builds smtpin in a directory of its own, and runs
-# every test: as many suites at once as there are processors (or SMTPIN_JOBS). What a suite says is printed when it ends.
-# At the end stand what has failed, each with its cause, what was skipped, and as the last line the numbers. Also runs as
-# an ordinary user, and then says what it had to skip.
+# every test. Suites wait for half of their time, so there is one more at once than there are processors (or SMTPIN_JOBS).
+# What a suite says is printed when it ends. At the end stand what has failed, each with its cause, what was skipped, and as
+# the last line the numbers. Also runs as an ordinary user, and then says what it had to skip.
 # quick: the default build, its unit tests, transcripts, and the tests with programs that take seconds: for each change.
 set -u
 
@@ -353,7 +353,7 @@ if [ $quick = no ]; then
 fi
 
 # ---- All of them. A job writes its number to this pipe when it ends.
-most=${SMTPIN_JOBS-$(nproc)}
+most=${SMTPIN_JOBS-$(($(nproc) + 1))}
 mkfifo "$work/ended" && exec 3<>"$work/ended" || exit 1
 start() { # the first job that can start; false when there is none
     ready=" - $(cd "$work" && echo ready-*) "

@@ -219,7 +219,8 @@ for sandbox in ("yes", "no"):
 for value, fine in (("TLSv1.3", True), ("TLS\nEVIL", False)):
     directory, deliver = taker(f"taken-{next(number)}")
     p, c = session({"deliver": deliver, "tls": "implicit", "spool_dir": TMP, "tls_command": "/nowhere", "tls_service": "no"}, env={**os.environ, "SSL_PROTOCOL": value})
-    c.sendall(mail()); c.shutdown(socket.SHUT_WR)
+    try: c.sendall(mail()); c.shutdown(socket.SHUT_WR)
+    except OSError: pass # it has hung up already
     said = read_all(c); p.wait(30); c.close()
     ok((len(messages(directory)) == 1 and said.startswith(b"220")) == fine and (fine or said == b""), f"SSL_PROTOCOL in the environment: {value!r}", said)
 
