@@ -107,6 +107,16 @@ for n in 1 2 1000; do
     done
 done
 "$work/session" -r "$rounds" -n 10 "$@"
+proxies="-o trusted_proxies=127.0.0.1 -o proxy_protocol"
+for b in static default; do
+    for c in conf conf.sandbox; do
+        [ $c = conf ] && name="$b build" || name="$b build, sandbox"
+        echo; echo "## Behind a proxy, over TCP, with a PROXY header of version 2: $name"
+        # shellcheck disable=SC2086
+        "$work/session" -t -r "$rounds" -n 50 "no header" "$work/$b/smtpin" -f "$work/$c" $proxies=no :: "version 2" PROXY=2 "$work/$b/smtpin" -f "$work/$c" $proxies=required :: \
+            "no header" "$work/$b/smtpin" -f "$work/$c" $proxies=no :: "version 2" PROXY=2 "$work/$b/smtpin" -f "$work/$c" $proxies=required
+    done
+done
 for b in static default; do
     for c in conf conf.sandbox; do
         [ $c = conf ] && name="$b build" || name="$b build, sandbox"

@@ -9,7 +9,8 @@
  * RECIPIENTS=n, all in one write; KIB=n, the size of the message; PORT=n, of a server that runs
  * already and takes the place of a command, with PROCESS=pid, whose CPU and page faults are meant,
  * or FAMILY=pid, with its children; TLS=1.2 or TLS=1.3: STARTTLS after EHLO, and EHLO again;
- * SMTPS=1.2 or 1.3: TLS from the first octet on; LOGIN=base64: AUTH PLAIN; BESIDE=pid: a server
+ * SMTPS=1.2 or 1.3: TLS from the first octet on; PROXY=2: a header of the PROXY protocol before
+ * all; LOGIN=base64: AUTH PLAIN; BESIDE=pid: a server
  * that the command asks, whose CPU, with its children's, has a column of its own;
  * SERVICE="PROGRAM ... SOCKET", which runs beside it in each round and whose CPU from its first
  * session on counts; SINK=port: no SMTP, the command listens there once, for TLS and the text of
@@ -40,6 +41,7 @@ struct command {
     size_t size;     /* 0: 2 KiB in one write */
     const char *tls; /* NULL: plain text */
     bool implicit;
+    bool proxied;
     const char *login; /* NULL: none */
     char *service[16]; /* the last word is its socket */
     in_port_t sink, port;
@@ -145,11 +147,20 @@ static bool login(int fd, const char *response)
     return turn(fd, line, 1);
 }
 
+/* Of version 2: 198.51.100.7 has connected to 203.0.113.5. */
+static bool header(int fd)
+{
+    static const char octets[] =
+        "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc6\x33\x64\x07\xcb\0\x71\x05\x9c\x40\0\x19";
+
+    return write(fd, octets, sizeof octets - 1) == sizeof octets - 1;
+}
+
 static void play(int fd, const struct command *c)
 {
     replies(fd, 0);
-    if (!((!c->implicit || secure_start(fd, c->tls)) && replies(fd, 1) &&
-          turn(fd, "EHLO client.example.com\r\n", 1) &&
+    if (!((!c->proxied || header(fd)) && (!c->implicit || secure_start(fd, c->tls)) &&
+          replies(fd, 1) && turn(fd, "EHLO client.example.com\r\n", 1) &&
           (c->tls == NULL || c->implicit || starttls(fd, c->tls)) &&
           (c->login == NULL || login(fd, c->login)) && envelope(fd, c->recipients) &&
           (quits || message(fd, c->size, 1)) && turn(fd, "QUIT\r\n", 1))) {
@@ -386,7 +397,9 @@ static bool is_ours(struct command *c, const char *word)
     else if (strncmp(word, "SMTPS=", 6) == 0) {
         c->tls = word + 6;
         c->implicit = true;
-    } else if (strncmp(word, "LOGIN=", 6) == 0)
+    } else if (strcmp(word, "PROXY=2") == 0)
+        c->proxied = true;
+    else if (strncmp(word, "LOGIN=", 6) == 0)
         c->login = word + 6;
     else if (strncmp(word, "BESIDE=", 7) == 0)
         c->beside = (pid_t)atol(word + 7);
