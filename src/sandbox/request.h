@@ -151,7 +151,7 @@ struct request {
     struct span extras, candidate_extras; /* smtp/extra.h: of MAIL; of REQUEST_DECIDE's RCPT */
     struct span client, client_port, client_name, server, server_port; /* struct proxied_client */
     struct span facts;                                                 /* proxied_take_facts */
-    bool has_user; /* XCLIENT has said who has logged in: */
+    bool has_user; /* XCLIENT has said whether somebody has logged in: */
     struct span user;
     struct span word; /* how the session has ended; what it is about */
 };

@@ -189,7 +189,7 @@ enum smtp_reply_id worker_take_client(struct worker *w, const struct smtp_sessio
     struct request r = {.kind = REQUEST_XCLIENT,
                         .transaction = s->transactions,
                         .commands = s->commands,
-                        .has_user = said->given & SMTP_XCLIENT_LOGIN,
+                        .has_user = said->given & SMTP_XCLIENT_NEW_LOGIN,
                         .user = s->options->xclient_login ? said->login : SPAN("")};
     struct packet answer;
 

@@ -180,6 +180,8 @@ enum smtp_xclient_attribute {
     SMTP_XCLIENT_LOGIN = 32,
     SMTP_XCLIENT_DESTADDR = 64,
     SMTP_XCLIENT_DESTPORT = 128,
+    /* Each of these two says whether there is a login. */
+    SMTP_XCLIENT_NEW_LOGIN = SMTP_XCLIENT_LOGIN | SMTP_XCLIENT_ADDR,
 };
 
 /* Spans are in the transaction's arena, and empty where an attribute is unavailable. The core does

@@ -117,11 +117,12 @@ void smtp_take_xclient(struct smtp_session *s)
     char room[SMTP_USER_MAX];
     struct text user = TEXT(room);
 
-    if (x.given & SMTP_XCLIENT_LOGIN && s->options->xclient_login)
+    if (!(x.given & SMTP_XCLIENT_NEW_LOGIN)) {
+        if (s->authenticated && span_eq(s->login->method, SPAN(method)))
+            text_add(&user, s->login->user);
+    } else if (s->options->xclient_login) {
         text_add(&user, x.login);
-    else if (!(x.given & SMTP_XCLIENT_LOGIN) && s->authenticated &&
-             span_eq(s->login->method, SPAN(method)))
-        text_add(&user, s->login->user);
+    }
     smtp_forget_client(s);
     log_in(s, text_span(&user));
     /* The name of EHLO that somebody judges is that of EHLO. */

@@ -195,11 +195,17 @@ Test(xclient, login)
     say("EHLO a.example");
     cr_expect(memmem(f.out.p, f.out.n, "AUTH", 4) == NULL, "nobody checks logins here");
     cr_expect_eq(say("AUTH PLAIN"), 500);
-    say("XCLIENT ADDR=198.51.100.7");
+    say("XCLIENT PORT=7 NAME=a.example");
     answer(SMTP_REPLY_OK);
     cr_expect_span(f.login.user, "jane", "what is not named stays");
     cr_expect_eq(say("MAIL FROM:<>"), 250);
     say("RSET");
+    say("XCLIENT ADDR=198.51.100.7");
+    answer(SMTP_REPLY_OK);
+    cr_expect_not(f.s.authenticated, "who comes from another address is another client");
+    say("XCLIENT LOGIN=jane ADDR=198.51.100.7");
+    answer(SMTP_REPLY_OK);
+    cr_expect(f.s.authenticated);
     say("XCLIENT LOGIN=[UNAVAILABLE]");
     answer(SMTP_REPLY_OK);
     cr_expect_not(f.s.authenticated);
