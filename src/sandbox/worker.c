@@ -151,53 +151,46 @@ bool worker_start_tls(struct worker *w, const struct smtp_session *s, struct rec
     return answered && packet_number_up_to(&answer, 1) == 1;
 }
 
-static void put_client(struct request *r, const struct proxied_client *client)
-{
-    r->client = client->address;
-    r->client_port = client->port;
-    r->client_name = client->name;
-    r->server = client->server_address;
-    r->server_port = client->server_port;
-}
-
 /* What the listening process says: SMTP_REPLY_OK, or why the client is turned away. Without such a
  * process there is nobody to ask, and no answer. */
-static enum smtp_reply_id read_place(bool answered, struct packet *answer)
+static enum smtp_reply_id tell_client(struct worker *w, struct request r,
+                                      const struct proxied_client *client)
 {
-    const uint64_t reply = answered ? packet_number_up_to(answer, SMTP_REPLY_COUNT - 1) : 0;
+    struct packet answer;
+    uint64_t reply;
 
-    return answered && packet_is_good(answer) ? (enum smtp_reply_id)reply : SMTP_REPLY_UNAVAILABLE;
+    r.client = client->address;
+    r.client_port = client->port;
+    r.client_name = client->name;
+    r.server = client->server_address;
+    r.server_port = client->server_port;
+    if (!w->asks_for_seat) {
+        send_alone(w, r);
+        return SMTP_REPLY_OK;
+    }
+    if (!ask(w, r, &answer))
+        return SMTP_REPLY_UNAVAILABLE;
+    reply = packet_number_up_to(&answer, SMTP_REPLY_COUNT - 1);
+    return packet_is_good(&answer) ? (enum smtp_reply_id)reply : SMTP_REPLY_UNAVAILABLE;
 }
 
 enum smtp_reply_id worker_take_header(struct worker *w, const struct proxied_client *client,
                                       struct span facts)
 {
-    struct request r = {.kind = REQUEST_PROXY, .facts = facts};
-    struct packet answer;
-
-    put_client(&r, client);
-    if (w->asks_for_seat)
-        return read_place(ask(w, r, &answer), &answer);
-    send_alone(w, r);
-    return SMTP_REPLY_OK;
+    return tell_client(w, (struct request){.kind = REQUEST_PROXY, .facts = facts}, client);
 }
 
 enum smtp_reply_id worker_take_client(struct worker *w, const struct smtp_session *s,
                                       const struct proxied_client *client,
                                       const struct smtp_xclient *said)
 {
-    struct request r = {.kind = REQUEST_XCLIENT,
-                        .transaction = s->transactions,
-                        .commands = s->commands,
-                        .has_user = said->given & SMTP_XCLIENT_NEW_LOGIN,
-                        .user = s->options->xclient_login ? said->login : SPAN("")};
-    struct packet answer;
+    const struct request r = {.kind = REQUEST_XCLIENT,
+                              .transaction = s->transactions,
+                              .commands = s->commands,
+                              .has_user = said->given & SMTP_XCLIENT_NEW_LOGIN,
+                              .user = s->options->xclient_login ? said->login : SPAN("")};
 
-    put_client(&r, client);
-    if (w->asks_for_seat)
-        return read_place(ask(w, r, &answer), &answer);
-    send_alone(w, r);
-    return SMTP_REPLY_OK;
+    return tell_client(w, r, client);
 }
 
 struct span worker_mechanisms(struct worker *w, const struct smtp_session *s)
