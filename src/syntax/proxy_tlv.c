@@ -29,9 +29,9 @@ struct value {
     struct span octets;
 };
 
-/* Each once; one that comes again takes the place of the first. NULL: it has not come. */
+/* Each once; one that comes again takes the place of the first. */
 struct said {
-    bool secure, certified;
+    bool has_checksum, has_ssl, secure, certified;
     struct span checksum, ssl, authority, version, cn, cipher, group, certificate;
     uint32_t verify; /* 0: the certificate is good */
 };
@@ -162,23 +162,26 @@ static void add_facts(struct text *facts, const struct said *s)
 
 const char *proxy_read_values(struct span header, struct span values, struct text *facts)
 {
-    struct said said = {.secure = false};
+    struct said said = {.has_ssl = false};
     struct value v;
 
     while (values.n > 0) {
         if (!take_value(&values, &v))
             return "proxy_values";
-        if (v.type == CRC32C)
+        if (v.type == CRC32C) {
+            said.has_checksum = true;
             said.checksum = v.octets;
-        else if (v.type == SSL)
+        } else if (v.type == SSL) {
+            said.has_ssl = true;
             said.ssl = v.octets;
-        else if (v.type == AUTHORITY)
+        } else if (v.type == AUTHORITY) {
             said.authority = v.octets;
+        }
     }
-    if (said.checksum.p != NULL &&
+    if (said.has_checksum &&
         (said.checksum.n != 4 || four_octets(said.checksum) != checksum_of(header, said.checksum)))
         return "proxy_checksum";
-    if (said.ssl.p != NULL && !read_ssl(&said))
+    if (said.has_ssl && !read_ssl(&said))
         return "proxy_values";
     add_facts(facts, &said);
     return NULL;

@@ -150,7 +150,7 @@ void eva_session3(void)
 
 void eva_bad_line(void)
 {
-    open_session();
+    open_with_manners();
     out.n = 0;
     counters();
     after(smtp_session_bad_line(&session, (enum smtp_line_result)Frama_C_interval_split(2, 4)));
