@@ -25,6 +25,7 @@ bdat             | gcc sanitized        |       | what clients send: our own cod
 blocks           | gcc                  |       | each block of the documents; a real systemd for some
 clients          | gcc           static | quick | clients that behave
 commands         | gcc sanitized        | quick | how a command is started: delivery, superservers
+confine          | gcc sanitized static | quick |
 cost             | gcc           static | quick | a sanitizer's own calls would be counted
 disconnect       | gcc sanitized        | quick | where a session's octets end: our own code alone
 documents        | gcc                  | quick | lines of the documents; the programs in them: delivery, lmtp, maildir_replies

@@ -1,6 +1,7 @@
 #include "adapters/deliver.h"
 
 #include "adapters/command.h"
+#include "adapters/confine.h"
 #include "adapters/judge.h"
 #include "adapters/outcome.h"
 #include "adapters/run.h"
@@ -8,6 +9,7 @@
 #include "smtp/result.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 /* What the run has done to its recipients, and what the log should say of it. */
 static void settle(const struct deliver *d, struct run *r, struct smtp_recipient *const *recipient,
@@ -63,9 +65,14 @@ static struct command_run facts_of(const struct deliver *d, struct smtp_recipien
     };
 }
 
+/* The same for each run of a message. */
 static struct run_how how_of(const struct config *c)
 {
+    const int rules = confine_open(c);
+
     return (struct run_how){
+        .rules = rules,
+        .error = errno,
         .words = &c->deliver,
         .timeout = c->deliver_timeout,
         .qmail = c->deliver_format == CONFIG_FORMAT_QMAIL_QUEUE,
@@ -74,14 +81,14 @@ static struct run_how how_of(const struct config *c)
 }
 
 /* One run for all. */
-static void deliver_together(const struct deliver *d, struct smtp_recipient **recipient, size_t n,
-                             struct deliver_run *kept, struct deliver_report *report)
+static void deliver_together(const struct deliver *d, const struct run_how *how,
+                             struct smtp_recipient **recipient, size_t n, struct deliver_run *kept,
+                             struct deliver_report *report)
 {
     const bool each = d->facts.config->deliver_replies == 1;
     const size_t said = each ? n * SMTP_REPLY_LINE_MAX + RUN_SAID_MAX : RUN_SAID_MAX;
     struct run r = {.facts = facts_of(d, recipient, n), .message = -1, .envelope = -1};
     const size_t share = (d->arena->cap - d->arena->used) / 2, mark = d->arena->used;
-    const struct run_how how = how_of(d->facts.config);
     bool waited = false;
 
     r.arena = (struct arena){.base = arena_get(d->arena, share), .cap = share};
@@ -91,7 +98,7 @@ static void deliver_together(const struct deliver *d, struct smtp_recipient **re
         r.said.cap = 0;
         run_not_started(&r, ENOMEM);
     } else {
-        run_start(&r, &how, d->spool->fd);
+        run_start(&r, how, d->spool->fd);
     }
     while (!r.process.ended) {
         child_attend(&r.process, 1);
@@ -107,11 +114,11 @@ static void deliver_together(const struct deliver *d, struct smtp_recipient **re
 }
 
 /* The recipient's own copy, and the command on it. */
-static void start_one(const struct deliver *d, struct run *r, struct smtp_recipient **recipient)
+static void start_one(const struct deliver *d, const struct run_how *how, struct run *r,
+                      struct smtp_recipient **recipient)
 {
     const struct config *config = d->facts.config;
     struct head_facts facts = d->facts;
-    const struct run_how how = how_of(config);
     char room[HEAD_MAX];
     struct text head = TEXT(room);
 
@@ -125,12 +132,13 @@ static void start_one(const struct deliver *d, struct run *r, struct smtp_recipi
     if (r->message < 0)
         run_not_started(r, errno);
     else
-        run_start(r, &how, r->message);
+        run_start(r, how, r->message);
 }
 
 /* A run for each, `deliver_parallel` at once. The processes stand side by side for child_attend. */
-static void deliver_each(const struct deliver *d, struct smtp_recipient **recipient, size_t n,
-                         struct deliver_run *kept, struct deliver_report *report)
+static void deliver_each(const struct deliver *d, const struct run_how *how,
+                         struct smtp_recipient **recipient, size_t n, struct deliver_run *kept,
+                         struct deliver_report *report)
 {
     /* The client waits for the last of them (RFC 5321 4.5.3.2.6: ten minutes, then it comes again,
      * and those who have the message get it twice): when the time of one run is over, no other
@@ -169,7 +177,7 @@ static void deliver_each(const struct deliver *d, struct smtp_recipient **recipi
             }
             of[i] = next < n ? next++ : n;
             if (of[i] < n) {
-                start_one(d, &run[i], recipient + of[i]);
+                start_one(d, how, &run[i], recipient + of[i]);
                 process[i] = run[i].process;
             }
         }
@@ -208,10 +216,16 @@ void deliver_all(const struct deliver *d, struct deliver_report *report)
     report->runs = config->deliver_per == CONFIG_PER_RECIPIENT ? n : n > 0;
     for (size_t i = 0; i < n; i++)
         kept[i] = (struct deliver_run){.result = {.end = CHILD_NOT_STARTED, .status = ETIMEDOUT}};
-    if (n > 0 && config->deliver_per == CONFIG_PER_RECIPIENT)
-        deliver_each(d, recipient, n, kept, report);
-    else if (n > 0)
-        deliver_together(d, recipient, n, kept, report);
+    if (n > 0) {
+        const struct run_how how = how_of(config);
+
+        if (config->deliver_per == CONFIG_PER_RECIPIENT)
+            deliver_each(d, &how, recipient, n, kept, report);
+        else
+            deliver_together(d, &how, recipient, n, kept, report);
+        if (how.rules > 0)
+            close(how.rules);
+    }
     /* What memory or time was missing for was not done. */
     for (struct smtp_recipient *r = smtp_first_target(t); r != NULL; r = smtp_next_target(r))
         if (r->result.code == 0) {

@@ -106,8 +106,12 @@ static const char *program_of(const char *name, struct arena *a)
 
 void run_start(struct run *r, const struct run_how *how, int input)
 {
-    struct child c = {.timeout = how->timeout, .among_many = how->among_many};
+    struct child c = {.timeout = how->timeout, .among_many = how->among_many, .rules = how->rules};
 
+    if (how->rules < 0) {
+        run_not_started(r, how->error);
+        return;
+    }
     c.argv = command_argv(&r->facts, how->words, &r->arena);
     c.envp = command_environment(&r->facts, &r->arena);
     if (c.argv == NULL || c.envp == NULL) {

@@ -19,6 +19,8 @@ struct run_how {
     uint64_t timeout; /* milliseconds */
     bool qmail;       /* descriptors as qmail-queue(8) wants them */
     bool among_many;  /* as in io/child.h */
+    int rules;        /* the same; -1: it can't be confined, and so not be started, for: */
+    int error;        /* errno */
 };
 
 struct run {

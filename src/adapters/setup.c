@@ -1,6 +1,7 @@
 #include "adapters/setup.h"
 
 #include "adapters/auth_check.h"
+#include "adapters/confine.h"
 #include "adapters/known.h"
 #include "adapters/proxy_check.h"
 #include "adapters/run.h"
@@ -434,6 +435,7 @@ bool setup_check(const struct config *c, const struct config_report *report)
     good = check_program(&c->check_sender, "check_sender", report) && good;
     good = check_program(&c->check_recipient, "check_recipient", report) && good;
     good = check_command(c, report) && good;
+    good = confine_check(c, report) && good;
     if (c->embedded && access(c->maildir.p, X_OK) < 0) {
         complain(report, "maildir", strerror(errno));
         good = false;

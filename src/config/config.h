@@ -76,6 +76,7 @@ struct config {
     bool check_relay_clients;
     bool asks; /* more than the configuration and the address is needed to decide */
     struct words deliver;
+    struct span confine;     /* syntax/confine.h */
     struct words through;    /* words before those of deliver */
     bool embedded;           /* deliver is the default: smtpin-maildir */
     uint64_t deliver_format; /* enum config_format */

@@ -45,6 +45,7 @@ const struct config config_defaults = {
     .proxy_timeout = 5 * SECOND,
     .trusted_proxies = TEXT_OF(""),
     .xclient_clients = TEXT_OF(""),
+    .confine = TEXT_OF(""),
     .deliver_timeout = 5 * MINUTE,
     .deliver_parallel = 1,
     .maildir = TEXT_OF("/var/mail/smtpin"),

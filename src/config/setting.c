@@ -30,6 +30,7 @@ static const struct setting keys[] = {
     {KEY("client_address", VALUE_ADDRESS, client_address), .most = 64},
     {KEY("client_name", VALUE_HOSTNAME, client_name), .most = SMTP_DOMAIN_MAX},
     {KEY("command_timeout", VALUE_TIME, command_timeout), .least = 1, .most = DAY},
+    {KEY("confine", VALUE_CONFINE, confine), .most = CONFIG_FILE_MAX},
     {KEY("data_timeout", VALUE_TIME, data_timeout), .least = 1, .most = DAY},
     {KEY("deliver", VALUE_COMMAND, deliver), .reaches_out = true, .least = 1},
     {KEY("deliver_by", VALUE_BOOL, smtp.deliver_by)},

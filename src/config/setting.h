@@ -18,6 +18,7 @@ enum setting_kind {
     VALUE_DIRECTORY,
     VALUE_HOSTNAME,
     VALUE_DOMAINS,
+    VALUE_CONFINE,  /* a list: syntax/confine.h */
     VALUE_NETWORKS, /* a list, with words of `names` among them */
     VALUE_ADDRESS,
     VALUE_TABLE,        /* empty, or syntax/table_source.h */

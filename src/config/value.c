@@ -3,6 +3,7 @@
 
 #include "base/number.h"
 #include "config/unit.h"
+#include "syntax/confine.h"
 #include "syntax/idn.h"
 #include "syntax/macro.h"
 #include "syntax/network.h"
@@ -227,6 +228,26 @@ static const char *set_networks(const struct setting *k, struct span *field, str
     return set_text(k, field, value);
 }
 
+static const char *set_confine(const struct setting *k, struct span *field, struct span value,
+                               struct arena *a)
+{
+    struct span left = value, word;
+    struct confine_word rule;
+    size_t words = 0;
+    bool off = false;
+
+    for (; span_word(&left, " \t,", &word); words++) {
+        if (!confine_read(word, &rule))
+            return wrong_word("has a word that is not no, auto, tcp, or ro:, rw: or exec: and a "
+                              "path that begins with /: ",
+                              word, a);
+        off = off || rule.kind == CONFINE_OFF;
+    }
+    if (off && words > 1)
+        return "has no beside other words";
+    return set_text(k, field, value);
+}
+
 static const char *set_address(const struct setting *k, struct span *field, struct span value)
 {
     struct network n;
@@ -417,6 +438,8 @@ const char *value_set(const struct setting *k, struct config *c, struct span val
         return set_domains(k, field, value, a);
     case VALUE_NETWORKS:
         return set_networks(k, field, value, a);
+    case VALUE_CONFINE:
+        return set_confine(k, field, value, a);
     case VALUE_ADDRESS:
         return set_address(k, field, value);
     case VALUE_TABLE:

@@ -82,6 +82,7 @@ void value_show(const struct setting *k, const struct config *c, struct text *ou
     case VALUE_HOSTNAME:
     case VALUE_DOMAINS:
     case VALUE_NETWORKS:
+    case VALUE_CONFINE:
     case VALUE_ADDRESS:
     case VALUE_TABLE:
     case VALUE_SERVERS:

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "io/clock.h"
 #include "io/descriptors.h"
+#include "io/landlock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,7 +109,8 @@ static _Noreturn void become(const struct child *c, int said, int complained, vo
     }
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    execve(c->program, c->argv, c->envp);
+    if (c->rules == 0 || landlock_enter(c->rules))
+        execve(c->program, c->argv, c->envp);
     *error = errno;
     _exit(127);
 }

@@ -29,6 +29,7 @@ struct child {
     /* All that it gets, in rising order of `to`, 0 to 2 among them; all of ours are above 2. */
     struct child_descriptor pass[CHILD_DESCRIPTORS];
     size_t passed;
+    int rules;        /* io/landlock.h: it is confined by them; 0: it is not */
     uint64_t timeout; /* milliseconds */
     bool quiet;       /* what it writes is not read: it has no CHILD_SAID and no CHILD_COMPLAINED */
     bool among_many;  /* others run beside it: no descriptor is kept that need not be */
