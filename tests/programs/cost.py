@@ -17,7 +17,7 @@ LOGGED = write("logged.conf", LINES.replace("log = none", "log = stderr") + "san
 DIGEST = write("digest.conf", LINES + "sandbox = no\ndigest = always\n", 0o644)
 SANDBOXED = write("sandboxed.conf", LINES + "sandbox = yes\n", 0o644)
 PROXIED = write("proxied.conf", LINES + "sandbox = no\nproxy_protocol = required\ntrusted_proxies = local\n", 0o644)
-PROXIED_SANDBOX = write("proxied-sandbox.conf", open(PROXIED).read().replace("= no", "= yes"), 0o644)
+PROXIED_SANDBOX = write("proxied-sandbox.conf", open(PROXIED).read().replace("sandbox = no", "sandbox = yes"), 0o644)
 # What comes before the greeting: a header of version 2.
 FIRST = dict.fromkeys((PROXIED, PROXIED_SANDBOX), b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + socket.inet_aton("198.51.100.7") + socket.inet_aton("203.0.113.5") + b"\x9c\x40\0\x19")
 MAIL = [b"MAIL FROM:<a@example.com>\r\n", b"RCPT TO:<b@example.org>\r\n", b"DATA\r\n", b"Subject: x\r\n\r\n" + (b"y" * 74 + b"\r\n") * 26 + b".\r\n"]
