@@ -14,7 +14,7 @@
 /* Both lists: where a system has such a thing. The programs' own directories come from the
  * configuration. */
 struct place {
-    const char *path;
+    char path[20]; /* no pointer: nothing is relocated when a session begins */
     enum landlock_access access;
 };
 
@@ -43,9 +43,15 @@ static bool is_embedded(const struct config *c)
     return c->embedded && c->through.n == 0;
 }
 
+/* Most sessions are asked this, and no more. */
+static bool is_off_by_default(const struct config *c)
+{
+    return c->confine.n == 0 && !is_embedded(c);
+}
+
 static struct wanted wanted_of(const struct config *c)
 {
-    struct wanted w = {.off = c->confine.n == 0 && !is_embedded(c)};
+    struct wanted w = {.off = is_off_by_default(c)};
     struct span left = c->confine, word;
     struct confine_word rule;
 
@@ -132,10 +138,13 @@ static bool allow_all(const struct rules *r, const struct config *c, const struc
 
 int confine_open(const struct config *c)
 {
-    const struct wanted w = wanted_of(c);
+    struct wanted w;
     struct rules r;
     int error;
 
+    if (is_off_by_default(c))
+        return 0;
+    w = wanted_of(c);
     if (w.off)
         return 0;
     r.version = landlock_version();
