@@ -20,9 +20,10 @@ struct place {
 
 /* Of most commands. */
 static const struct place of_auto[] = {
-    {"/usr", LANDLOCK_EXECUTE}, {"/bin", LANDLOCK_EXECUTE},   {"/sbin", LANDLOCK_EXECUTE},
-    {"/lib", LANDLOCK_EXECUTE}, {"/lib64", LANDLOCK_EXECUTE}, {"/etc", LANDLOCK_READ},
-    {"/proc", LANDLOCK_READ},   {"/dev", LANDLOCK_READ},      {"/dev/null", LANDLOCK_WRITE},
+    {"/usr", LANDLOCK_EXECUTE},      {"/bin", LANDLOCK_EXECUTE},    {"/sbin", LANDLOCK_EXECUTE},
+    {"/lib", LANDLOCK_EXECUTE},      {"/lib64", LANDLOCK_EXECUTE},  {"/etc", LANDLOCK_READ},
+    {"/proc", LANDLOCK_READ},        {"/dev/zero", LANDLOCK_READ},  {"/dev/random", LANDLOCK_READ},
+    {"/dev/urandom", LANDLOCK_READ}, {"/dev/null", LANDLOCK_WRITE},
 };
 
 /* Of smtpin-maildir: its libraries. */
@@ -136,17 +137,20 @@ static bool allow_all(const struct rules *r, const struct config *c, const struc
     return fine && allow_listed(r, c->confine);
 }
 
+bool confine_is_wanted(const struct config *c)
+{
+    return !is_off_by_default(c) && !wanted_of(c).off;
+}
+
 int confine_open(const struct config *c)
 {
     struct wanted w;
     struct rules r;
     int error;
 
-    if (is_off_by_default(c))
+    if (!confine_is_wanted(c))
         return 0;
     w = wanted_of(c);
-    if (w.off)
-        return 0;
     r.version = landlock_version();
     if (r.version == 0)
         return 0;

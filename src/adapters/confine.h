@@ -9,6 +9,8 @@
  * is not confined, by the configuration or because this kernel can't. -1 and errno: something that
  * is named is not there, or memory is short; nothing may be started then. */
 int confine_open(const struct config *c);
+/* Does the configuration want it? */
+bool confine_is_wanted(const struct config *c);
 /* For --check: what this kernel can, and paths that are not there. False: one is not. */
 bool confine_check(const struct config *c, const struct config_report *report);
 

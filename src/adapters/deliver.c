@@ -225,6 +225,8 @@ void deliver_all(const struct deliver *d, struct deliver_report *report)
             deliver_together(d, &how, recipient, n, kept, report);
         if (how.rules > 0)
             close(how.rules);
+        else if (how.rules == 0 && confine_is_wanted(config))
+            report->note = "not_confined";
     }
     /* What memory or time was missing for was not done. */
     for (struct smtp_recipient *r = smtp_first_target(t); r != NULL; r = smtp_next_target(r))

@@ -31,8 +31,8 @@ struct deliver_report {
     size_t runs;
     struct child_result child; /* of the run that went worst */
     struct span complained;    /* the first line that a run wrote to its descriptor 2 */
-    /* What is odd about the message ("no_header", "header_end", "loop"), or about the lines that
-     * the command printed ("reply_lines"); or NULL. */
+    /* What is odd about the message ("no_header", "header_end", "loop"), about the lines that the
+     * command printed ("reply_lines"), or about the kernel ("not_confined"); or NULL. */
     const char *note;
     size_t accepted, deferred, refused;
     bool waited; /* a run was no matter of milliseconds */

@@ -99,7 +99,7 @@ elif VERSION >= 2:
     def with_fault(fault, *words):
         return subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=" + fault, *arguments({"deliver": PROBE, "log": "stderr", "sandbox": "no", "confine": "auto"}), *words], input=mail(), capture_output=True, timeout=60)
     p = with_fault("landlock_create_ruleset:error=ENOSYS")
-    ok(codes(p.stdout)[-2] == "250" and b"said: read list write" in p.stderr, "a kernel without Landlock: the command runs as without `confine`", (p.stdout, p.stderr))
+    ok(codes(p.stdout)[-2] == "250" and b"said: read list write" in p.stderr and b" note=not_confined" in p.stderr, "a kernel without Landlock: the command runs as without `confine`, and the log says so", (p.stdout, p.stderr))
     p = with_fault("landlock_create_ruleset:error=ENOSYS", "--check")
     ok(b"confine: note: this kernel has no Landlock" in p.stdout, "... and --check says so", p.stdout)
     for fault in ("landlock_create_ruleset:error=ENOMEM:when=2", "landlock_add_rule:error=EINVAL:when=3", "landlock_restrict_self:error=E2BIG"):
