@@ -1,18 +1,17 @@
 #include "adapters/confine.h"
 
-#include "base/number.h"
+#include "adapters/run.h"
 #include "base/text.h"
 #include "io/landlock.h"
 #include "syntax/confine.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* Both lists: where a system has such a thing. The programs' own directories come from the
- * configuration. */
+/* A part of the system; one that this system has not is left out. */
 struct place {
     char path[20]; /* no pointer: nothing is relocated when a session begins */
     enum landlock_access access;
@@ -163,6 +162,9 @@ int confine_open(const struct config *c)
     return -1;
 }
 
+static const char set_id[] =
+    "note: the command is a set-id program: while it is confined, it gets no other rights by that";
+
 /* What is refused beside files, by this kernel. */
 static const char *strength(int version)
 {
@@ -173,6 +175,16 @@ static const char *strength(int version)
            : version < 6 ? "note: this kernel confines files and TCP; signals and abstract sockets "
                            "it does not"
                          : NULL;
+}
+
+static bool is_set_id(struct span program)
+{
+    char room[PATH_MAX];
+    struct text t = TEXT(room);
+    const char *path = run_program(program, &t);
+    struct stat st;
+
+    return path != NULL && stat(path, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID)) != 0;
 }
 
 bool confine_check(const struct config *c, const struct config_report *report)
@@ -187,6 +199,8 @@ bool confine_check(const struct config *c, const struct config_report *report)
         return true;
     if (strength(landlock_version()) != NULL)
         config_complain(report, SPAN("confine"), strength(landlock_version()));
+    if (c->deliver.n > 0 && is_set_id(c->deliver.word[0]))
+        config_complain(report, SPAN("confine"), set_id);
     while (span_word(&left, " \t,", &word)) {
         struct text path = TEXT(room);
 

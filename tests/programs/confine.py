@@ -92,6 +92,12 @@ ok(status == 78 and "confine: /nowhere: No such file or directory" in out, "--ch
 status, out = check(f"confine=auto, rw:{inside}")
 ok(status == 0 and ("confine: note:" in out) == (VERSION < 6), "--check: all is well, or what this kernel can't", (VERSION, out))
 
+set_id = os.path.join(TMP, "set-id"); shutil.copy("/bin/true", set_id)
+os.chmod(set_id, 0o4755)
+for confine, expected in (("auto", 1), ("no", 0)):
+    status, out = check("confine=" + confine, "deliver=" + set_id)
+    ok(status == 0 and out.count("confine: note: the command is a set-id program") == expected, f"--check: a set-id program, confine = {confine}", (status, out))
+
 # Kernels that can't, and that fail at the last step.
 if not have("strace"): skip("other kernels", "no strace")
 elif SANITIZED: skip("other kernels", "a sanitizer's own calls")
