@@ -65,11 +65,11 @@ static struct wanted wanted_of(const struct config *c)
     return w;
 }
 
-struct rules {
+struct ruleset {
     int fd, version;
 };
 
-static bool allow(const struct rules *r, struct span path, enum landlock_access access)
+static bool allow(const struct ruleset *r, struct span path, enum landlock_access access)
 {
     char room[PATH_MAX];
     struct text t = TEXT(room);
@@ -80,13 +80,14 @@ static bool allow(const struct rules *r, struct span path, enum landlock_access 
     return !t.cut && landlock_allow(r->fd, r->version, room, access);
 }
 
-/* It need not be there. */
-static bool allow_if_there(const struct rules *r, struct span path, enum landlock_access access)
+/* It need not be there; what we can't reach, the command can't either. */
+static bool allow_if_there(const struct ruleset *r, struct span path, enum landlock_access access)
 {
-    return path.n == 0 || allow(r, path, access) || errno == ENOENT || errno == ENOTDIR;
+    return path.n == 0 || allow(r, path, access) || errno == ENOENT || errno == ENOTDIR ||
+           errno == EACCES;
 }
 
-static bool allow_places(const struct rules *r, const struct place *place, size_t n)
+static bool allow_places(const struct ruleset *r, const struct place *place, size_t n)
 {
     bool fine = true;
 
@@ -95,7 +96,7 @@ static bool allow_places(const struct rules *r, const struct place *place, size_
     return fine;
 }
 
-static bool allow_listed(const struct rules *r, struct span list)
+static bool allow_listed(const struct ruleset *r, struct span list)
 {
     static const enum landlock_access accesses[] = {
         [CONFINE_READ] = LANDLOCK_READ,
@@ -122,7 +123,7 @@ static struct span program_of(const struct config *c)
                                                                                   : SPAN("");
 }
 
-static bool allow_all(const struct rules *r, const struct config *c, const struct wanted *w)
+static bool allow_all(const struct ruleset *r, const struct config *c, const struct wanted *w)
 {
     bool fine = allow_if_there(r, program_of(c), LANDLOCK_EXECUTE);
 
@@ -144,7 +145,7 @@ bool confine_is_wanted(const struct config *c)
 int confine_open(const struct config *c)
 {
     struct wanted w;
-    struct rules r;
+    struct ruleset r;
     int error;
 
     if (!confine_is_wanted(c))

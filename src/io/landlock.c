@@ -27,7 +27,7 @@ enum {
     SCOPES = 3, /* abstract sockets, signals: 6 */
 };
 
-struct rules {
+struct ruleset {
     uint64_t files, tcp, scopes;
 };
 
@@ -51,14 +51,14 @@ static uint64_t all_of(int version)
 
 int landlock_open(int version, bool tcp)
 {
-    const struct rules r = {
+    const struct ruleset r = {
         .files = all_of(version),
         .tcp = version < 4 || tcp ? 0 : TCP,
         .scopes = version < 6 ? 0 : SCOPES,
     };
     /* An older kernel takes a shorter one. */
-    const size_t n = version < 4   ? offsetof(struct rules, tcp)
-                     : version < 6 ? offsetof(struct rules, scopes)
+    const size_t n = version < 4   ? offsetof(struct ruleset, tcp)
+                     : version < 6 ? offsetof(struct ruleset, scopes)
                                    : sizeof r;
 
     return (int)syscall(CREATE_RULESET, &r, n, 0);
