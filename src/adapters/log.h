@@ -23,7 +23,8 @@ enum log_level {
     LOG_LEVEL_ERROR = 3,
     LOG_LEVEL_WARNING = 4,
     LOG_LEVEL_NOTICE = 5,
-    LOG_LEVEL_INFO = 6
+    LOG_LEVEL_INFO = 6,
+    LOG_LEVEL_DEBUG = 7
 };
 
 enum { LOG_FIELDS_MAX = 64 };

@@ -373,8 +373,8 @@ static void add_proxy_tls(const struct record *r, struct log_record *l)
     log_add(l, "proxy_tls_client", t->name);
 }
 
-/* A look at the port that said nothing (a health check, a scanner) is worth less, and so is what a
- * proxy says on its own behalf. A proxy that says no header is not. */
+/* A look at the port that said nothing (a health check, a scanner) is worth less, and what a proxy
+ * says every two seconds on its own behalf is worth least. A proxy that says no header is not. */
 static enum log_level level_of(const struct record *r)
 {
     const struct smtp_session *s = r->session;
@@ -382,8 +382,9 @@ static enum log_level level_of(const struct record *r)
 
     if (r->end != NULL && span_starts_nocase(span_of(r->end), SPAN("proxy_")))
         return LOG_LEVEL_NOTICE;
-    return s->commands == 0 || (by_proxy && s->transactions + r->refusals == 0) ? LOG_LEVEL_INFO
-                                                                                : LOG_LEVEL_NOTICE;
+    if (by_proxy && s->transactions + r->refusals == 0)
+        return LOG_LEVEL_DEBUG;
+    return s->commands == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE;
 }
 
 bool record_after(struct record *r, enum smtp_want want)

@@ -123,7 +123,7 @@ with open(os.path.join(TMP, "levels"), "w+b") as f:
     for octets in (v2(command=0, family=0, ends=b""), v2(command=0, family=0, ends=b"") + b"EHLO probe.example.org\r\nQUIT\r\n", V1 + b"EHLO probe.example.org\r\nQUIT\r\n", b"EHLO x\r\n"):
         subprocess.run(arguments(REQUIRED), input=octets, stdout=subprocess.DEVNULL, stderr=f, timeout=60, env={**os.environ, "JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"})
     f.seek(0)
-    equal(re.findall(r"^<(\d)>session", f.read().decode(), re.M), ["6", "6", "5", "5"], "a health check is below notice in the log")
+    equal(re.findall(r"^<(\d)>session", f.read().decode(), re.M), ["7", "7", "5", "5"], "a health check is debug in the log")
 # tcpserver's RELAYCLIENT is the proxy's.
 relay = mail(envelope=b"EHLO x\r\nMAIL FROM:<s@example.com>\r\nRCPT TO:<r@elsewhere.example>\r\n") 
 p = subprocess.run(arguments({**REQUIRED, "trusted_proxies": "192.0.2.1"}), input=V1 + relay, capture_output=True, timeout=60, env={**os.environ, "TCPREMOTEIP": "192.0.2.1", "TCPREMOTEHOST": "proxy.example.net", "RELAYCLIENT": ""})
