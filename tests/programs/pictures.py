@@ -60,7 +60,7 @@ between = {re.match(r"`(\w+)` \w", label[0])[1]: (a, both) for a, b, both, _, _,
 equal(sorted(between), sorted(kinds), "the picture has the requests of REQUEST_KINDS")
 ok(len(kinds) > 5 and all(a == "worker" for a, _ in between.values()), "the worker sends them", between)
 functions = re.split(r"^}\n", read("src", "sandbox", "worker.c"), flags=re.M)
-answered = {k for f in functions if re.search(r"\b(ask|receive|receive_answer)\(w,", f) for k in re.findall(r"REQUEST_(\w+)", f)} & kinds
+answered = {k for f in functions if re.search(r"\b(ask|receive|receive_answer|tell_client)\(w,", f) for k in re.findall(r"REQUEST_(\w+)", f)} & kinds
 equal(sorted(k for k, (_, both) in between.items() if both), sorted(answered), "two heads: those whose answer the worker waits for")
 
 # The connection: smtpin itself, with commands that end so.
