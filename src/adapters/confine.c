@@ -137,23 +137,20 @@ static bool allow_all(const struct ruleset *r, const struct config *c, const str
     return fine && allow_listed(r, c->confine);
 }
 
-bool confine_is_wanted(const struct config *c)
-{
-    return !is_off_by_default(c) && !wanted_of(c).off;
-}
-
-int confine_open(const struct config *c)
+int confine_open(const struct config *c, const char **note)
 {
     struct wanted w;
     struct ruleset r;
     int error;
 
-    if (!confine_is_wanted(c))
+    if (is_off_by_default(c))
         return 0;
     w = wanted_of(c);
-    r.version = landlock_version();
-    if (r.version == 0)
+    r.version = w.off ? 0 : landlock_version();
+    if (r.version == 0) {
+        *note = w.off ? *note : "not_confined";
         return 0;
+    }
     r.fd = landlock_open(r.version, w.tcp);
     if (r.fd < 0 || allow_all(&r, c, &w))
         return r.fd;

@@ -6,11 +6,9 @@
 #include "config/report.h"
 
 /* The rules for a run of the delivery command, as a descriptor above 2, for landlock_enter. 0: it
- * is not confined, by the configuration or because this kernel can't. -1 and errno: something that
- * is named is not there, or memory is short; nothing may be started then. */
-int confine_open(const struct config *c);
-/* Does the configuration want it? */
-bool confine_is_wanted(const struct config *c);
+ * is not confined, by the configuration or because this kernel can't: *note then says so. -1 and
+ * errno: something that is named is not there, or memory is short; nothing may be started then. */
+int confine_open(const struct config *c, const char **note);
 /* For --check: what this kernel can, and paths that are not there. False: one is not. */
 bool confine_check(const struct config *c, const struct config_report *report);
 

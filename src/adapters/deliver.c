@@ -66,9 +66,9 @@ static struct command_run facts_of(const struct deliver *d, struct smtp_recipien
 }
 
 /* The same for each run of a message. */
-static struct run_how how_of(const struct config *c)
+static struct run_how how_of(const struct config *c, const char **note)
 {
-    const int rules = confine_open(c);
+    const int rules = confine_open(c, note);
 
     return (struct run_how){
         .rules = rules,
@@ -217,7 +217,7 @@ void deliver_all(const struct deliver *d, struct deliver_report *report)
     for (size_t i = 0; i < n; i++)
         kept[i] = (struct deliver_run){.result = {.end = CHILD_NOT_STARTED, .status = ETIMEDOUT}};
     if (n > 0) {
-        const struct run_how how = how_of(config);
+        const struct run_how how = how_of(config, &report->note);
 
         if (config->deliver_per == CONFIG_PER_RECIPIENT)
             deliver_each(d, &how, recipient, n, kept, report);
@@ -225,8 +225,6 @@ void deliver_all(const struct deliver *d, struct deliver_report *report)
             deliver_together(d, &how, recipient, n, kept, report);
         if (how.rules > 0)
             close(how.rules);
-        else if (how.rules == 0 && confine_is_wanted(config))
-            report->note = "not_confined";
     }
     /* What memory or time was missing for was not done. */
     for (struct smtp_recipient *r = smtp_first_target(t); r != NULL; r = smtp_next_target(r))

@@ -99,8 +99,8 @@ for confine, expected in (("auto", 1), ("no", 0)):
     ok(status == 0 and out.count("confine: note: the command is a set-id program") == expected, f"--check: a set-id program, confine = {confine}", (status, out))
 
 # Kernels that can't, and that fail at the last step.
-if not have("strace"): skip("other kernels", "no strace")
-elif SANITIZED: skip("other kernels", "a sanitizer's own calls")
+if SANITIZED: pass # its own calls would fail, too
+elif not have("strace"): skip("other kernels", "no strace")
 elif VERSION >= 2:
     def with_fault(fault, *words):
         return subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=" + fault, *arguments({"deliver": PROBE, "log": "stderr", "sandbox": "no", "confine": "auto"}), *words], input=mail(), capture_output=True, timeout=60)
