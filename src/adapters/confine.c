@@ -163,8 +163,8 @@ int confine_open(const struct config *c, const char **note)
 static const char set_id[] =
     "note: the command is a set-id program: while it is confined, it gets no other rights by that";
 
-/* What is refused beside files, by this kernel. */
-static const char *strength(int version)
+/* What this kernel does not refuse; NULL: it refuses all. */
+static const char *weakness_of(int version)
 {
     return version == 0  ? "note: this kernel has no Landlock of version 2 or above: the delivery "
                            "command is not confined"
@@ -187,16 +187,17 @@ static bool is_set_id(struct span program)
 
 bool confine_check(const struct config *c, const struct config_report *report)
 {
-    const struct wanted w = wanted_of(c);
+    const char *weakness;
     struct span left = c->confine, word;
     struct confine_word rule;
-    char room[512];
+    char room[PATH_MAX];
     bool good = true;
 
-    if (w.off)
+    if (wanted_of(c).off)
         return true;
-    if (strength(landlock_version()) != NULL)
-        config_complain(report, SPAN("confine"), strength(landlock_version()));
+    weakness = weakness_of(landlock_version());
+    if (weakness != NULL)
+        config_complain(report, SPAN("confine"), weakness);
     if (c->deliver.n > 0 && is_set_id(c->deliver.word[0]))
         config_complain(report, SPAN("confine"), set_id);
     while (span_word(&left, " \t,", &word)) {
@@ -205,7 +206,9 @@ bool confine_check(const struct config *c, const struct config_report *report)
         if (!confine_read(word, &rule) || rule.kind != CONFINE_PATH)
             continue;
         text_add(&path, rule.path);
-        if (access(text_string(&path), F_OK) == 0)
+        text_string(&path);
+        errno = ENAMETOOLONG;
+        if (!path.cut && access(path.p, F_OK) == 0)
             continue;
         path.n = 0;
         text_add_escaped(&path, span_first(rule.path, 256), "");
