@@ -12,10 +12,9 @@
 
 enum { PATIENCE = 2000 }; /* milliseconds for an answer */
 
-/* As it is sent: both ends are one program. */
+/* As it is sent: both ends are one program. Which process asks is the kernel's to say. */
 struct packet {
-    pid_t pid;
-    bool local;
+    unsigned char local; /* 1: no address */
     unsigned char address[16];
 };
 
@@ -41,7 +40,6 @@ enum seat_answer seat_ask(int fd, struct span address)
     int ends[2];
 
     memset(&p, 0, sizeof p);
-    p.pid = getpid();
     p.local = address.n == 0 || !network_parse(address, &n);
     if (!p.local)
         memcpy(p.address, n.address, sizeof p.address);
@@ -63,16 +61,19 @@ enum seat_answer seat_ask(int fd, struct span address)
 
 bool seat_take(int fd, struct seat_question *q)
 {
+    struct ucred made_by;
+    socklen_t size = sizeof made_by;
     struct packet p;
     const ptrdiff_t n = pass_receive(fd, (char *)&p, sizeof p, &q->answer, 1, -1, 0);
 
-    if (n != (ptrdiff_t)sizeof p || q->answer < 0) {
+    if (n != (ptrdiff_t)sizeof p || q->answer < 0 ||
+        getsockopt(q->answer, SOL_SOCKET, SO_PEERCRED, &made_by, &size) < 0) {
         if (q->answer >= 0)
             close(q->answer);
         return false;
     }
-    q->pid = p.pid;
-    q->local = p.local;
+    q->pid = made_by.pid;
+    q->local = p.local != 0;
     memcpy(q->address, p.address, sizeof q->address);
     return true;
 }
