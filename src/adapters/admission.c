@@ -76,12 +76,11 @@ enum admission_verdict admission_move(struct admission *a, pid_t pid,
 
 bool admission_leave(struct admission *a, pid_t pid, struct admission_guest *out)
 {
-    for (size_t i = 0; i < a->n; i++) {
-        if (a->seat[i].pid != pid)
-            continue;
-        *out = a->seat[i].guest;
-        a->seat[i] = a->seat[--a->n];
-        return true;
-    }
-    return false;
+    struct admission_seat *own = admission_find(a, pid);
+
+    if (own == NULL)
+        return false;
+    *out = own->guest;
+    *own = a->seat[--a->n];
+    return true;
 }

@@ -33,7 +33,7 @@ static bool is_address(struct span s)
     char room[INET6_ADDRSTRLEN];
     struct network n;
 
-    return s.n == 0 || (network_parse(s, &n) && n.prefix == 128 &&
+    return s.n == 0 || (network_parse_address(s, &n) &&
                         span_eq(network_address(n.address, room, sizeof room), s));
 }
 
@@ -51,14 +51,6 @@ bool proxied_is_client(const struct proxied_client *client)
            is_address(client->server_address) && is_port(client->server_port);
 }
 
-static struct span keep(struct text *room, struct span s)
-{
-    const size_t at = room->n;
-
-    text_add(room, s);
-    return span_from(text_span(room), at);
-}
-
 void proxied_take(struct peer *p, struct proxied *room, const struct proxied_client *client)
 {
     char fresh[sizeof room->room] = "";
@@ -72,11 +64,11 @@ void proxied_take(struct peer *p, struct proxied *room, const struct proxied_cli
         p->proxy = text_span(&proxy);
         p->proxied = true;
     }
-    c.address = keep(&t, c.address);
-    c.port = keep(&t, c.port);
-    c.name = keep(&t, c.name);
-    c.server_address = keep(&t, c.server_address);
-    c.server_port = keep(&t, c.server_port);
+    c.address = text_keep(&t, c.address);
+    c.port = text_keep(&t, c.port);
+    c.name = text_keep(&t, c.name);
+    c.server_address = text_keep(&t, c.server_address);
+    c.server_port = text_keep(&t, c.server_port);
     memcpy(room->room, fresh, t.n);
     p->address = (struct span){.p = room->room, .n = c.address.n};
     p->port = (struct span){.p = p->address.p + p->address.n, .n = c.port.n};
@@ -119,8 +111,7 @@ static bool read_address(struct span text, char *room, size_t n, struct span *ou
     if (text.n == 0)
         return true;
     text = span_from(text, is_ipv6 ? sizeof "IPV6:" - 1 : 0);
-    if (span_find(text, '/') < text.n || !network_parse(text, &network) || network.prefix != 128 ||
-        (span_find(text, ':') < text.n) != is_ipv6)
+    if (!network_parse_address(text, &network) || (span_find(text, ':') < text.n) != is_ipv6)
         return false;
     *out = network_address(network.address, room, n);
     return true;

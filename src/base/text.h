@@ -48,6 +48,15 @@ static inline void text_adds(struct text *t, const char *terminated)
     text_add(t, span_of(terminated));
 }
 
+/* Adds it, and returns it where it now is. */
+static inline struct span text_keep(struct text *t, struct span s)
+{
+    const size_t at = t->n;
+
+    text_add(t, s);
+    return (struct span){.p = t->p + at, .n = t->n - at};
+}
+
 /* What is left of it behind its first n bytes: a text of its own. */
 static inline struct text text_behind(const struct text *t, size_t n)
 {

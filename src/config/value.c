@@ -252,7 +252,7 @@ static const char *set_address(const struct setting *k, struct span *field, stru
 {
     struct network n;
 
-    if (value.n > 0 && (span_find(value, '/') < value.n || !network_parse(value, &n)))
+    if (value.n > 0 && !network_parse_address(value, &n))
         return "not an IP address";
     return set_text(k, field, value);
 }

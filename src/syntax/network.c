@@ -74,6 +74,11 @@ bool network_parse(struct span text, struct network *out)
     return memcmp(host, out->address, sizeof host) == 0;
 }
 
+bool network_parse_address(struct span text, struct network *out)
+{
+    return span_find(text, '/') == text.n && network_parse(text, out);
+}
+
 bool network_list_has(struct span list, struct span address)
 {
     struct network client, listed;

@@ -20,6 +20,8 @@ bool network_is_ipv4(const unsigned char address[16]);
 bool network_of_socket(unsigned char address[16], const struct sockaddr_storage *a);
 /* False when it is neither; host bits behind the prefix are a mistake too. */
 bool network_parse(struct span text, struct network *out);
+/* The same of an address, which has no prefix. */
+bool network_parse_address(struct span text, struct network *out);
 /* Is the address (one without a prefix) in one of the listed networks (apart by blanks and
  * commas)? */
 bool network_list_has(struct span list, struct span address);

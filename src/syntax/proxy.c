@@ -32,14 +32,6 @@ static enum proxy_result needs(struct proxy_header *h, size_t octets)
     return PROXY_MORE;
 }
 
-static struct span keep(struct text *room, struct span s)
-{
-    const size_t at = room->n;
-
-    text_add(room, s);
-    return span_from(text_span(room), at);
-}
-
 static void keep_end(struct text *room, const unsigned char address[16], unsigned number,
                      struct span *kept, struct span *port)
 {
@@ -47,10 +39,10 @@ static void keep_end(struct text *room, const unsigned char address[16], unsigne
     struct text n = TEXT(digits);
 
     text_addn(&n, number, 1);
-    *kept = keep(room, network_address(address, words, sizeof words));
+    *kept = text_keep(room, network_address(address, words, sizeof words));
     *port = (struct span){0};
     if (number > 0)
-        *port = keep(room, text_span(&n));
+        *port = text_keep(room, text_span(&n));
 }
 
 /* Version 1: a line, whose fields are apart by one blank each. */
@@ -64,8 +56,7 @@ static bool take_field(struct span *line, struct span *field)
 
 static bool read_address(struct span text, bool is_ipv4, struct network *n)
 {
-    return network_parse(text, n) && span_find(text, '/') == text.n &&
-           (span_find(text, ':') == text.n) == is_ipv4;
+    return network_parse_address(text, n) && (span_find(text, ':') == text.n) == is_ipv4;
 }
 
 static bool read_port(struct span text, uint64_t *port)

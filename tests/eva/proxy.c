@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-bool network_parse(struct span text, struct network *out)
+bool network_parse_address(struct span text, struct network *out)
 {
     //@ assert text.n == 0 || \valid_read(text.p + (0 .. text.n - 1));
     Frama_C_make_unknown((char *)out->address, sizeof out->address);
