@@ -12,7 +12,8 @@ for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-milter usr/bin/sm
     usr/lib/systemd/system/smtpin-submission@.service usr/lib/systemd/system/smtpin-submission.socket \
     usr/lib/systemd/system/smtpin-submissions@.service usr/lib/systemd/system/smtpin-submissions.socket usr/sbin/smtpin-tls \
     usr/lib/systemd/system/smtpin-tls.socket usr/lib/systemd/system/smtpin-tls.service usr/lib/systemd/system/smtpin-tls-renew.path \
-    usr/lib/systemd/system/smtpin-tls-renew.service \
+    usr/lib/systemd/system/smtpin-tls-renew.service usr/lib/smtpin/light/smtpin@.service usr/lib/smtpin/light/smtpin-lmtp@.service \
+    usr/lib/smtpin/light/smtpin-submission@.service usr/lib/smtpin/light/smtpin-submissions@.service \
     usr/lib/systemd/system/smtpin.service usr/lib/systemd/system/smtpin.slice usr/lib/sysusers.d/smtpin.conf \
     usr/lib/tmpfiles.d/smtpin.conf usr/lib/systemd/catalog/smtpin.catalog usr/share/doc/smtpin/smtpin.conf \
     usr/share/doc/smtpin/inetd.conf usr/share/doc/smtpin/tls.md usr/share/doc/smtpin/submission.md usr/share/doc/smtpin/proxy.md usr/share/man/man8/smtpin.8 usr/share/man/man5/smtpin.conf.5 \

@@ -32,6 +32,7 @@ def load(n, at_once):
 
 
 BARE = ("[Unit]\nCollectMode=inactive-or-failed\n[Service]\nExecStart={}\nUser=smtpin\nStandardInput=socket\nStandardError=journal\nLogLevelMax=notice\n")
+LIGHT = open("/usr/lib/smtpin/light/smtpin@.service").read()
 SOCKET = "[Socket]\nMaxConnectionsPerSource=1000\nMaxConnections=1000\n"
 KINDS = [  # name, an instance unit of its own, whether smtpin.service listens, drop-ins
     ("Accept=yes, bare, no-op", BARE.format("/usr/local/bin/noop"), None, []),
@@ -39,6 +40,8 @@ KINDS = [  # name, an instance unit of its own, whether smtpin.service listens, 
     ("`smtpin@.service`, no-op", None, None, [("smtpin@.service", "[Service]\nExecStart=\nExecStart=/usr/local/bin/noop\n")]),
     ("`smtpin@.service`, smtpin", None, None, []),
     ("`smtpin@.service`, smtpin without libsystemd", None, None, [("smtpin@.service", "[Service]\nUnsetEnvironment=SYSTEMD_EXEC_PID\n")]),
+    ("lighter `smtpin@.service`, no-op", re.sub("ExecStart=.*", "ExecStart=/usr/local/bin/noop", LIGHT), None, []),
+    ("lighter `smtpin@.service`, smtpin", LIGHT, None, []),
     ("`smtpin.service`, no-op", None, "yes", [("smtpin.service", "[Service]\nType=simple\nExecStart=\nExecStart=/usr/local/bin/noop\n")]),
     ("`smtpin.service`, smtpin", None, "yes", []),
 ]

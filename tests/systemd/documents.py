@@ -176,6 +176,18 @@ def stop_and_start():
         ok(p.returncode == 0, f"{FILE}: {line}", p.stdout + p.stderr); c.close()
 
 
+def light():
+    """An instance for each connection; then it listens again, as the page has it so far."""
+    listen = f"{UNITS}/smtpin.socket.d"
+    run(f"systemctl stop smtpin.socket smtpin.service; mv {listen} /run/kept; systemctl daemon-reload; systemctl start smtpin.socket")
+    s = Session()
+    instance = run("systemctl list-units --plain --no-legend 'smtpin@*'").split()[:1]
+    equal([show(*instance, w) for w in ("ProtectHome", "PrivateNetwork", "NoNewPrivileges")] if instance else run("systemctl status smtpin.socket"), ["no", "no", "yes"], f"{FILE}: a lighter instance")
+    s.close(); one_and_two("lighter instances")
+    ok("confine" in run("smtpin --print-set"), f"{FILE}: confine is set", run("cat /etc/smtpin/smtpin.conf"))
+    run(f"systemctl stop smtpin.socket; mv /run/kept {listen}; systemctl daemon-reload; systemctl start smtpin.socket")
+
+
 def begin_tls():
     """As docs/tls.md begins."""
     run("mkdir -p /etc/smtpin; ln -s /etc/letsencrypt/live/mx.example.org /etc/smtpin/tls; systemctl enable --now smtpin-tls.socket")
@@ -200,7 +212,7 @@ def refused_mail():
 
 AT_START = {"docs/faq.md": refused_mail, "docs/systemd.md": begin_tls}
 AT_END = {("README.md", "systemd"): first_steps, ("README.md", "Delivering to your own script"): own_script, ("README.md", "Delivering to an HTTP service"): http_service, ("README.md", "Reading the mail"): reading,
-          ("docs/systemd.md", "Sockets and settings"): devices, ("docs/systemd.md", "TLS"): tls, ("docs/smtpin-maildir.1", "EXAMPLES"): maildir_manual, ("docs/inetd.md", "smtpin under other super-servers"): by_inetd}
+          ("docs/systemd.md", "Lighter instances"): light, ("docs/systemd.md", "Sockets and settings"): devices, ("docs/systemd.md", "TLS"): tls, ("docs/smtpin-maildir.1", "EXAMPLES"): maildir_manual, ("docs/inetd.md", "smtpin under other super-servers"): by_inetd}
 NEEDS = {("docs/systemd.md", "TLS"): ("openssl",), ("README.md", "Reading the mail"): ("dovecot", "mutt", "/usr/lib/dovecot/imap"), ("README.md", "Delivering to an HTTP service"): ("curl",), ("README.md", "Everything, for a test"): ("curl",)}
 terminals = []
 

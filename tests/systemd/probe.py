@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """A delivery command that tries what the unit forbids, and writes down what happened. $1: where."""
-import ctypes, errno, json, mmap, os, resource, socket, subprocess, sys
+import ctypes, errno, json, mmap, os, resource, socket, subprocess, sys, time
 
 descriptors = sorted(int(n) for n in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + n))
 libc = ctypes.CDLL(None, use_errno=True)
@@ -43,13 +43,20 @@ for place in ("/usr", "/etc", "/var/lib", "/root", "/home", "/sys", "/proc/sys/k
     call(f"write {place}", touch(place + "/x") if os.path.isdir(place) or not os.path.exists(place) else lambda: os.close(os.open(place, os.O_WRONLY)))
 for place in ("/home/someone", "/root", "/run/user", "/etc/smtpin/token"): call(f"read {place}", lambda: len(os.listdir(place) if os.path.isdir(place) else open(place).read()))
 found["mail"] = os.access("/var/mail/smtpin", os.W_OK)
-found["tmp"] = sorted(os.listdir("/tmp"))
-found["devices"] = sorted(n for n in os.listdir("/dev") if os.path.exists("/dev/" + n) and n in ("kmsg", "mem", "sda", "vda", "tty", "null", "zero", "urandom"))
-found["processes"] = sorted(n for n in os.listdir("/proc") if n.isdigit() and os.path.exists(f"/proc/{n}/comm") and open(f"/proc/{n}/comm").read().strip() == "systemd")
-found["proc"] = [n for n in ("kallsyms", "kmsg", "modules", "meminfo") if os.path.exists("/proc/" + n)]
-found["interfaces"] = os.listdir("/sys/class/net")
+call("tmp", lambda: sorted(os.listdir("/tmp")))
+call("devices", lambda: sorted(n for n in os.listdir("/dev") if os.path.exists("/dev/" + n) and n in ("kmsg", "mem", "sda", "vda", "tty", "null", "zero", "urandom")))
+call("processes", lambda: sorted(n for n in os.listdir("/proc") if n.isdigit() and os.path.exists(f"/proc/{n}/comm") and open(f"/proc/{n}/comm").read().strip() == "systemd"))
+call("proc", lambda: [n for n in ("kallsyms", "kmsg", "modules", "meminfo") if os.path.exists("/proc/" + n)])
+call("interfaces", lambda: os.listdir("/sys/class/net"))
 for name, family in (("INET", socket.AF_INET), ("INET6", socket.AF_INET6), ("NETLINK", socket.AF_NETLINK), ("PACKET", socket.AF_PACKET), ("UNIX", socket.AF_UNIX)):
     call(f"socket {name}", lambda: socket.socket(family, socket.SOCK_RAW if family == socket.AF_PACKET else socket.SOCK_DGRAM if family == socket.AF_UNIX else socket.SOCK_STREAM if family != socket.AF_NETLINK else socket.SOCK_RAW).close())
+def abstract():
+    with socket.socket(socket.AF_UNIX) as c: c.connect("\0smtpin-probe")
+
+
+call("abstract socket", abstract)
+call("shared memory", libc_call("shmget", 0x736d7470, 0, 0))
+call("signal smtpin", lambda: os.kill(os.getppid(), 0))
 call("unshare", libc_call("unshare", 0x10000000))
 call("mount", libc_call("mount", b"none", b"/mnt", b"tmpfs", 0, None))
 call("setuid 0", lambda: os.setresuid(0, 0, 0))
@@ -61,7 +68,8 @@ call("keyctl", syscall(250, 0, -3, 0))
 call("ptrace", syscall(101, 16, 1, 0, 0))
 call("bpf", syscall(321, 0, 0, 0))
 call("io_uring", syscall(425, 1, 0))
-call("clock", syscall(227, 0, 0))
+now = (ctypes.c_long * 2)(*divmod(time.time_ns(), 1000000000))
+call("clock", syscall(227, 0, now))
 call("hostname", libc_call("sethostname", b"x", 1))
 call("kernel log", syscall(103, 3, 0, 0))
 call("module", syscall(175, 0, 0, b""))

@@ -1,5 +1,5 @@
 """What the units promise, tried from inside the delivery command, for both kinds of service and for each drop-in. $1: build, $2: source."""
-import json
+import ctypes, json
 from manager import *
 
 install()
@@ -9,9 +9,16 @@ write("/tmp/of-the-host", "x")
 run(f"cp {SOURCE}/tests/systemd/probe.py /usr/local/bin/probe; chmod 755 /usr/local/bin/probe")
 
 
-def probe(where=f"{MAIL}/probe"):
+# What a command could reach outside: a segment of memory, and an abstract socket, for everybody.
+run("ipcrm -M 0x736d7470")
+libc = ctypes.CDLL(None)
+segment = libc.shmget(0x736d7470, 4096, 0o1666)
+open_to_all = socket.socket(socket.AF_UNIX); open_to_all.bind("\0smtpin-probe"); open_to_all.listen(9)
+
+
+def probe(where=f"{MAIL}/probe", more=""):
     if os.path.exists(where): os.unlink(where)
-    write("/etc/smtpin/smtpin.conf", f"domains = example.org\ndeliver = /usr/local/bin/probe {where}\n")
+    write("/etc/smtpin/smtpin.conf", f"domains = example.org\ndeliver = /usr/local/bin/probe {where}\n{more}")
     run("systemctl try-restart smtpin.service")
     said = send()
     return json.load(open(where)) if os.path.exists(where) else {"said": said, "journal": journal("-t", "smtpin")[-1200:]}
@@ -25,6 +32,7 @@ EXPECTED = {
     "read /home/someone": "EACCES", "read /root": "EACCES", "read /run/user": "ENOENT", "read /etc/smtpin/token": "EACCES",
     "mail": True, "tmp": [], "devices": ["null", "tty", "urandom", "zero"], "processes": [], "proc": [], "interfaces": ["lo"],
     "socket INET": "EAFNOSUPPORT", "socket INET6": "EAFNOSUPPORT", "socket NETLINK": "EAFNOSUPPORT", "socket PACKET": "EAFNOSUPPORT", "socket UNIX": "done",
+    "abstract socket": "ECONNREFUSED", "shared memory": "ENOENT", "signal smtpin": "done",
     "unshare": "EPERM", "mount": "EPERM", "setuid 0": "EPERM", "personality": "EPERM", "realtime": "EPERM", "wx memory": "EPERM",
     "keyctl": "EPERM", "ptrace": "EPERM", "bpf": "EPERM", "io_uring": "EPERM", "clock": "EPERM", "hostname": "EPERM", "kernel log": "EPERM",
     "module": "EPERM", "suid": "EPERM", "nofile": 256, "core": 0, "credentials": "KeyError", "descriptors": [0, 1, 2],
@@ -45,6 +53,33 @@ drop_in("smtpin.socket", "listen-smtpin.conf"); run("systemctl daemon-reload; sy
 got = probe(); compare(got, "smtpin.service")
 ok((got.get("cgroup") or [""])[0].endswith("/smtpin.slice/smtpin.service"), "smtpin.service: in smtpin.slice", got.get("cgroup"))
 
+# The lighter instance, with confine: what is otherwise than in the installed unit. Without confine, files are as for any process of that user.
+run(f"systemctl stop smtpin.socket smtpin.service; rm -rf {UNITS}/smtpin.socket.d")
+run(f"ln -s /usr/lib/smtpin/light/smtpin@.service {UNITS}/; systemctl daemon-reload; systemctl restart smtpin.socket")
+scoped = "signals and abstract sockets" not in run("smtpin --check -o deliver=/bin/true -o confine=auto")  # Landlock from version 6 on
+LIGHT = {
+    **{f"write {place}": "EACCES" for place in ("/usr", "/etc", "/var/lib", "/proc/sys/kernel/hostname")},
+    "tmp": "EACCES", "devices": "EACCES", "interfaces": "EACCES",
+    "suid": "EACCES", "processes": ["1"], "proc": ["kallsyms", "kmsg", "meminfo"],
+    "shared memory": "EPERM", "module": "EPERM" if os.path.exists("/proc/modules") else "ENOSYS",
+    **({"abstract socket": "EPERM", "signal smtpin": "EPERM"} if scoped else {}),
+}
+got = probe(more=f"confine = auto rw:{MAIL}\n"); compare(got, "a lighter smtpin@.service, with confine", **LIGHT)
+
+
+def shown(value):
+    if value == "KeyError": return "none"
+    if isinstance(value, list): return ", ".join(str(v) for v in value) or "none"
+    return "can be written" if value is True else str(value).replace("0" * 16, "0")
+
+
+NEWEST = {"module": "EPERM", "abstract socket": "EPERM", "signal smtpin": "EPERM"}  # with modules, and with scopes
+rows = [f"| {k} | {shown(v)} | {shown({**LIGHT, **NEWEST}.get(k, v))} |" for k, v in EXPECTED.items()]
+listed = [l for l in open(f"{SOURCE}/docs/systemd.md").read().split("\n") if l.count("|") == 4 and l.split("|")[1].strip() in EXPECTED]
+equal(listed, rows, "docs/systemd.md has the two columns, attempt by attempt")
+conf(); empty(); equal((send("light"), count()), ("sent", 1), "a lighter smtpin@.service: mail")
+run(f"rm {UNITS}/smtpin@.service; systemctl stop smtpin.socket"); drop_in("smtpin.socket", "listen-smtpin.conf")
+
 # The drop-ins, each with both kinds.
 run("useradd -r -d /var/vmail -s /usr/sbin/nologin vmail; install -d -o vmail -m 700 /var/vmail; useradd -m jane; useradd -m bob")
 for kind in ("smtpin.service", "smtpin@.service"):
@@ -58,7 +93,7 @@ for kind in ("smtpin.service", "smtpin@.service"):
     equal(run("stat -c %U /var/vmail/example.org/jane/new/* | tail -n 1").strip(), "vmail", "belongs to that user")
 
     drop_in(kind, "network-program.conf"); run("systemctl daemon-reload; systemctl restart smtpin.socket")
-    compare(probe(), f"{kind}, network-program.conf", **{"socket INET": "done", "socket INET6": "done", "credentials": "s3cret"})
+    compare(probe(), f"{kind}, network-program.conf", **{"socket INET": "done", "socket INET6": "done", "abstract socket": "done", "credentials": "s3cret"})
     run(f"rm -f {MAIL}/token")
     conf("deliver = /bin/cp ${credentials_directory}/token " + MAIL + "/token\n"); run("systemctl try-restart smtpin.service")
     equal((send(), open(f"{MAIL}/token").read() if os.path.exists(f"{MAIL}/token") else ""), ("sent", "s3cret"), f"{kind}, network-program.conf: a secret that only the command's unit can read")
@@ -140,12 +175,13 @@ stop.wait(60); without_drop_ins()
 os.makedirs("/tmp/units")
 table = {l.split("|")[1].strip(): l.split("|")[2].strip() for l in open(f"{SOURCE}/docs/systemd.md") if re.match(r"\| `smtpin", l)}
 for unit in ("smtpin@.service", "smtpin-lmtp@.service", "smtpin-submission@.service", "smtpin-submissions@.service", "smtpin.service", "smtpin-tls.service", "smtpin-tls-renew.service"):
-    for extra in (None,) if re.search("submission|tls", unit) else (None, "virtual-mail.conf", "network-program.conf", "system-users.conf"):
+    for extra in (None,) if re.search("submission|tls", unit) else (None, "virtual-mail.conf", "network-program.conf", "system-users.conf") + (("light",) if "@" in unit else ()):
         file = unit.replace("@", "@0")
         run(f"rm -rf /tmp/units/*; cp /usr/lib/systemd/system/{unit} /tmp/units/{file}")
-        if extra: run(f"mkdir /tmp/units/{file}.d; cp {DROP_INS}/{extra} /tmp/units/{file}.d/")
+        if extra == "light": run(f"cp /usr/lib/smtpin/light/{unit} /tmp/units/{file}")
+        elif extra: run(f"mkdir /tmp/units/{file}.d; cp {DROP_INS}/{extra} /tmp/units/{file}.d/")
         out = run("env", "SYSTEMD_UNIT_PATH=/tmp/units:", "systemd-analyze", "security", "--offline=true", f"/tmp/units/{file}")
         score = (re.search(r"exposure level for .*: ([\d.]+)", out) or [None, out])[1]
-        name = f"`{unit}`" + (f" with `{extra}`" if extra else "")
+        name = f"`{unit}`" + ("" if not extra else ", lighter" if extra == "light" else f" with `{extra}`")
         equal(score, table.get(name), f"systemd-analyze security {name}: as docs/systemd.md says")
 done()
