@@ -53,6 +53,7 @@ sameness         | gcc sanitized static |       |
 sandbox          | gcc sanitized static |       |
 scale            | gcc                  |       | HAProxy, clients that behave
 standards        | gcc                  | quick | the documents and the sources
+static_pie       | gcc                  |       | a build of its own
 stopping         | gcc sanitized        |       | signals and waits; listening has them for the static build
 submission       | gcc sanitized        | quick | fields are added and removed: our own code alone
 superservers     | gcc           static |       | real super-servers, clients that behave

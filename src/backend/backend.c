@@ -309,14 +309,17 @@ static bool begins_with_text(const struct backend *b)
 }
 
 /* What a policy server has added once the message was there stands before all. False: no room. */
-static bool prepend_late(struct backend *b, size_t before)
+static bool prepend_late(struct backend *b, size_t before, struct arena *a)
 {
     const struct span late = span_from(rules_prepended(&b->rules), before);
-    char room[HEAD_MAX];
-    struct text head = TEXT(room);
+    struct text head = {.cap = HEAD_MAX};
 
     if (late.n == 0)
         return true;
+    /* Not on the stack: most messages have nothing of the kind, and would touch its pages. */
+    head.p = arena_get(a, head.cap);
+    if (head.p == NULL)
+        return false;
     head_write_prepended(&head, empty_line(b), late);
     if (begins_with_text(b))
         text_add(&head, empty_line(b));
@@ -340,7 +343,7 @@ static bool fix_submission(struct backend *b, struct arena *a)
 }
 
 /* Asked once the message is there. True: it may be delivered. */
-static bool decide_message(struct backend *b)
+static bool decide_message(struct backend *b, struct arena *a)
 {
     const size_t prepended = rules_prepended(&b->rules).n;
     const struct smtp_verdict verdict = rules_decide_message(&b->rules, b->record.size);
@@ -349,7 +352,7 @@ static bool decide_message(struct backend *b)
         deliver_nothing(b, &verdict.reply, "policy");
     else if (rules_discard(&b->rules))
         deliver_nothing(b, smtp_reply(SMTP_REPLY_OK), "discard");
-    else if (!prepend_late(b, prepended))
+    else if (!prepend_late(b, prepended, a))
         deliver_nothing(b, smtp_reply(SMTP_REPLY_NO_SPOOL), NULL);
     else
         return true;
@@ -361,7 +364,7 @@ void backend_deliver(struct backend *b, struct arena *a)
     struct smtp_transaction *t = &b->session->transaction;
 
     b->record.digest = digest_close(&b->digest, t, a);
-    if (decide_message(b) && fix_submission(b, a))
+    if (decide_message(b, a) && fix_submission(b, a))
         deliver_all(&(struct deliver){.lasts = deliver_lasts,
                                       .context = b,
                                       .facts = facts(b),

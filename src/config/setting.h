@@ -37,7 +37,7 @@ struct setting {
     enum setting_kind kind;
     size_t field; /* offset in struct config: of the type that its kind says */
     uint64_t least, most;
-    const char *names;  /* of an enumeration, in order */
+    char names[48];     /* of an enumeration, in order; no pointer: none is relocated at a start */
     bool only_override; /* not in the file */
     bool reaches_out;   /* names a program, a user or a file: not for a transcript of strangers */
     bool repeats;       /* may be set more than once: all values count, with commas between */

@@ -223,7 +223,7 @@ static const char *set_networks(const struct setting *k, struct span *field, str
     struct network n;
 
     while (span_word(&left, " \t,", &word))
-        if (!network_parse(word, &n) && (k->names == NULL || name_index(k->names, word) < 0))
+        if (!network_parse(word, &n) && (k->names[0] == '\0' || name_index(k->names, word) < 0))
             return wrong_word("has a word that is not an address or a network: ", word, a);
     return set_text(k, field, value);
 }
