@@ -39,7 +39,8 @@ struct serve_memory {
     char send[SERVE_SEND_MAX];
     alignas(SERVE_PAGE) char read[SERVE_READ_MAX];
     char packet[PACKET_MAX];
-    char spool[SERVE_SPOOL_MAX];
+    char spool[SERVE_SPOOL_MAX +
+               PACKET_MAX]; /* the second part: for a packet that is received there */
     char trace[4096];
     struct rules_sources sources; /* zeroed */
     struct tls tls;               /* the same, as the next four */

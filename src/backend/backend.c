@@ -256,6 +256,11 @@ char *backend_message_room(struct backend *b, size_t *room)
     return at;
 }
 
+char *backend_message_piece(struct backend *b, size_t n)
+{
+    return b->start_known ? spool_piece(&b->spool, n) : NULL;
+}
+
 void backend_add_octets(struct backend *b, size_t n)
 {
     digest_add(&b->digest, (struct span){.p = b->spool.buffer + b->spool.filled, .n = n});

@@ -74,6 +74,9 @@ bool backend_begin_message(struct backend *b);
 /* Where the message's next octets go, at least 2; NULL: they can't be stored. Then, how many came.
  */
 char *backend_message_room(struct backend *b, size_t *room);
+/* The same for n octets in one piece, which may become the message's next as they are; NULL: there
+ * is no such place now. */
+char *backend_message_piece(struct backend *b, size_t n);
 void backend_add_octets(struct backend *b, size_t n);
 /* The message is there, or its end has not come: `data` says how, and is told when it could not be
  * stored. */

@@ -132,6 +132,13 @@ char *spool_room(struct spool *s, size_t *room)
     return s->buffer + s->filled;
 }
 
+char *spool_piece(struct spool *s, size_t n)
+{
+    if (s->cap - s->filled < n && !write_out(s, round_end(s)))
+        return NULL;
+    return s->buffer + s->filled;
+}
+
 void spool_add(struct spool *s, size_t n)
 {
     s->filled += n;

@@ -27,6 +27,9 @@ bool spool_open(struct spool *s, uint64_t expected);
 /* Where the next bytes may be written: at least 2 of them; NULL (and errno) when the message can't
  * be stored. */
 char *spool_room(struct spool *s, size_t *room);
+/* The same for n octets in one piece (n at most half of `cap`); NULL (and errno) when what is there
+ * already can't be written out. */
+char *spool_piece(struct spool *s, size_t n);
 /* Puts bytes before the one at `place`, in what has not been written out yet: where `place` is in
  * the first octets, and there is room (spool_room) for as many more. */
 void spool_insert(struct spool *s, size_t place, struct span bytes);

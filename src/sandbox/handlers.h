@@ -47,6 +47,9 @@ struct monitor {
 REQUEST_KINDS(MONITOR_HANDLER)
 #undef MONITOR_HANDLER
 
+/* Where the next request is received: `room.cap` octets, of `room` or of the message that comes. */
+char *monitor_receiving_room(const struct monitor *m);
+
 /* monitor-worker.c: the process on the other end. */
 
 /* Is this process asked to end? Then the worker is asked too, and has less time. */

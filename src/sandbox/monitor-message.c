@@ -67,6 +67,16 @@ static bool shortens_line_ends(const struct monitor *m)
            monitor_transaction_of(m)->body != SMTP_BODY_BINARYMIME;
 }
 
+/* A message's octets come first in their packet: received there, they need not be copied. */
+char *monitor_receiving_room(const struct monitor *m)
+{
+    char *at = m->state == MONITOR_MESSAGE && !m->refused
+                   ? backend_message_piece(m->backend, m->room.cap)
+                   : NULL;
+
+    return at != NULL ? at : m->room.p;
+}
+
 static const char *store_octets(struct monitor *m, struct span left)
 {
     m->stored += left.n;
@@ -81,7 +91,8 @@ static const char *store_octets(struct monitor *m, struct span left)
             break;
         if (room > left.n)
             room = left.n;
-        memcpy(at, left.p, room);
+        if (left.p != at)
+            memcpy(at, left.p, room);
         if (shortens_line_ends(m))
             m->ends += span_count((struct span){.p = at, .n = room}, '\n');
         backend_add_octets(m->backend, room);

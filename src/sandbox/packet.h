@@ -7,7 +7,7 @@
 #include "base/text.h"
 
 enum {
-    PACKET_MAX = 72 * 1024,
+    PACKET_MAX = 136 * 1024,
 };
 
 struct packet {

@@ -40,7 +40,7 @@ void request_read_reply(struct packet *p, struct smtp_reply *reply, struct span 
 
 char *request_octets(const struct text *packet)
 {
-    return packet->p + sizeof(uint64_t);
+    return packet->p;
 }
 
 #define ABOUT(kind, handler, pace_, fields_)                                                       \
@@ -162,9 +162,8 @@ void request_write(struct text *out, const struct request *r)
     const unsigned has = kinds[r->kind].fields;
 
     out->n = 0;
-    packet_put_number(out, r->octets.n);
     if (r->octets.p == request_octets(out))
-        out->n += r->octets.n;
+        out->n = r->octets.n;
     else
         text_add(out, r->octets);
     packet_put_number(out, r->kind);
@@ -173,6 +172,7 @@ void request_write(struct text *out, const struct request *r)
     for (const struct field *f = fields; f < fields + FIELDS; f++)
         if (has & f->of)
             write_field(out, f, r);
+    packet_put_number(out, r->octets.n);
 }
 
 /* One bit, or none. */
@@ -219,12 +219,24 @@ static void read_field(struct packet *p, const struct field *f, struct request *
     }
 }
 
+/* Its octets, and the fields behind them: how many octets there are stands at the end. */
+static struct packet split(struct span packet, struct span *octets)
+{
+    const size_t n = packet.n < sizeof(uint64_t) ? 0 : packet.n - sizeof(uint64_t);
+    struct packet end = {.left = span_from(packet, n)};
+    const uint64_t most = n < REQUEST_OCTETS_MAX ? n : REQUEST_OCTETS_MAX;
+
+    *octets = span_first(packet, (size_t)packet_number_up_to(&end, most));
+    return (struct packet){.left = span_from(span_first(packet, n), octets->n), .wrong = end.wrong};
+}
+
 bool request_read(struct span packet, struct request *out)
 {
-    struct packet p = {.left = packet};
+    struct span octets;
+    struct packet p = split(packet, &octets);
     unsigned has;
 
-    *out = (struct request){.octets = packet_text(&p, REQUEST_OCTETS_MAX)};
+    *out = (struct request){.octets = octets};
     out->kind = (enum request_kind)packet_number_up_to(&p, REQUEST_KIND_COUNT - 1);
     has = kinds[out->kind].fields;
     out->transaction = packet_number(&p);

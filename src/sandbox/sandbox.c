@@ -133,7 +133,8 @@ static void log_crash(const struct monitor *m, const char *wrong, int status)
  * *gone: the worker has closed; *late: nothing has come. */
 static const char *answer_request(struct monitor *m, bool *gone, bool *late)
 {
-    const ssize_t n = recv(m->fd, m->room.p, m->room.cap, MSG_TRUNC);
+    char *const room = monitor_receiving_room(m);
+    const ssize_t n = recv(m->fd, room, m->room.cap, MSG_TRUNC);
 
     *late = n < 0 && (errno == EAGAIN || errno == EINTR);
     if (*late)
@@ -142,8 +143,8 @@ static const char *answer_request(struct monitor *m, bool *gone, bool *late)
     if (*gone)
         return NULL;
     /* A packet that was cut is none. */
-    return monitor_handle(
-        m, (struct span){.p = m->room.p, .n = (size_t)n <= m->room.cap ? (size_t)n : 0});
+    return monitor_handle(m,
+                          (struct span){.p = room, .n = (size_t)n <= m->room.cap ? (size_t)n : 0});
 }
 
 /* Until the worker has ended, or has sent its last. */

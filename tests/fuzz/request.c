@@ -220,6 +220,13 @@ char *backend_message_room(struct backend *b, size_t *room)
     return kept.room;
 }
 
+char *backend_message_piece(struct backend *b, size_t n)
+{
+    (void)b;
+    (void)n;
+    return NULL;
+}
+
 void backend_add_octets(struct backend *b, size_t n)
 {
     kept.octets += n;
