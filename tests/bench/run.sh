@@ -1,15 +1,21 @@
 #!/bin/sh
 # run.sh [ROUNDS]: what a session and a message cost, as ratios to floors and beside peers. Builds both
 # ways, takes the peers from Debian's packages, unpacked beside the system. Prints tables in Markdown,
-# and writes two pictures into the directory $PICTURES, if it is set. Units: units.sh.
+# and writes three pictures into the directory $PICTURES, if it is set. $OLD: another source tree of smtpin, which takes its
+# turns in the first table. Units: units.sh.
 set -eu
 source=$(cd "$(dirname "$0")/../.." && pwd)
 rounds=${1-21}
 work=$(mktemp -d "${TMPDIR:-/tmp}/smtpin-bench.XXXXXX"); chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
-build() { name=$1; shift; { meson setup "$work/$name" "$source" "$@" && ninja -C "$work/$name" smtpin; } >"$work/log" 2>&1 || { tail "$work/log"; exit 1; }; }
+build() { name=$1; shift; { meson setup "$work/$name" "${tree:-$source}" "$@" && ninja -C "$work/$name" smtpin; } >"$work/log" 2>&1 || { tail "$work/log"; exit 1; }; }
 build default
 CC=musl-gcc build static -Dprefer_static=true -Db_pie=false
+if [ "${OLD-}" ]; then
+    tree=$OLD
+    build old-default
+    CC=musl-gcc build old-static -Dprefer_static=true -Db_pie=false
+fi
 gcc -O2 -static -nostdlib -ffreestanding -fno-stack-protector -fcf-protection=none -fno-pie -no-pie -Wl,--build-id=none -o "$work/floor" "$source/tests/bench/floor.c"
 gcc -O2 -o "$work/session" "$source/tests/bench/session.c" "$source/tests/bench/usage.c" "$source/tests/bench/secure.c" -lssl -lcrypto
 printf '#!%s queue\n' "$work/floor" >"$work/qmail-queue"; chmod 755 "$work/qmail-queue"
@@ -32,8 +38,12 @@ for p in mailfront libbg2 libcvm1; do unpack $p mailfront; done
 unpack msmtp-mta msmtp; unpack nullmailer nullmailer; unpack ucspi-tcp ucspi-tcp
 printf '#!%s read\n' "$work/floor" >"$work/reader"; chmod 755 "$work/reader"
 set -- floor "$work/floor" deliver "$work/floor" :: "exit at once" "$work/floor" exit :: "plays, delivers nothing" "$work/floor" play \
-    :: "smtpin, static build" "$work/static/smtpin" -f "$work/conf" :: "smtpin, static build, sandbox" "$work/static/smtpin" -f "$work/conf.sandbox" \
-    :: "smtpin, static build, log on stderr" "$work/static/smtpin" -f "$work/conf" -o log=stderr :: "smtpin, default build" "$work/default/smtpin" -f "$work/conf" :: "smtpin, default build, sandbox" "$work/default/smtpin" -f "$work/conf.sandbox"
+    :: "smtpin as it comes: default build, sandbox" "$work/default/smtpin" -f "$work/conf.sandbox" :: "smtpin, default build" "$work/default/smtpin" -f "$work/conf" \
+    :: "smtpin, static build, sandbox" "$work/static/smtpin" -f "$work/conf.sandbox" :: "smtpin, static build" "$work/static/smtpin" -f "$work/conf" \
+    :: "smtpin, static build, log on stderr" "$work/static/smtpin" -f "$work/conf" -o log=stderr
+[ -z "${OLD-}" ] || for b in default static; do
+    set -- "$@" :: "before: $b build, sandbox" "$work/old-$b/smtpin" -f "$work/conf.sandbox" :: "before: $b build" "$work/old-$b/smtpin" -f "$work/conf"
+done
 [ ! -x "$work/mailfront/usr/sbin/mailfront" ] || set -- "$@" :: "mailfront, qmail backend" LD_LIBRARY_PATH="$work/mailfront/usr/lib" \
     MODULE_PATH="$work/mailfront/usr/lib/mailfront" QMAILQUEUE="$work/qmail-queue" QMAILHOME="$work" TCPLOCALHOST=x "$work/mailfront/usr/sbin/mailfront" smtp qmail accept
 [ ! -x "$work/nullmailer/usr/bin/nullmailer-smtpd" ] || set -- "$@" :: nullmailer-smtpd NULLMAILER_QUEUE="$work/reader" "$work/nullmailer/usr/bin/nullmailer-smtpd"
@@ -90,7 +100,8 @@ CONF
 fi
 echo "## A session: EHLO, MAIL, RCPT, DATA with 2 KiB, QUIT, each command alone"
 # shellcheck disable=SC2086
-$within "$work/session" -r "$rounds" -n 20 "$@" 2>/dev/null
+$within "$work/session" -r "$rounds" -n 20 "$@" 2>/dev/null | tee "$work/sessions"
+[ -z "${PICTURES-}" ] || python3 -B "$source/tests/bench/chart.py" "$PICTURES/performance-session.svg" <"$work/sessions"
 echo; echo "## The same, counted"
 # shellcheck disable=SC2086
 $within python3 "$source/tests/bench/counts.py" "$@"
