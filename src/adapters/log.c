@@ -21,20 +21,6 @@ enum {
 
 static const char dropped_name[] = "dropped";
 
-static const struct {
-    const char *name;
-    const char *message_id; /* units/smtpin.catalog explains them */
-} kinds[] = {
-    [LOG_SESSION] = {"session", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f11"},
-    [LOG_TRANSACTION] = {"transaction", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f12"},
-    [LOG_REFUSAL] = {"refused", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f13"},
-    [LOG_CONFIGURATION] = {"configuration", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f14"},
-    [LOG_CRASH] = {"crash", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f15"},
-    [LOG_SERVICE] = {"service", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f16"},
-    [LOG_OPINION] = {"opinion", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f17"},
-    [LOG_TLS] = {"tls", "5f8a3c0d7f1e4b6c9d2a7e41c3b80f18"},
-};
-
 /* systemd sets JOURNAL_STREAM to the device and inode of the stream that it has made descriptor 1
  * or 2 (systemd.exec(5)). */
 static bool stderr_is_journal(void)
@@ -164,7 +150,7 @@ static void add_line(const struct log *l, const struct log_record *r, struct tex
     }
     if (cap - line->n > most - dropped.n)
         line->cap = line->n + most - dropped.n;
-    text_adds(line, kinds[r->kind].name);
+    text_adds(line, log_kinds[r->kind].name);
     for (size_t i = 0; i < r->n; i++) {
         const bool quotes = wants_quotes(r->field[i].value);
         const size_t before = line->n;
@@ -265,7 +251,7 @@ static enum log_output_result to_journal(struct log *l, const struct log_record 
     struct text dropped = TEXT(room);
 
     text_adds(&all, "SYSLOG_IDENTIFIER=smtpin\nMESSAGE_ID=");
-    text_adds(&all, kinds[r->kind].message_id);
+    text_adds(&all, log_kinds[r->kind].message_id);
     text_adds(&all, "\nPRIORITY=");
     text_addn(&all, r->level, 1);
     text_adds(&all, "\nMESSAGE=");

@@ -6,19 +6,10 @@
 
 #include "adapters/manager.h"
 #include "config/config.h"
+#include "syntax/log_kinds.h"
 
 #include <sys/types.h>
 
-enum log_kind {
-    LOG_SESSION,
-    LOG_TRANSACTION,
-    LOG_REFUSAL,
-    LOG_CONFIGURATION,
-    LOG_CRASH,
-    LOG_SERVICE,
-    LOG_OPINION,
-    LOG_TLS,
-};
 enum log_level {
     LOG_LEVEL_ERROR = 3,
     LOG_LEVEL_WARNING = 4,

@@ -367,9 +367,12 @@ static bool decide_message(struct backend *b, struct arena *a)
 void backend_deliver(struct backend *b, struct arena *a)
 {
     struct smtp_transaction *t = &b->session->transaction;
+    bool deliver;
 
     b->record.digest = digest_close(&b->digest, t, a);
-    if (decide_message(b, a) && fix_submission(b, a))
+    deliver = decide_message(b, a) && fix_submission(b, a);
+    record_delivering(&b->record);
+    if (deliver)
         deliver_all(&(struct deliver){.lasts = deliver_lasts,
                                       .context = b,
                                       .facts = facts(b),

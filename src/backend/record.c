@@ -103,9 +103,16 @@ void record_trace_error(struct record *r, int error)
     log_end(r->log, &l);
 }
 
+void record_delivering(struct record *r)
+{
+    r->delivery_time = log_is_silent(r->log) ? 0 : clock_now();
+}
+
 void record_delivered(struct record *r)
 {
     r->delivered = true;
+    if (!log_is_silent(r->log))
+        r->delivery_time = clock_now() - r->delivery_time;
 }
 
 void record_end(struct record *r, const char *why)
@@ -150,8 +157,12 @@ static void add_end(const struct child_result *c, struct log_record *l)
 
 static void add_delivery(const struct record *r, struct log_record *l)
 {
-    if (r->delivery.runs > 0) /* somebody was left whom it could be run for */
+    if (r->delivery.runs > 0) { /* somebody was left whom it could be run for */
+        if (r->config->deliver.n > 0)
+            log_add(l, "command", r->config->deliver.word[0]);
+        log_add_number(l, "delivery_milliseconds", r->delivery_time);
         add_end(&r->delivery.child, l);
+    }
     log_add(l, "command_stderr", r->delivery.complained);
     log_add(l, "note", span_of(r->delivery.note));
 }

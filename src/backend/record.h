@@ -22,6 +22,7 @@ struct record {
     bool delivered;
     int spool_error; /* errno, 0 for none */
     struct deliver_report delivery;
+    uint64_t delivery_time; /* milliseconds; while it lasts, clock_now at its beginning */
     struct span digest;
     const char *end;       /* how the session came to its end */
     enum smtp_phase phase; /* before the step */
@@ -54,6 +55,9 @@ void record_trace_error(struct record *r, int error);
 void record_login(const struct record *r, struct span why);
 /* TLS is not there, or the handshake has failed. */
 void record_tls(const struct record *r, const struct tls *t);
+/* Before the message is handed over, and once everybody has a result: the time between is in the
+ * log. */
+void record_delivering(struct record *r);
 void record_delivered(struct record *r);
 /* Why the session ends; the first reason stays. */
 void record_end(struct record *r, const char *why);

@@ -36,7 +36,7 @@ for e in entries:
 
 # Names.
 settings, rules, fields = faq.settings(SOURCE), faq.rules(SOURCE), faq.log_fields(SOURCE)
-KINDS = set(re.findall(r'\{"(\w+)", "[0-9a-f]{32}"\}', faq.read("src/adapters/log.c", SOURCE)))
+KINDS = set(re.findall(r'\{"(\w+)", "[0-9a-f]{32}"\}', faq.read("src/syntax/log_kinds.c", SOURCE)))
 OTHERS = {"tcprules", "nc", "ps", "sendmail", "nullmailer-queue", "shutdown_clients", "maildirsize", "cps", "info", "mail", "smtpin", "auth_mechanisms", "auth_verbose", "group", "mode", "nologin", "proxy"}  # of other programs
 ok(len(settings) > 50 and len(rules) > 30 and len(fields) > 30 and len(KINDS) == 8, "names of the source", (settings, rules, fields, KINDS))
 manuals = {n for n in os.listdir(SOURCE + "/docs")}
