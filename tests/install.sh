@@ -7,7 +7,7 @@ skip() { echo "ok - $1 # SKIP $2"; }
 { meson setup "$work/build" "$source" --prefix=/usr && DESTDIR="$work/root" meson install -C "$work/build"; } >"$work/log" 2>&1
 ok $? "meson install" "$work/log"
 cd "$work/root" 2>/dev/null || exit 1
-for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-milter usr/bin/smtpin-replay usr/sbin/smtpin-tls usr/share/man/man8/smtpin-tls.8 usr/lib/systemd/system/smtpin.socket \
+for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-milter usr/bin/smtpin-replay usr/bin/smtpin-report usr/share/man/man1/smtpin-report.1 usr/share/doc/smtpin/grafana-smtpin.json usr/share/doc/smtpin/prometheus-smtpin.rules.yml usr/lib/systemd/system/smtpin-report.service usr/lib/systemd/system/smtpin-report.timer usr/sbin/smtpin-tls usr/share/man/man8/smtpin-tls.8 usr/lib/systemd/system/smtpin.socket \
     usr/lib/systemd/system/smtpin@.service usr/lib/systemd/system/smtpin-lmtp@.service usr/lib/systemd/system/smtpin-lmtp.socket \
     usr/lib/systemd/system/smtpin-submission@.service usr/lib/systemd/system/smtpin-submission.socket \
     usr/lib/systemd/system/smtpin-submissions@.service usr/lib/systemd/system/smtpin-submissions.socket usr/sbin/smtpin-tls \
@@ -44,7 +44,7 @@ if command -v systemd-analyze >/dev/null; then
     sed -i "s|^ExecStart=/usr|ExecStart=$work/root/usr|; s/^User=.*/User=daemon/" "$work"/units/*.service
     for u in smtpin smtpin-lmtp smtpin-submission smtpin-submissions; do cp "$work/units/$u@.service" "$work/units/$u@0.service"; done
     (cd "$work/units" && systemd-analyze verify ./smtpin.socket ./smtpin-lmtp.socket ./smtpin-submission.socket ./smtpin-submissions.socket ./smtpin@0.service ./smtpin-lmtp@0.service ./smtpin-submission@0.service ./smtpin-submissions@0.service ./smtpin.service ./smtpin.slice \
-        ./smtpin-tls.socket ./smtpin-tls.service ./smtpin-tls-renew.path ./smtpin-tls-renew.service) 2>&1 |
+        ./smtpin-tls.socket ./smtpin-tls.service ./smtpin-tls-renew.path ./smtpin-tls-renew.service ./smtpin-report.timer ./smtpin-report.service) 2>&1 |
         grep -i smtpin | grep -v 'man smtpin' >"$work/verify"
     [ ! -s "$work/verify" ]; ok $? "systemd-analyze verify, every unit" "$work/verify"
     # Each drop-in beside what it is for, listening too.

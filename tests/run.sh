@@ -47,6 +47,7 @@ policy_servers   | gcc           static |       | real servers
 proxy            | gcc sanitized static | quick | hostile headers, real proxies
 real_messages    | gcc                  |       | mail of every day, much of it
 replay           | gcc sanitized        | quick | each build's smtpin-replay plays all transcripts
+report           | gcc sanitized static |       |
 replay_auth      | gcc sanitized        | quick | clients that behave, lines parted everywhere, a real Dovecot: our own code alone
 replay_tls       | gcc sanitized        | quick | the static build has no smtpin-tls; it plays the transcripts with the default build's
 sameness         | gcc sanitized static |       |
@@ -138,7 +139,7 @@ trap 'exit 129' HUP
 packages="gcc libc6-dev pkg-config meson ninja-build libcriterion-dev libsystemd-dev libssl-dev clang clang-tidy clang-format
  libclang-rt-14-dev musl-tools libseccomp-dev cppcheck afl++ frama-c-base systemd procps swaks curl msmtp dovecot-core
  dovecot-lmtpd dovecot-imapd mutt maildrop procmail mblaze fdm redis-server redis-tools haproxy python3 strace mandoc util-linux
- s-nail gsasl postgrey postfwd postfix-policyd-spf-python tinycdb libcdb-dev openssl checkpw cvm
+ s-nail gsasl postgrey postfwd postfix-policyd-spf-python systemd-journal-remote chromium python3-prometheus-client tinycdb libcdb-dev openssl checkpw cvm
  testssl.sh gnutls-bin nodejs libtls-dev libmbedtls-dev libwolfssl-dev
  rspamd opendkim dbconfig-no-thanks opendmarc spamd spamc spamass-milter bogofilter python3-dkim
  socat s6 iproute2 valgrind libevent-2.1-7 libtirpc3 libwrap0 libbsd0 jq libidn2-0"
@@ -290,7 +291,7 @@ box() { # TEST
 peers() {
     all= since=$(date +%s)
     [ $quick = yes ] || all="exim4-daemon-light nullmailer mailfront libbg2:mailfront libcvm1:mailfront openbsd-inetd inetutils-inetd xinetd
-        ucspi-tcp ipsvd ucspi-unix nginx libnginx-mod-mail:nginx fail2ban python3-systemd:fail2ban postfix postfix-cdb:postfix node-nodemailer"
+        prometheus ucspi-tcp ipsvd ucspi-unix nginx libnginx-mod-mail:nginx fail2ban python3-systemd:fail2ban postfix postfix-cdb:postfix node-nodemailer"
     [ -z "${SMTP_SOURCE-}" ] || [ $quick = no ] || all="$all postfix"
     if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
         mkdir "$work/debs" && cd "$work/debs" || exit 1
@@ -321,7 +322,7 @@ programs() { # BUILD [TEST...]: these alone, or all but those that have been add
     [ $# -gt 0 ] || set -- $(cd "$source/tests/programs" && for t in *.py; do echo "${t%.py}"; done)
     for t; do
         has "$b" "$t" && ! grep -q " program $b $t\$" "$work/queue" || continue
-        case $t in commands | lmtp_parameters | milter_filters | proxy | replay | submission_documents | superservers | tables | tls_documents) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
+        case $t in commands | lmtp_parameters | milter_filters | proxy | replay | report | submission_documents | superservers | tables | tls_documents) add "$b,peers" program "$b" "$t" ;; *) add "$b" program "$b" "$t" ;; esac
     done
 }
 : >"$work/queue"

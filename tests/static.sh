@@ -88,13 +88,13 @@ hardened() { # PROGRAM
     nm -D "$p" | grep -q '_chk@\|_chk$' || echo "$1: no checked functions"
     readelf -dW "$p" | awk '/NEEDED/ && !/libc\.so/' | grep -v "${2-^$}" && echo "$1: a library but libc"
 }
-{ for p in smtpin smtpin-maildir smtpin-lmtp smtpin-milter smtpin-replay; do hardened $p; done; hardened smtpin-tls 'lib\(ssl\|crypto\)\.so'; } >"$out/hardened"
-[ ! -s "$out/hardened" ]; say $? "hardened: PIE, full RELRO, no W+X, CET, stack protector, _FORTIFY_SOURCE, libc alone (smtpin-tls: OpenSSL)" "$out/hardened"
+{ for p in smtpin smtpin-maildir smtpin-lmtp smtpin-milter smtpin-replay; do hardened $p; done; hardened smtpin-tls 'lib\(ssl\|crypto\)\.so'; hardened smtpin-report 'libsystemd\.so'; } >"$out/hardened"
+[ ! -s "$out/hardened" ]; say $? "hardened: PIE, full RELRO, no W+X, CET, stack protector, _FORTIFY_SOURCE, libc alone (smtpin-tls: OpenSSL; smtpin-report: libsystemd)" "$out/hardened"
 # No TLS in who reads the client: neither linked nor named to be loaded.
-for p in smtpin smtpin-replay; do
+for p in smtpin smtpin-replay smtpin-report; do
     readelf -dW "$build/$p" | grep -E 'NEEDED.*lib(ssl|crypto|gnutls|tls|nss|mbed|wolf)'
     strings "$build/$p" | grep -E 'lib(ssl|crypto|gnutls|tls|nss|mbed|wolf)[a-z0-9]*\.so'
     nm -D "$build/$p" | grep -E ' (SSL|EVP|gnutls|tls)_'
 done >"$out/tls"
-[ ! -s "$out/tls" ]; say $? "no TLS library in smtpin and smtpin-replay" "$out/tls"
+[ ! -s "$out/tls" ]; say $? "no TLS library in smtpin, smtpin-replay and smtpin-report" "$out/tls"
 grep -q -- '-D_FORTIFY_SOURCE=3' "$build/compile_commands.json"; say $? "_FORTIFY_SOURCE=3" /dev/null

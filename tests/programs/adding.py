@@ -41,6 +41,7 @@ EXAMPLES = {
         ("src/adapters/rules.c", "before", "/* RFC 5321 3.7: we never relay by", "static enum smtp_opinion dummy(struct rules_question *q)\n{\n    return span_eq(q->recipient->local, SPAN(\"dummy\")) ? SMTP_REFUSE : SMTP_NO_OPINION;\n}\n\n"),
         ("tests/transcripts/CHECK.smtp", "new", None, "S: 220\nC: EHLO c.example.com\nS: 250\nC: MAIL FROM:<a@example.com>\nS: 250\nC: RCPT TO:<dummy@example.org>\nS: 550 5.1.1 Nobody\nC: QUIT\nS: 221\n"),
         ("src/adapters/rules.c", "before", "    {.ask = routing,", '    {.ask = dummy, REPLY("dummy", 550, "5.1.1", "Nobody")},\n'),
+        ("src/commands/report/words_rules.c", "before", '    {"early_talker",', '    {"dummy", "a dummy"},\n'),
         ("docs/faq.in", "before", "[rule mailbox_name]", "[rule dummy]\nto: RCPT\nrecord: refused ... {reply}\nwhy: It is a dummy.\ndecides: nobody.\ncure: None.\n\n"),
         ("tests/programs/faq.py", "before", '    "rule mailbox_name"', '    "rule dummy": in_turn({}, HELO, MAIL, "RCPT TO:<dummy@example.org>"),\n'),
     ],

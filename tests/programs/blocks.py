@@ -6,7 +6,7 @@ import document
 ROOT = os.geteuid() == 0
 ONCE = not SANITIZED and os.environ.get("SMTPIN_STATIC") != "1"  # what says nothing of the build that is tested is done once
 TREE = os.path.join(TMP, "tree")  # where README's and contributing.md's reader is
-COMPANIONS = ("smtpin", "smtpin-lmtp", "smtpin-maildir", "smtpin-milter", "smtpin-replay", "smtpin-tls")
+COMPANIONS = ("smtpin", "smtpin-lmtp", "smtpin-maildir", "smtpin-milter", "smtpin-replay", "smtpin-report", "smtpin-tls")
 ALL = {name: list(document.blocks(SOURCE, name)) for name in document.names(SOURCE)}
 ok(len(ALL["README.md"]) > 10 and all(ALL["docs/" + n] for n in ("inetd.md", "systemd.md", "smtpin.8", "smtpin.conf.5")), "the documents have blocks", {n: len(b) for n, b in ALL.items()})
 
@@ -172,7 +172,7 @@ def fields(text):
 def of_text(name, text):
     """What is wrong with a piece of running text that is set as code."""
     if (m := re.fullmatch(r"([a-z_]+) = (\S.*)", text)) and "..." not in text: return setting(m[1], m[2])
-    if re.match(r"smtpin(-lmtp|-maildir|-milter|-replay|-tls)? -", text): return command_line(shlex.split(text))
+    if re.match(r"smtpin(-lmtp|-maildir|-milter|-replay|-report|-tls)? -", text): return command_line(shlex.split(text))
     if m := re.match(r"sh (\S+)", text): return None if os.path.exists(os.path.join(SOURCE, m[1])) else "no such script"
     if m := re.match(r"CC=\S+ meson setup \S+ (.*)", text): return None if m[1] in read("tests/run.sh") else "tests/run.sh builds nothing so"
     if re.fullmatch(r"(docs|tests|src|units|base|smtp|io|adapters|syntax|config|backend|sandbox|program)/[\w.*/-]+", text) and "X" not in text:

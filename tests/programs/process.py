@@ -191,7 +191,7 @@ out, err, status = pipe(ENVELOPE.replace(b"DATA", b'RCPT TO:<"a/b"@example.org>\
 equal(codes(out)[-3:], ["550", "550", "221"], "a local-part that is no file name is refused alone")
 
 # Each program says what it is, and what it takes.
-for program in ("smtpin", "smtpin-maildir", "smtpin-lmtp", "smtpin-replay"):
+for program in ("smtpin", "smtpin-maildir", "smtpin-lmtp", "smtpin-replay", "smtpin-report"):
     said = [subprocess.run([os.path.join(BUILD, program), o], stdin=subprocess.DEVNULL, capture_output=True, text=True) for o in ("--help", "--version")]
     ok([p.returncode for p in said] == [0, 0] and said[0].stdout.startswith(f"usage: {program} ") and re.fullmatch(program + r" [0-9.]+\n", said[1].stdout), f"{program}: --help and --version", said)
 p = subprocess.run([SMTPIN, "--bogus"], stdin=subprocess.DEVNULL, capture_output=True, text=True)

@@ -1,0 +1,179 @@
+#include "commands/report/forms.h"
+
+#include "base/number.h"
+#include "commands/report/dates.h"
+
+/* Begins `s` with the name of a field of the journal's, and then '='? */
+static bool is_export(struct span s)
+{
+    size_t n = 0;
+
+    while (n < s.n &&
+           ((s.p[n] >= 'A' && s.p[n] <= 'Z') || s.p[n] == '_' || (n > 0 && byte_is_digit(s.p[n]))))
+        n++;
+    return n > 0 && n < s.n && s.p[n] == '=';
+}
+
+enum form form_of(struct span start)
+{
+    while (start.n > 0 && (byte_is_blank(start.p[0]) || start.p[0] == '\n' || start.p[0] == 0x1e))
+        start = span_from(start, 1);
+    if (start.n > 0 && start.p[0] == '{')
+        return FORM_JSON;
+    return is_export(start) ? FORM_EXPORT : FORM_LINES;
+}
+
+/* KEY=VALUE, or KEY="VALUE", with the blank before it. */
+static bool take_pair(struct span *s, struct span *key, struct span *value)
+{
+    size_t n;
+
+    if (s->n == 0 || s->p[0] != ' ')
+        return false;
+    *s = span_from(*s, 1);
+    n = span_find(*s, '=');
+    *key = span_first(*s, n);
+    if (n == 0 || n == s->n || span_find(*key, ' ') < n)
+        return false;
+    *s = span_from(*s, n + 1);
+    if (s->n > 0 && s->p[0] == '"') {
+        *s = span_from(*s, 1);
+        n = span_find(*s, '"');
+        *value = span_first(*s, n);
+        if (n == s->n)
+            return false;
+        *s = span_from(*s, n + 1);
+    } else {
+        n = span_find(*s, ' ');
+        *value = span_first(*s, n);
+        *s = span_from(*s, n);
+    }
+    return true;
+}
+
+/* KIND KEY=VALUE ... */
+static bool read_record(struct entry *e, struct span s, bool copy)
+{
+    const size_t n = span_find(s, ' ');
+    const enum log_kind kind = log_kind_of_name(span_first(s, n));
+    struct span key, value;
+
+    s = span_from(s, n);
+    if (kind == LOG_KINDS || s.n == 0)
+        return false;
+    while (s.n > 0) {
+        enum entry_field field;
+
+        if (!take_pair(&s, &key, &value))
+            return false;
+        field = entry_field(key);
+        if (field != FIELDS && copy)
+            entry_add_copy(e, field, value);
+        else if (field != FIELDS)
+            entry_add(e, field, value);
+    }
+    e->kind = kind;
+    return true;
+}
+
+/* What stands before the record, which has no '=': "Nov 29 21:20:18 host smtpin[7]: ". */
+static struct span behind_prefix(struct span line)
+{
+    const size_t equals = span_find(line, '=');
+    size_t begin = 0;
+
+    for (size_t i = 0; i + 1 < equals; i++)
+        if (line.p[i] == ':' && line.p[i + 1] == ' ')
+            begin = i + 2;
+    line = span_from(line, begin);
+    if (line.n > 3 && line.p[0] == '<' && byte_is_digit(line.p[1]) && line.p[2] == '>')
+        line = span_from(line, 3);
+    return line;
+}
+
+static bool read_line(struct entry *e, struct span line, bool copy)
+{
+    while (line.n > 0 && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == ' '))
+        line.n--;
+    return read_record(e, behind_prefix(line), copy);
+}
+
+/* Cleared, but for its time. */
+static bool read_entry(struct entry *e, struct span line, uint64_t time, bool copy)
+{
+    e->time = time;
+    if (!read_line(e, line, copy)) {
+        e->kind = LOG_KINDS;
+        return false;
+    }
+    if (e->time == 0)
+        e->time = entry_session_time(e->value[FIELD_SESSION]);
+    return true;
+}
+
+bool form_line(struct entry *e, struct span line, uint64_t now)
+{
+    uint64_t time;
+
+    entry_clear(e);
+    time = dates_take(&line, now);
+    return read_entry(e, line, time, false);
+}
+
+void form_begin(struct journal_entry *j, struct entry *e, bool copy)
+{
+    entry_clear(e);
+    j->entry = e;
+    j->copy = copy;
+    j->ours = false;
+    j->text_n = 0;
+}
+
+/* The fields that are not smtpin's own. */
+static void journal_field(struct journal_entry *j, struct span name, struct span value)
+{
+    struct entry *e = j->entry;
+
+    if (span_eq(name, SPAN("MESSAGE_ID"))) {
+        e->kind = log_kind_of_message_id(value);
+    } else if (span_eq(name, SPAN("SYSLOG_IDENTIFIER"))) {
+        j->ours = span_eq(value, SPAN("smtpin"));
+    } else if (span_eq(name, SPAN("MESSAGE")) && value.n <= sizeof j->text) {
+        memcpy(j->text, value.p, value.n);
+        j->text_n = value.n;
+    } else if (span_eq(name, SPAN("__REALTIME_TIMESTAMP"))) {
+        (void)number_parse(value, UINT64_MAX / 2, &e->time);
+    }
+}
+
+void form_field(struct journal_entry *j, struct span name, struct span value)
+{
+    static const struct span ours = {.p = "SMTP_", .n = 5};
+    enum entry_field field;
+
+    if (name.n <= ours.n || memcmp(name.p, ours.p, ours.n) != 0) {
+        journal_field(j, name, value);
+        return;
+    }
+    field = entry_field(span_from(name, ours.n));
+    if (field == FIELDS || value.n == 0)
+        return;
+    if (j->copy)
+        entry_add_copy(j->entry, field, value);
+    else
+        entry_add(j->entry, field, value);
+}
+
+bool form_end(struct journal_entry *j)
+{
+    struct entry *e = j->entry;
+    const uint64_t time = e->time;
+
+    if (e->kind != LOG_KINDS)
+        return true;
+    if (!j->ours || j->text_n == 0)
+        return false;
+    /* A line that went through a syslog, or descriptor 2, into the journal. */
+    entry_clear(e);
+    return read_entry(e, (struct span){.p = j->text, .n = j->text_n}, time, true);
+}

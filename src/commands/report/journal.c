@@ -1,0 +1,151 @@
+#include "commands/report/journal.h"
+
+#if defined(SMTPIN_STATIC)
+
+const char *journal_read(const struct journal_how *how, struct input *in,
+                         char cursor[JOURNAL_CURSOR_MAX])
+{
+    (void)how;
+    (void)in;
+    (void)cursor;
+    return "this build can't read it; journalctl -t smtpin -o json | smtpin-report -";
+}
+
+#else
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <systemd/sd-journal.h>
+
+enum { FIELD_MAX = 8192 };
+
+static const char *reason(int error)
+{
+    return strerror(-error);
+}
+
+/* One match, which all of them have: the journal is fast with one, and slow with one for each
+ * message id. The message id is looked at in each entry. */
+static int match(sd_journal *j, const struct journal_how *how)
+{
+    char text[256];
+    int error = sd_journal_add_match(j, "SYSLOG_IDENTIFIER=smtpin", 0);
+
+    if (error >= 0 && how->session != NULL) {
+        (void)snprintf(text, sizeof text, "SMTP_SESSION=%s", how->session);
+        error = sd_journal_add_match(j, text, 0);
+    }
+    return error;
+}
+
+/* To before the first entry that is wanted. */
+static int seek(sd_journal *j, const struct journal_how *how)
+{
+    int error;
+
+    if (how->cursor != NULL && how->cursor[0] != '\0') {
+        error = sd_journal_seek_cursor(j, how->cursor);
+        if (error < 0 || sd_journal_next(j) <= 0)
+            return error;
+        /* It is gone where the journal was cut: then this is the next that there is. */
+        if (sd_journal_test_cursor(j, how->cursor) <= 0)
+            (void)sd_journal_previous(j);
+        return 0;
+    }
+    if (how->since != 0)
+        return sd_journal_seek_realtime_usec(j, how->since);
+    if (how->follow) {
+        error = sd_journal_seek_tail(j);
+        if (error >= 0)
+            (void)sd_journal_previous(j);
+        return error;
+    }
+    return sd_journal_seek_head(j);
+}
+
+static bool read_entry(sd_journal *j, struct input *in, uint64_t time)
+{
+    const void *data;
+    size_t n;
+
+    form_begin(&in->journal, &in->entry, true);
+    in->entry.time = time;
+    sd_journal_restart_data(j);
+    while (sd_journal_enumerate_available_data(j, &data, &n) > 0) {
+        const struct span all = {.p = data, .n = n};
+        size_t name;
+
+        if (n < 5 || (all.p[0] != 'S' && all.p[0] != 'M'))
+            continue;
+        name = span_find(all, '=');
+        form_field(&in->journal, span_first(all, name), span_from(all, name + 1));
+    }
+    return form_end(&in->journal);
+}
+
+/* All that there is now. False: no more is wanted. */
+static bool read_all(sd_journal *j, const struct journal_how *how, struct input *in, bool *any)
+{
+    uint64_t time;
+
+    while (sd_journal_next(j) > 0) {
+        *any = true;
+        if (sd_journal_get_realtime_usec(j, &time) < 0)
+            continue;
+        if (how->until != 0 && time > how->until) {
+            (void)sd_journal_previous(j);
+            return false;
+        }
+        if (!read_entry(j, in, time))
+            in->foreign++;
+        else if (!in->take(in->context, &in->entry))
+            return false;
+    }
+    return true;
+}
+
+static void keep_cursor(sd_journal *j, char cursor[JOURNAL_CURSOR_MAX])
+{
+    char *at = NULL;
+
+    if (sd_journal_get_cursor(j, &at) >= 0 && strlen(at) < JOURNAL_CURSOR_MAX)
+        memcpy(cursor, at, strlen(at) + 1);
+    free(at);
+}
+
+static int open_journal(sd_journal **j, const struct journal_how *how)
+{
+    const char *files[] = {how->file, NULL};
+
+    if (how->directory != NULL)
+        return sd_journal_open_directory(j, how->directory, 0);
+    if (how->file != NULL)
+        return sd_journal_open_files(j, files, 0);
+    return sd_journal_open(j, SD_JOURNAL_LOCAL_ONLY);
+}
+
+const char *journal_read(const struct journal_how *how, struct input *in,
+                         char cursor[JOURNAL_CURSOR_MAX])
+{
+    sd_journal *j = NULL;
+    bool any = false;
+    int error = open_journal(&j, how);
+
+    if (error < 0)
+        return reason(error);
+    (void)sd_journal_set_data_threshold(j, FIELD_MAX);
+    error = match(j, how);
+    if (error >= 0)
+        error = seek(j, how);
+    if (error >= 0) {
+        while (read_all(j, how, in, &any) && how->follow)
+            if (sd_journal_wait(j, UINT64_MAX) < 0)
+                break;
+        if (any)
+            keep_cursor(j, cursor);
+    }
+    sd_journal_close(j);
+    return error < 0 ? reason(error) : NULL;
+}
+
+#endif
