@@ -291,7 +291,7 @@ box() { # TEST
 peers() {
     all= since=$(date +%s)
     [ $quick = yes ] || all="exim4-daemon-light nullmailer mailfront libbg2:mailfront libcvm1:mailfront openbsd-inetd inetutils-inetd xinetd
-        prometheus ucspi-tcp ipsvd ucspi-unix nginx libnginx-mod-mail:nginx fail2ban python3-systemd:fail2ban postfix postfix-cdb:postfix node-nodemailer"
+        prometheus prometheus-node-exporter:prometheus ucspi-tcp ipsvd ucspi-unix nginx libnginx-mod-mail:nginx fail2ban python3-systemd:fail2ban postfix postfix-cdb:postfix node-nodemailer"
     [ -z "${SMTP_SOURCE-}" ] || [ $quick = no ] || all="$all postfix"
     if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
         mkdir "$work/debs" && cd "$work/debs" || exit 1

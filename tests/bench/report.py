@@ -3,10 +3,12 @@ once, and what smtpin sends to the journal is the template of many sessions with
 
 report.py journal BUILD RECORDS     an export of the journal (journalctl -o export) on standard output; on standard error the
                                     number of messages in it
-report.py postfix MESSAGES          the mail log of a Postfix with as many messages: the lines that Postfix 3.7 writes for a
-                                    message that its smtpd takes and its pipe(8) delivers, for one that is deferred, and for
-                                    a client that may not relay"""
-import os, random, re, subprocess, sys, tempfile, time
+report.py postfix MESSAGES          the mail log of a Postfix with as many messages, and as many sessions without one: the lines
+                                    that Postfix 3.7 writes for a message that its smtpd takes and its pipe(8) delivers, for
+                                    one that is deferred, for a client that may not relay, and for one that says nothing
+report.py cpu COMMAND...            what it takes of the processor, in seconds; its output is dropped
+report.py picture HTML              docs/report.svg, out of a page of smtpin-report --html"""
+import os, random, re, resource, subprocess, sys, tempfile, time
 
 LISTENER = r"""
 import os, socket, subprocess, sys
@@ -121,6 +123,10 @@ def postfix(messages):
         queue, client, helo, sender, recipient = f"{0x4F0000 + n:X}", traffic.client(), traffic.helo(), traffic.sender(), traffic.recipient()
         name = f"{helo}.example.com[{client}]"
         line("smtpd", f"connect from {name}")
+        if traffic.random.random() < 11 / 89:  # as many as in SESSIONS
+            line("smtpd", f"lost connection after CONNECT from {name}")
+            line("smtpd", f"disconnect from {name} commands=0/0")
+            line("smtpd", f"connect from {name}")
         kind = traffic.random.random()
         if kind < 0.14:
             line("smtpd", f"NOQUEUE: reject: RCPT from {name}: 454 4.7.1 <{recipient}@elsewhere.example>: Relay access denied; from=<{sender}> to=<{recipient}@elsewhere.example> proto=ESMTP helo=<{helo}.example.com>")
@@ -137,6 +143,57 @@ def postfix(messages):
             line("qmgr", f"{queue}: removed")
 
 
+def cpu(command):
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{used.ru_utime + used.ru_stime:.3f}")
+
+
+def picture(path):
+    """The first lines and both pictures of the page, as one that stands by itself."""
+    page = open(path, encoding="utf-8").read()
+    style = re.search(r"<style>\n(.*?)</style>", page, re.S)[1]
+    charts = [re.search(rf'<svg class="{c}"[^>]*>(.*?)</svg>', page, re.S)[1] for c in ("hours", "delivery")]
+    charts = [re.sub(r"<title>.*?</title>\n", "", c) for c in charts]
+    when = re.search(r"<h1>Mail of smtpin</h1>\n<p>(.*?)</p>", page)[1]
+    rows = [(m[1], m[2], m[3]) for m in re.finditer(r'<td class="n">([\d,]+)</td><td><b class="(\w+)">&#9632;</b> (.*?)</td>', page)]
+    times = re.search(r"<p>(Median .*?)\. The", page)[1]
+    rules = re.findall(r'<tr><td class="n">(\d+)</td><td class="n">(\d+)</td><td><b>(\w+)</b>: (.*?)</td>', page)[:5]
+    # The page's own colours; its sizes are for a browser window.
+    colours = "\n".join(l.replace(":root", "svg") for l in style.splitlines() if ":root" in l)
+    shapes = "\n".join(l for l in style.splitlines() if l.startswith(("path.", "rect.", '"rect', "text.")))
+    y, parts = 64, []
+    def text(x, words, css=""): parts.append(f'<text x="{x}" y="{y}"{css}>{words}</text>')
+    for n, kind, words in rows:
+        parts.append(f'<rect class="{kind}" x="92" y="{y - 10}" width="10" height="10"/>')
+        text(84, n, ' class="end"'); text(110, words)
+        y += 19
+    y += 18
+    for title, chart, note in (("Messages by hour of the day", charts[0], ""), ("Delivery times", charts[1], times)):
+        text(20, title, ' class="title"')
+        parts.append(f'<g transform="translate(10 {y + 8})">{chart.strip()}</g>')
+        y += 246
+        if note: text(20, note); y += 28
+    text(20, "Refusals by rule", ' class="title"')
+    y += 22
+    for later, good, name, words in rules:
+        text(84, later, ' class="end"'); text(164, good, ' class="end"'); text(180, f"{name}: {words}")
+        y += 19
+    print(f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 750 {y}" width="750" height="{y}" font-family="sans-serif" font-size="13">
+<title>A report of smtpin-report</title>
+<desc>The page that smtpin-report --html writes: how many messages were accepted, deferred, refused and abandoned; a pile of bars for each hour of the day; bars for how long deliveries took, with median, 95 and 99 per cent; and the rules that refused, with what each means.</desc>
+<style>
+{colours}
+text{{fill:var(--text)}}g text{{font-size:12px;fill:var(--dim)}}.title{{font-weight:bold;font-size:15px}}
+{shapes}
+</style>
+<rect width="750" height="{y}" style="fill:var(--back)"/>
+<text x="20" y="36" class="title">Mail of smtpin, {when}</text>
+""" + "\n".join(parts) + "\n</svg>")
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "journal": journal(sys.argv[2], int(sys.argv[3]))
-    else: postfix(int(sys.argv[2]))
+    elif sys.argv[1] == "postfix": postfix(int(sys.argv[2]))
+    elif sys.argv[1] == "cpu": cpu(sys.argv[2:])
+    else: picture(sys.argv[2])

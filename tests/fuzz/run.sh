@@ -23,6 +23,7 @@ sources() {
     transcript) echo "$replay/read*.c $replay/diff*.c $replay/transcript.c $replay/told_tls.c $replay/play.c $replay/replies.c $replay/listener.c $shell $core" ;;
     lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/syntax/idn.c $core" ;;
     milter) echo "$milter/answer.c $milter/changes.c $milter/envelope.c $milter/message.c $milter/packet.c $milter/reply.c src/io/spool.c $core" ;;
+    report) echo "$(ls src/commands/report/*.c | grep -vE '/(smtpin-report|journal|source|story)\.c') src/syntax/log_kinds.c src/syntax/network.c src/io/clock.c $core" ;;
     request) echo "tests/fuzz/request_input.c tests/fuzz/request_make.c src/sandbox/monitor*.c src/sandbox/request.c src/sandbox/packet.c src/backend/record.c $shell $core" ;;
     esac
 }
@@ -51,6 +52,14 @@ seeds() {
         python3 -c 'import glob, sys; sys.path.insert(0, "tests/fuzz"); import seeds
 for n, path in enumerate(sorted(glob.glob("tests/transcripts/proxy_*.smtp"))): open(f"{sys.argv[1]}/{n}", "wb").write(bytes([n % 2]) + seeds.said_in(path))' "$work/seeds-proxy"
         printf '\002NAME=c.example ADDR=IPV6:2001:db8::7 PORT=40000 PROTO=ESMTP HELO=c.example LOGIN=a+2Bb DESTADDR=203.0.113.5 DESTPORT=[UNAVAILABLE]' >"$work/seeds-proxy/xclient" ;;
+    report)
+        printf '\0Nov 29 21:35:27 mx smtpin[7]: transaction result=deferred id=1j1e495hgc5j3i-1 session=1j1e495hgc5j3i client_address=2001:db8::7 reverse_path=a@b size=12 command=/x delivery_milliseconds=12 reply="451 4.3.0 x" rule=delivery forward_path="a\\x22 b" forward_path=c' >"$work/seeds-report/line"
+        printf '\1{"__REALTIME_TIMESTAMP":"1796000000000000","MESSAGE_ID":"5f8a3c0d7f1e4b6c9d2a7e41c3b80f11","SMTP_HELO":"a\\u00fc\\n","SMTP_END":[113,117],"SMTP_FORWARD_PATH":["a","b"],"X":null}' >"$work/seeds-report/json"
+        printf '\2__REALTIME_TIMESTAMP=1796000000000000\nMESSAGE_ID=5f8a3c0d7f1e4b6c9d2a7e41c3b80f15\nSMTP_VIOLATION\n\3\0\0\0\0\0\0\0a\nb\n\nSYSLOG_IDENTIFIER=smtpin\nMESSAGE=session end=quit\n\n' >"$work/seeds-report/export"
+        printf '\2smtpin[1]: session end=quit\nSun 2026-11-29 21:20:18 UTC mx x: refused rule=relay reply="550 x"\n' >"$work/seeds-report/lines"
+        printf '\0032 hours 5min ago' >"$work/seeds-report/ago"
+        printf '\0032026-11-29 21:20:18' >"$work/seeds-report/date"
+        printf '\4smtpin-report state 1\ncursor s=1\nrecords 3\n' >"$work/seeds-report/state" ;;
     table)
         printf '\0bob@example.org OK\n@example.org 550 5.1.1 No\nbob@example.org x\nexample.net \n' >"$work/seeds-table/made"
         printf '\1a 1\nb 2\nc 3\n\0\0\20\377' >"$work/seeds-table/altered"
@@ -65,7 +74,7 @@ for n, path in enumerate(sorted(glob.glob("tests/transcripts/proxy_*.smtp"))): o
     esac 2>/dev/null
     [ ! -d "tests/fuzz/found/$1" ] || cp tests/fuzz/found/"$1"/* "$work/seeds-$1"
 }
-for t in session alias auth policy proxy table texts config transcript lmtp milter request; do
+for t in session alias auth policy proxy table texts config transcript lmtp milter report request; do
     mkdir -p "$work/corpus-$t" "$work/seeds-$t"; seeds $t
     # shellcheck disable=SC2086,SC2046
     if ! clang -g -O1 -std=c17 -D_GNU_SOURCE $paths -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc -Itests/fuzz \

@@ -230,6 +230,41 @@ if python:
     p = subprocess.run([python, "-c", "import sys\nfrom prometheus_client.openmetrics.parser import text_string_to_metric_families as parse\nprint(sorted(f.name for f in parse(sys.stdin.read())))"], input=om, capture_output=True, text=True)
     ok(p.returncode == 0 and "'smtpin_messages'" in p.stdout and "'smtpin_delivery_seconds'" in p.stdout, "a parser of OpenMetrics takes it", p.stderr)
 else: skip("a parser of OpenMetrics", "no prometheus_client (Debian: python3-prometheus-client)")
+# The alert rules, each where it should fire and where not; the dashboard asks for metrics that there are.
+rules_file = os.path.join(TMP, "prometheus-smtpin.rules.yml")
+shutil.copy(os.path.join(SOURCE, "docs/prometheus-smtpin.rules.yml"), rules_file)
+shutil.copy(os.path.join(SOURCE, "tests/prometheus-smtpin.test.yml"), TMP)
+names = set(re.findall(r"^# TYPE (\S+)", prom, re.M))
+names |= {n + end for n in names for end in ("_bucket", "_sum", "_count")}
+asked = set(re.findall(r"smtpin_[a-z_]+", "".join(re.findall(r"expr: .*(?:\n          .*)*", open(rules_file).read()))))
+ok(len(asked) > 6 and asked <= names, "the alert rules ask for metrics that there are", asked - names)
+dashboard = json.load(open(os.path.join(SOURCE, "docs/grafana-smtpin.json")))
+expressions = [t["expr"] for p in dashboard["panels"] for t in p["targets"]]
+asked = {n for e in expressions for n in re.findall(r"smtpin_[a-z_]+", e)}
+ok(len(expressions) > 15 and asked <= names and names - asked - {n for n in names if not n.startswith("smtpin_")} <= {n for n in names if n.endswith(("_bucket", "_sum", "_count"))} | {"smtpin_delivery_seconds", "smtpin_accepted_recipients_total", "smtpin_records_total"}, "the dashboard shows all metrics", (asked - names, names - asked))
+if promtool:
+    for what in (("check", "rules", rules_file), ("test", "rules", TMP + "/prometheus-smtpin.test.yml")):
+        p = subprocess.run([promtool, *what], capture_output=True, text=True, cwd=TMP)
+        ok(p.returncode == 0 and "SUCCESS" in p.stdout, f"promtool {what[0]} {what[1]}: the alert rules", p.stdout + p.stderr)
+    equal(sorted(re.findall(r"alert: (\w+)", open(rules_file).read())), sorted(re.findall(r'alertname="(\w+)"', open(TMP + "/prometheus-smtpin.test.yml").read())), "each alert is tried")
+    made = "groups:\n- name: x\n  rules:\n" + "".join(f"  - record: x{i}\n    expr: {json.dumps(e.replace('$__rate_interval', '5m').replace('$instance', '.*'))}\n" for i, e in enumerate(expressions))
+    p = subprocess.run([promtool, "check", "rules", write("dashboard.yml", made, 0o644)], capture_output=True, text=True)
+    ok(p.returncode == 0, "the dashboard's expressions are PromQL", p.stdout + p.stderr)
+exporter = next((p for p in (shutil.which("prometheus-node-exporter"), PEERS + "/prometheus/usr/bin/prometheus-node-exporter") if p and os.path.exists(p)), None)
+if exporter and not SANITIZED:
+    import urllib.request
+    for form, typed in (("--prometheus", True), ("--openmetrics", False)):
+        there, port = os.path.join(TMP, "textfile" + form), free_port()
+        os.mkdir(there)
+        report(form, "--output", there + "/smtpin.prom", path)
+        p = subprocess.Popen([exporter, "--collector.disable-defaults", "--collector.textfile", f"--collector.textfile.directory={there}", f"--web.listen-address=127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        scraped, end = "", time.monotonic() + 20
+        while not scraped and time.monotonic() < end:
+            try: scraped = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
+            except OSError: time.sleep(0.1)
+        p.terminate(); p.wait()
+        ok("node_textfile_scrape_error 0" in scraped and 'smtpin_messages_total{result="accepted"} 5' in scraped and ("# TYPE smtpin_messages_total counter" in scraped) == typed and ("# TYPE smtpin_delivery_seconds histogram" in scraped), f"node_exporter's textfile collector takes {form}, {'as counters' if typed else 'counters without their type'}", scraped[-1500:])
+elif not exporter: skip("node_exporter", "no prometheus-node-exporter (Debian: prometheus-node-exporter)")
 # Counters go on from run to run; a state that was changed is refused, and left alone.
 state, out = os.path.join(TMP, "totals"), os.path.join(TMP, "smtpin.prom")
 sample = lambda t, name: float(re.search(r"^" + re.escape(name) + r" (\S+)$", t, re.M)[1])
@@ -293,9 +328,29 @@ if remote and not STATIC:
     equal(report("--id", ids[1].decode(), "--directory", journal), story, "--id in the journal: the same story")
     equal(report("--recipient", "bob@example.org", "--directory", journal), whole, "--recipient in the journal: the same")
 
+    # Live, from the journal: what is there already is past.
+    p = subprocess.Popen([REPORT, "--follow", "--directory", journal], stdout=subprocess.PIPE, env=ENV)
+    time.sleep(0.5)
+    subprocess.run([remote, "-o", f"{journal}/live.journal", keep("live.export", as_export([l for l in lines if b"198.51.100.2" in l]))], capture_output=True)
+    came = select.select([p.stdout], [], [], 20)[0] and os.read(p.stdout.fileno(), 65536).decode()
+    p.terminate(); p.wait(); p.stdout.close()
+    ok(came and came.count("\n") == 1 and "198.51.100.2" in came and "rule not_smtp" in came, "--follow in the journal: a session that ends now, and none before", came)
+
 # ---- Progress is for who waits at a terminal.
 p = subprocess.run([REPORT, "-"], input=full, capture_output=True, env=ENV)
 equal(p.stderr, b"", "no progress where standard error is no terminal")
+ours, theirs = pty.openpty()
+p = subprocess.Popen([REPORT, "--json", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=theirs, env=ENV)
+os.close(theirs)
+p.stdin.write(many[:1000000]); p.stdin.flush(); time.sleep(1.3)
+p.stdin.write(many[1000000:3000000].partition(b"\n")[2]); p.stdin.flush()
+said = os.read(ours, 65536).decode() if select.select([ours], [], [], 20)[0] else ""
+out = p.communicate()[0]
+try:
+    while True: said += os.read(ours, 65536).decode()
+except OSError: pass
+os.close(ours)
+ok("reading, " in said and said.endswith("\r\x1b[K") and json.loads(out)["records"] > 10000, "at a terminal it says how far it is, and takes that back", said)
 
 # ---- Words.
 def module(name):

@@ -13,6 +13,13 @@ static const struct tag names[FIELDS] = {
 #undef FIELD
 };
 
+/* In the journal they are in capitals. */
+static const struct tag capitals[FIELDS] = {
+#define FIELD(name, text) TAG(#name),
+    ENTRY_FIELDS(FIELD)
+#undef FIELD
+};
+
 void entry_clear(struct entry *e)
 {
     e->kind = LOG_KINDS;
@@ -54,15 +61,25 @@ static const unsigned char first_of_length[NAME_MAX + 2] = {
     [22] = FIELDS,
 };
 
-enum entry_field entry_field(struct span name)
+static enum entry_field find(const struct tag table[FIELDS], struct span name)
 {
     if (name.n == 0 || name.n > NAME_MAX)
         return FIELDS;
     for (size_t i = first_of_length[name.n]; i < first_of_length[name.n + 1]; i++)
-        if (((names[i].p[name.n - 1] ^ name.p[name.n - 1]) & ~0x20) == 0 &&
-            span_eq_nocase(tag_span(&names[i]), name))
+        if (table[i].p[0] == name.p[0] && table[i].p[name.n - 1] == name.p[name.n - 1] &&
+            span_eq(tag_span(&table[i]), name))
             return (enum entry_field)i;
     return FIELDS;
+}
+
+enum entry_field entry_field(struct span name)
+{
+    return find(names, name);
+}
+
+enum entry_field entry_field_of_journal(struct span name)
+{
+    return find(capitals, name);
 }
 
 /* \xNN at the start of s: the octet, or -1. */

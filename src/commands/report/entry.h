@@ -98,9 +98,10 @@ struct entry {
 };
 
 void entry_clear(struct entry *e);
-/* The field of that name; FIELDS: none. Names in the journal are in capitals: either is
- * taken. */
+/* The field of that name, as a line has it, and as the journal has it behind SMTP_, in capitals;
+ * FIELDS: there is none. */
 enum entry_field entry_field(struct span name);
+enum entry_field entry_field_of_journal(struct span name);
 const char *entry_field_name(enum entry_field field);
 /* As it stands in the log, with \xNN for some octets. It must live as long as the entry is used;
  * what has no escape is not copied. */

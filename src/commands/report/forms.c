@@ -120,6 +120,13 @@ bool form_line(struct entry *e, struct span line, uint64_t now)
     return read_entry(e, line, time, false);
 }
 
+bool form_message(struct entry *e, struct span message, uint64_t time)
+{
+    entry_clear(e);
+    e->time = time;
+    return read_record(e, message, false);
+}
+
 void form_begin(struct journal_entry *j, struct entry *e, bool copy)
 {
     entry_clear(e);
@@ -138,7 +145,8 @@ static void journal_field(struct journal_entry *j, struct span name, struct span
         e->kind = log_kind_of_message_id(value);
     } else if (span_eq(name, SPAN("SYSLOG_IDENTIFIER"))) {
         j->ours = span_eq(value, SPAN("smtpin"));
-    } else if (span_eq(name, SPAN("MESSAGE")) && value.n <= sizeof j->text) {
+    } else if (e->kind == LOG_KINDS && span_eq(name, SPAN("MESSAGE")) &&
+               value.n <= sizeof j->text) {
         memcpy(j->text, value.p, value.n);
         j->text_n = value.n;
     } else if (span_eq(name, SPAN("__REALTIME_TIMESTAMP"))) {
@@ -155,7 +163,7 @@ void form_field(struct journal_entry *j, struct span name, struct span value)
         journal_field(j, name, value);
         return;
     }
-    field = entry_field(span_from(name, ours.n));
+    field = entry_field_of_journal(span_from(name, ours.n));
     if (field == FIELDS || value.n == 0)
         return;
     if (j->copy)

@@ -17,6 +17,9 @@ bool form_line(struct entry *e, struct span line, uint64_t now);
 /* An object of journalctl -o json. */
 bool form_json(struct entry *e, struct span object);
 
+/* The record alone, as MESSAGE of an entry of the journal has it. Values point into it. */
+bool form_message(struct entry *e, struct span message, uint64_t time);
+
 /* The fields of an entry of the journal, in whatever order they come: of journalctl -o export, and
  * of the journal itself. */
 struct journal_entry {

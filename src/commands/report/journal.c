@@ -17,7 +17,10 @@ const char *journal_read(const struct journal_how *how, struct input *in,
 #include <stdlib.h>
 #include <systemd/sd-journal.h>
 
-enum { FIELD_MAX = 8192 };
+enum {
+    FIELD_MAX = 8192,
+    MESSAGE_SHORT = 1500, /* octets: whatever had no room in it would have some 2,500 */
+};
 
 static const char *reason(int error)
 {
@@ -63,7 +66,7 @@ static int seek(sd_journal *j, const struct journal_how *how)
     return sd_journal_seek_head(j);
 }
 
-static bool read_entry(sd_journal *j, struct input *in, uint64_t time)
+static bool read_fields(sd_journal *j, struct input *in, uint64_t time)
 {
     const void *data;
     size_t n;
@@ -75,12 +78,36 @@ static bool read_entry(sd_journal *j, struct input *in, uint64_t time)
         const struct span all = {.p = data, .n = n};
         size_t name;
 
-        if (n < 5 || (all.p[0] != 'S' && all.p[0] != 'M'))
+        if (n == 0 || (all.p[0] != 'S' && all.p[0] != 'M'))
             continue;
         name = span_find(all, '=');
         form_field(&in->journal, span_first(all, name), span_from(all, name + 1));
     }
     return form_end(&in->journal);
+}
+
+/* MESSAGE has all fields of the record in one, unless some had no room. An entry's fields come as
+ * they stand in the file: those that other entries have too, then this one, then the entry's own.
+ * To stop here saves a quarter of all. */
+static bool read_message(sd_journal *j, struct input *in, uint64_t time)
+{
+    static const struct span name = {.p = "MESSAGE=", .n = 8};
+    const void *data;
+    size_t n;
+
+    sd_journal_restart_data(j);
+    while (sd_journal_enumerate_available_data(j, &data, &n) > 0)
+        if (n > name.n && memcmp(data, name.p, name.n) == 0)
+            return n <= MESSAGE_SHORT &&
+                   form_message(&in->entry, (struct span){(const char *)data + name.n, n - name.n},
+                                time);
+    return false;
+}
+
+static bool read_entry(sd_journal *j, const struct journal_how *how, struct input *in,
+                       uint64_t time)
+{
+    return (!how->whole && read_message(j, in, time)) || read_fields(j, in, time);
 }
 
 /* All that there is now. False: no more is wanted. */
@@ -96,7 +123,7 @@ static bool read_all(sd_journal *j, const struct journal_how *how, struct input 
             (void)sd_journal_previous(j);
             return false;
         }
-        if (!read_entry(j, in, time))
+        if (!read_entry(j, how, in, time))
             in->foreign++;
         else if (!in->take(in->context, &in->entry))
             return false;

@@ -13,6 +13,7 @@ struct journal_how {
     uint64_t since, until; /* microseconds since 1970; 0: no such bound */
     const char *cursor;    /* begin behind the entry that it names; NULL or empty: do not */
     const char *session;   /* records of this session alone; NULL: of all */
+    bool whole;            /* each field of each record, however long: slower */
     bool follow;           /* wait for more, without an end; begin with what comes now */
 };
 

@@ -136,6 +136,7 @@ bool source_read(struct source *s, input_taker *taker, void *context)
         .until = o->until,
         .cursor = s->cursor,
         .session = s->session,
+        .whole = o->shape == SHAPE_STORY,
         .follow = o->shape == SHAPE_FOLLOW,
     };
     const char *wrong = NULL;

@@ -48,7 +48,9 @@ static void put_words(FILE *out, const struct entry *e, const char *text)
         if (left.p[0] == '\n' && (left.n == 1 || left.p[1] == '\n'))
             return;
         if (left.n > mark.n && memcmp(left.p, mark.p, mark.n) == 0 && end < left.n) {
-            put_field(out, e, entry_field((struct span){.p = left.p + mark.n, .n = end - mark.n}));
+            put_field(
+                out, e,
+                entry_field_of_journal((struct span){.p = left.p + mark.n, .n = end - mark.n}));
             left = span_from(left, end + 1);
         } else {
             (void)putc(left.p[0] == '\n' ? ' ' : left.p[0], out);

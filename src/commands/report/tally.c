@@ -99,11 +99,25 @@ static void add_slow(struct tally *t, const struct entry *e, uint64_t ms)
     keep(&t->slowest[i].result, e->value[FIELD_RESULT]);
 }
 
+/* The same recipient twice counts once: the journal keeps it once. */
+static void add_recipients(struct top *t, const struct entry *e)
+{
+    struct span recipient, other;
+    size_t at = 0;
+
+    while (entry_next(e, FIELD_FORWARD_PATH, &at, &recipient)) {
+        bool again = false;
+
+        for (size_t i = 0; !again && entry_next(e, FIELD_FORWARD_PATH, &i, &other) && i < at;)
+            again = span_eq(recipient, other);
+        if (!again)
+            add_small(t, recipient);
+    }
+}
+
 static void add_transaction(struct tally *t, const struct entry *e)
 {
     const enum total_result result = totals_result(e->value[FIELD_RESULT]);
-    struct span recipient;
-    size_t at = 0;
 
     if (e->time != 0) {
         look_up_hour(t, e->time / 1000000);
@@ -112,8 +126,7 @@ static void add_transaction(struct tally *t, const struct entry *e)
     }
     if (e->value[FIELD_REVERSE_PATH].n > 0)
         add_small(&t->top[TOP_SENDERS], domain_of(e->value[FIELD_REVERSE_PATH]));
-    while (entry_next(e, FIELD_FORWARD_PATH, &at, &recipient))
-        add_small(&t->top[TOP_RECIPIENTS], recipient);
+    add_recipients(&t->top[TOP_RECIPIENTS], e);
     if (e->value[FIELD_DELIVERY_MILLISECONDS].n > 0) {
         const uint64_t ms = entry_number(e, FIELD_DELIVERY_MILLISECONDS);
 

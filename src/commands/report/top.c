@@ -12,13 +12,17 @@ void top_open(struct top *t, uint64_t seed)
 
 static uint32_t hash_of(const struct top *t, struct span key)
 {
-    uint64_t h = t->seed ^ 0xcbf29ce484222325;
+    uint64_t h = t->seed ^ key.n;
 
-    for (size_t i = 0; i < key.n; i++) {
-        h = (h ^ (unsigned char)key.p[i]) * 0x100000001b3;
-        h ^= h >> 29;
+    /* Eight octets at a time; the last of them may be fewer. */
+    for (size_t i = 0; i < key.n; i += sizeof h) {
+        uint64_t octets = 0;
+
+        memcpy(&octets, key.p + i, key.n - i < sizeof h ? key.n - i : sizeof h);
+        h = (h ^ octets) * 0x9e3779b97f4a7c15;
+        h ^= h >> 32;
     }
-    return (uint32_t)(h >> 16);
+    return (uint32_t)(h ^ h >> 15);
 }
 
 static struct top_counter *at_heap(struct top *t, size_t i)

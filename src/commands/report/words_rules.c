@@ -102,7 +102,7 @@ const size_t words_ends_n = sizeof words_ends / sizeof *words_ends;
 
 size_t words_rule(struct span name)
 {
-    size_t low = 0, high = words_rules_n;
+    size_t low = 0, high = name.n == 0 ? 0 : words_rules_n;
 
     while (low < high) {
         const size_t middle = (low + high) / 2;
