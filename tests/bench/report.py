@@ -155,13 +155,20 @@ def picture(path):
     style = re.search(r"<style>\n(.*?)</style>", page, re.S)[1]
     charts = [re.search(rf'<svg class="{c}"[^>]*>(.*?)</svg>', page, re.S)[1] for c in ("hours", "delivery")]
     charts = [re.sub(r"<title>.*?</title>\n", "", c) for c in charts]
+    # The bars of one colour as one path, which is shorter.
+    bars = re.compile(r'<rect class="(\w+)" x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"/>')
+    for n, c in enumerate(charts):
+        paths = {}
+        for kind, x, y, width, height in bars.findall(c): paths[kind] = paths.get(kind, "") + f"M{x} {y}h{width}v{height}h-{width}"
+        charts[n] = bars.sub("", c).strip() + "".join(f'<path class="{k}" d="{d}"/>' for k, d in paths.items())
+        charts[n] = re.sub(r"\n+", "\n", charts[n])
     when = re.search(r"<h1>Mail of smtpin</h1>\n<p>(.*?)</p>", page)[1]
     rows = [(m[1], m[2], m[3]) for m in re.finditer(r'<td class="n">([\d,]+)</td><td><b class="(\w+)">&#9632;</b> (.*?)</td>', page)]
     times = re.search(r"<p>(Median .*?)\. The", page)[1]
     rules = re.findall(r'<tr><td class="n">(\d+)</td><td class="n">(\d+)</td><td><b>(\w+)</b>: (.*?)</td>', page)[:5]
     # The page's own colours; its sizes are for a browser window.
     colours = "\n".join(l.replace(":root", "svg") for l in style.splitlines() if ":root" in l)
-    shapes = "\n".join(l for l in style.splitlines() if l.startswith(("path.", "rect.", '"rect', "text.")))
+    shapes = "\n".join(re.sub(r"rect\.", ".", l) for l in style.splitlines() if l.startswith(("path.", "rect.", "text.")))
     y, parts = 64, []
     def text(x, words, css=""): parts.append(f'<text x="{x}" y="{y}"{css}>{words}</text>')
     for n, kind, words in rows:
@@ -172,8 +179,8 @@ def picture(path):
     for title, chart, note in (("Messages by hour of the day", charts[0], ""), ("Delivery times", charts[1], times)):
         text(20, title, ' class="title"')
         parts.append(f'<g transform="translate(10 {y + 8})">{chart.strip()}</g>')
-        y += 246
-        if note: text(20, note); y += 28
+        y += 258
+        if note: text(20, note); y += 32
     text(20, "Refusals by rule", ' class="title"')
     y += 22
     for later, good, name, words in rules:

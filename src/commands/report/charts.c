@@ -73,10 +73,8 @@ static void bar(FILE *out, const char *class, size_t place, size_t places, uint6
 
 static void label(FILE *out, size_t place, size_t places, const char *text)
 {
-    const size_t step = (WIDTH - LEFT) / places;
-
     (void)fprintf(out, "<text class=\"middle\" x=\"%zu\" y=\"%d\">%s</text>\n",
-                  LEFT + step * place + step / 2, HEIGHT - 6, text);
+                  LEFT + (WIDTH - LEFT) * (2 * place + 1) / (2 * places), HEIGHT - 6, text);
 }
 
 void charts_hours(FILE *out, const struct tally *t)
@@ -139,7 +137,8 @@ void charts_delivery(FILE *out, const struct tally *t)
     scale(out, most);
     for (size_t i = 0; i < TIME_BARS; i++) {
         bar(out, "accepted", i, TIME_BARS, 0, height_of(n[i], most));
-        label(out, i, TIME_BARS, labels[i]);
+        if (labels[i][0] != '\0')
+            label(out, i, TIME_BARS, labels[i]);
     }
     (void)fputs("</svg>\n", out);
 }

@@ -116,13 +116,14 @@ static bool read_all(sd_journal *j, const struct journal_how *how, struct input 
     uint64_t time;
 
     while (sd_journal_next(j) > 0) {
-        *any = true;
         if (sd_journal_get_realtime_usec(j, &time) < 0)
             continue;
         if (how->until != 0 && time > how->until) {
-            (void)sd_journal_previous(j);
+            /* The cursor stays at the last one that was wanted. */
+            *any = sd_journal_previous(j) > 0 && *any;
             return false;
         }
+        *any = true;
         if (!read_entry(j, how, in, time))
             in->foreign++;
         else if (!in->take(in->context, &in->entry))
