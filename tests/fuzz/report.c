@@ -87,7 +87,7 @@ static uint64_t read_file(struct span s)
     input->now = now;
     input->take = take;
     input->context = &records;
-    input->error = 0;
+    input->error = -1;
     input_read(input);
     close(fd);
     promise(input->error == 0);

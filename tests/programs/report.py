@@ -208,6 +208,7 @@ equal((parsed("-", data=long_line + log)["skipped"], parsed("-", data=long_line 
 huge = b"__REALTIME_TIMESTAMP=1\nX\n" + struct.pack("<Q", 5000000) + b"y" * 5000000 + b"\n\n"
 equal(parsed("-", data=huge + as_export(lines))["records"], len(lines), "a field that is too long, too")
 equal(parsed("-", data=b"__REALTIME_TIMESTAMP=1\nX\n" + b"\xff" * 8 + b"abc")["records"], 0, "a length without its octets")
+equal(parsed("-", data=as_export(lines) + b"X\n" + struct.pack("<Q", 1) + b"ab\n\n")["records"], len(lines), "a length that is not the value's")
 # Cut anywhere, nothing breaks.
 for data in (full[:3000], as_json(lines[:4]), as_export(lines[:4], binary=True)):
     for n in range(0, len(data), max(1, len(data) // 60)): report("-", data=data[:n])

@@ -188,6 +188,7 @@ void input_read(struct input *in)
 {
     in->begin = in->end = 0;
     in->ended = false;
+    in->error = 0;
     /* As much as tells the form. */
     while (span_find(held(in), '\n') == held(in).n && fill(in))
         ;

@@ -185,7 +185,7 @@ static int print_sessions(struct source *s, FILE *out)
 
 static int print_story(struct source *s, const struct options *o, FILE *out)
 {
-    struct story *story = malloc(sizeof *story);
+    struct story *story = calloc(1, sizeof *story);
     int status = 0;
 
     if (story == NULL)
@@ -241,7 +241,7 @@ static int print_to_file(struct source *s, const struct options *o)
 
 static int run(const struct options *o, uint64_t now)
 {
-    struct source *s = malloc(sizeof *s);
+    struct source *s = calloc(1, sizeof *s);
     int status = 0;
 
     if (s == NULL)
