@@ -139,7 +139,8 @@ def postfix(messages):
         if kind < 0.23:
             line("pipe", f"{queue}: to=<{recipient}@example.org>, relay=command, delay=0.07, delays=0.05/0/0/0.02, dsn=4.3.0, status=deferred (temporary failure. Command output: mailbox is locked )")
         else:
-            line("pipe", f"{queue}: to=<{recipient}@example.org>, relay=command, delay=0.07, delays=0.05/0/0/0.02, dsn=2.0.0, status=sent (delivered via command service)")
+            for to in (recipient, traffic.recipient())[:1 + (kind > 0.94)]:
+                line("pipe", f"{queue}: to=<{to}@example.org>, relay=command, delay=0.07, delays=0.05/0/0/0.02, dsn=2.0.0, status=sent (delivered via command service)")
             line("qmgr", f"{queue}: removed")
 
 

@@ -481,7 +481,7 @@ Test(options, what_goes_together, .init = utc)
         "--html x",
         "--since=-2h --until now",
         "--id x -",
-        "-S -2h -U now x y",
+        "--since -2h --until now x y",
         "--recipient=a@b --directory /x",
         "--openmetrics --state s --output o",
         "--follow -",

@@ -110,7 +110,7 @@ static struct span decode(struct text *room, struct span s)
     return (struct span){.p = room->p + at, .n = room->n - at};
 }
 
-static void add_value(struct entry *e, enum entry_field field, struct span value)
+void entry_add_plain(struct entry *e, enum entry_field field, struct span value)
 {
     if (e->room.cut) {
         e->room.cut = false;
@@ -129,12 +129,12 @@ void entry_add(struct entry *e, enum entry_field field, struct span escaped)
 {
     if (span_find(escaped, '\\') < escaped.n)
         escaped = decode(&e->room, escaped);
-    add_value(e, field, escaped);
+    entry_add_plain(e, field, escaped);
 }
 
 void entry_add_copy(struct entry *e, enum entry_field field, struct span escaped)
 {
-    add_value(e, field, decode(&e->room, escaped));
+    entry_add_plain(e, field, decode(&e->room, escaped));
 }
 
 uint64_t entry_number(const struct entry *e, enum entry_field field)

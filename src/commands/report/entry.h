@@ -106,7 +106,9 @@ const char *entry_field_name(enum entry_field field);
 /* As it stands in the log, with \xNN for some octets. It must live as long as the entry is used;
  * what has no escape is not copied. */
 void entry_add(struct entry *e, enum entry_field field, struct span escaped);
-/* The same, of which a copy is kept. */
+/* The same of a value that has no escape. */
+void entry_add_plain(struct entry *e, enum entry_field field, struct span value);
+/* The same as entry_add, of which a copy is kept. */
 void entry_add_copy(struct entry *e, enum entry_field field, struct span escaped);
 /* A number that the field has; 0 where it has none. */
 uint64_t entry_number(const struct entry *e, enum entry_field field);

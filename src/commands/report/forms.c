@@ -24,19 +24,21 @@ enum form form_of(struct span start)
 }
 
 /* KEY=VALUE, or KEY="VALUE", with the blank before it. */
-static bool take_pair(struct span *s, struct span *key, struct span *value)
+static bool take_pair(struct span *s, struct span *key, struct span *value, bool *quoted)
 {
-    size_t n;
+    size_t n = 0;
 
     if (s->n == 0 || s->p[0] != ' ')
         return false;
     *s = span_from(*s, 1);
-    n = span_find(*s, '=');
+    while (n < s->n && s->p[n] != '=' && s->p[n] != ' ')
+        n++;
     *key = span_first(*s, n);
-    if (n == 0 || n == s->n || span_find(*key, ' ') < n)
+    if (n == 0 || n == s->n || s->p[n] != '=')
         return false;
     *s = span_from(*s, n + 1);
-    if (s->n > 0 && s->p[0] == '"') {
+    *quoted = s->n > 0 && s->p[0] == '"';
+    if (*quoted) {
         *s = span_from(*s, 1);
         n = span_find(*s, '"');
         *value = span_first(*s, n);
@@ -57,6 +59,7 @@ static bool read_record(struct entry *e, struct span s, bool copy)
     const size_t n = span_find(s, ' ');
     const enum log_kind kind = log_kind_of_name(span_first(s, n));
     struct span key, value;
+    bool quoted;
 
     s = span_from(s, n);
     if (kind == LOG_KINDS || s.n == 0)
@@ -64,13 +67,17 @@ static bool read_record(struct entry *e, struct span s, bool copy)
     while (s.n > 0) {
         enum entry_field field;
 
-        if (!take_pair(&s, &key, &value))
+        if (!take_pair(&s, &key, &value, &quoted))
             return false;
         field = entry_field(key);
-        if (field != FIELDS && copy)
+        if (field == FIELDS)
+            continue;
+        if (copy)
             entry_add_copy(e, field, value);
-        else if (field != FIELDS)
+        else if (quoted)
             entry_add(e, field, value);
+        else
+            entry_add_plain(e, field, value); /* a backslash would be in quotes */
     }
     e->kind = kind;
     return true;

@@ -25,7 +25,6 @@ static bool shape_of(const char *name, enum shape *out)
         {"--follow", SHAPE_FOLLOW}, {"--openmetrics", SHAPE_OPENMETRICS},
         {"--rules", SHAPE_RULES},   {"--prometheus", SHAPE_PROMETHEUS},
         {"--help", SHAPE_HELP},     {"--version", SHAPE_VERSION},
-        {"-f", SHAPE_FOLLOW},
     };
 
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
@@ -43,14 +42,9 @@ static const char **text_of(struct options *o, const char *name)
         const char *name;
         const char **to;
     } texts[] = {
-        {"--directory", &o->directory},
-        {"-D", &o->directory},
-        {"--file", &o->file},
-        {"--cursor-file", &o->cursor_file},
-        {"--state", &o->state},
-        {"--output", &o->output},
-        {"-o", &o->output},
-        {"--id", &o->id},
+        {"--directory", &o->directory},     {"--file", &o->file},
+        {"--cursor-file", &o->cursor_file}, {"--state", &o->state},
+        {"--output", &o->output},           {"--id", &o->id},
         {"--recipient", &o->recipient},
     };
 
@@ -62,9 +56,9 @@ static const char **text_of(struct options *o, const char *name)
 
 static uint64_t *time_of(struct options *o, const char *name)
 {
-    if (strcmp(name, "--since") == 0 || strcmp(name, "-S") == 0)
+    if (strcmp(name, "--since") == 0)
         return &o->since;
-    return strcmp(name, "--until") == 0 || strcmp(name, "-U") == 0 ? &o->until : NULL;
+    return strcmp(name, "--until") == 0 ? &o->until : NULL;
 }
 
 /* An option with a value. */
@@ -91,8 +85,7 @@ static bool set(struct options *o, const char *name, const char *value, uint64_t
 
 static bool has_value(struct options *o, const char *name)
 {
-    return text_of(o, name) != NULL || time_of(o, name) != NULL || strcmp(name, "--top") == 0 ||
-           strcmp(name, "-n") == 0;
+    return text_of(o, name) != NULL || time_of(o, name) != NULL || strcmp(name, "--top") == 0;
 }
 
 /* One option, with its value behind '=' or in the next word. */

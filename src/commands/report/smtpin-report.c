@@ -28,7 +28,7 @@ enum {
 static const char usage[] =
     "usage: smtpin-report [OPTION]... [FILE]...\n"
     "Says what smtpin's log holds: of the journal, or of files (-: standard input) with lines of\n"
-    "smtpin or a syslog, with journalctl -o json or with journalctl -o export.\n"
+    "smtpin or a syslog, with the journal as JSON or as an export (journalctl(1)).\n"
     "  --since TIME, --until TIME   this span of time, as journalctl has them\n"
     "  --directory DIR, --file FILE another journal\n"
     "  --cursor-file FILE           go on behind what the run before has read\n"
