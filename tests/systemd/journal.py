@@ -25,6 +25,26 @@ for line in lines:
     ok(len(out.splitlines()) > 0 and "No entries" not in out and "rror" not in out.split("\n")[0], f"{command.replace(session, 'ID')}", out)
 ok(run("journalctl -q -x SMTP_RESULT=deferred -n 1").count("Look at SMTP_COMMAND_END=") == 1, "journalctl -x says what to look at")
 
+# smtpin-report, of the real journal, and as its unit.
+import json
+r = json.loads(run("smtpin-report --json"))
+count = lambda match: len(run(f"journalctl -q -o cat {match}").splitlines())
+equal((r["messages"]["accepted"], r["messages"]["deferred"], r["sessions"]["all"], r["crashes"], r["tls_unavailable"]), (count("SMTP_RESULT=accepted"), count("SMTP_RESULT=deferred"), *(count(f"MESSAGE_ID=5f8a3c0d7f1e4b6c9d2a7e41c3b80f{n}") for n in (11, 15, 18))), "smtpin-report counts what journalctl shows")
+equal(json.loads(run("journalctl -o json | smtpin-report --json -"))["rules"], r["rules"], "and by journalctl -o json the same")
+ok("An SMTP session has ended" in run(f"smtpin-report --id {session}") and "An SMTP transaction has ended: deferred" in run("smtpin-report --recipient jane@example.org --since -1h"), "stories")
+run("systemctl start smtpin-report.service")
+ok(not os.path.exists("/var/lib/prometheus/node-exporter/smtpin.prom"), "smtpin-report.service does nothing where there is no directory for it")
+run("mkdir -p /var/lib/prometheus/node-exporter; chown nobody /var/lib/prometheus/node-exporter")
+samples = []
+for _ in range(2):
+    said = run("systemctl start smtpin-report.service; systemctl show -P Result smtpin-report.service")
+    samples.append(int(re.search(r'^smtpin_messages_total\{result="accepted"\} (\d+)$', open("/var/lib/prometheus/node-exporter/smtpin.prom").read(), re.M)[1]))
+    send("accepted"); conf(); run("systemctl reload smtpin.service; sleep 0.3"); send("accepted"); run("journalctl --sync")
+run("systemctl start smtpin-report.service")
+samples.append(int(re.search(r'^smtpin_messages_total\{result="accepted"\} (\d+)$', open("/var/lib/prometheus/node-exporter/smtpin.prom").read(), re.M)[1]))
+ok("success" in said and samples[0] == r["messages"]["accepted"] and samples[2] == count("SMTP_RESULT=accepted") and samples[0] < samples[2], "smtpin-report.service: in its sandbox, each run goes on where the one before has ended", (said, samples))
+ok(os.stat("/var/lib/smtpin-report/state").st_mode & 0o777 == 0o600, "its state is its own")
+
 # fail2ban
 PEERS = sys.argv[3] if len(sys.argv) > 3 else ""
 regex = f"{PEERS}/fail2ban/usr/bin/fail2ban-regex"
@@ -33,7 +53,7 @@ if os.path.exists(regex):
     # Words of a client's that look like a refusal of somebody else.
     c = Session(); c.say('EHLO client_address=192.0.2.66'); c.say('MAIL FROM:<"x client_address=192.0.2.66 rule=relay"@example.com>'); c.say("RSET"); c.say("EHLO x rule=relay"); c.say("QUIT"); c.close()
     # Three wrong passwords, and a client that only says so.
-    conf("auth = checkpassword:/bin/false\nauth_plaintext = yes\nauth_failure_delay = 0\n"); run("systemctl reload smtpin.service"); until(lambda: journal("SMTP_EVENT=reloaded").count("reloaded") >= 3)
+    conf("auth = checkpassword:/bin/false\nauth_plaintext = yes\nauth_failure_delay = 0\n"); run("systemctl reload smtpin.service"); until(lambda: journal("SMTP_EVENT=reloaded").count("reloaded") >= 5)
     c = Session(); c.say("EHLO x")
     equal([c.say("AUTH PLAIN AGphbmUAd3Jvbmc=")[:3] for _ in range(3)], ["535", "535", "421"], "three wrong passwords"); c.close()
     c = Session(); c.say("EHLO rule=auth"); c.say("AUTH PLAIN"); c.say("*"); c.say("AUTH X"); c.say("QUIT"); c.close()

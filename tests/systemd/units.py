@@ -174,8 +174,9 @@ stop.wait(60); without_drop_ins()
 # The figures in docs/systemd.md.
 os.makedirs("/tmp/units")
 table = {l.split("|")[1].strip(): l.split("|")[2].strip() for l in open(f"{SOURCE}/docs/systemd.md") if re.match(r"\| `smtpin", l)}
-for unit in ("smtpin@.service", "smtpin-lmtp@.service", "smtpin-submission@.service", "smtpin-submissions@.service", "smtpin.service", "smtpin-tls.service", "smtpin-tls-renew.service"):
-    for extra in (None,) if re.search("submission|tls", unit) else (None, "virtual-mail.conf", "network-program.conf", "system-users.conf") + (("light",) if "@" in unit else ()):
+for unit in ("smtpin@.service", "smtpin-lmtp@.service", "smtpin-submission@.service", "smtpin-submissions@.service", "smtpin.service", "smtpin-tls.service", "smtpin-tls-renew.service", "smtpin-report.service"):
+    drop_ins = () if re.search("submission|tls|report", unit) else ("virtual-mail.conf", "network-program.conf", "system-users.conf")
+    for extra in (None, *drop_ins, *(("light",) if "@" in unit else ())):
         file = unit.replace("@", "@0")
         run(f"rm -rf /tmp/units/*; cp /usr/lib/systemd/system/{unit} /tmp/units/{file}")
         if extra == "light": run(f"cp /usr/lib/smtpin/light/{unit} /tmp/units/{file}")
