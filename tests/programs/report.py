@@ -155,7 +155,11 @@ equal(parsed("-", data=log + b"smtpin[1]: service event=started\n")["undated"], 
 equal(parsed("--since", "yesterday", "-", data=b"smtpin[1]: service event=started\n")["records"], 0, "with --since, what has no time is none of it")
 for wrong in (("--since", "x"), ("--nothing",), ("--json", "--html"), ("--id", "x", "--recipient", "y")): report(*wrong, status=64)
 report(TMP + "/none", status=66)
-ok(True, "wrong usage")
+report(TMP, status=66)
+ok(True, "wrong usage, and what can't be read")
+if os.path.exists("/dev/full"):
+    with open("/dev/full", "wb") as f: said = {a: subprocess.run([REPORT, *a], stdin=open(path, "rb"), stdout=f, stderr=subprocess.DEVNULL).returncode for a in (("-",), ("--html", "-"), ("--rules",), ("--help",), ("--openmetrics", "-"), ("--id", "1j1e495hgc5j3i", "-"))}
+    equal(set(said.values()), {74}, "output that can't be written is a failure")
 
 # ---- Hostile values: HTML.
 page = report("--html", path)

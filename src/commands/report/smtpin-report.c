@@ -199,13 +199,12 @@ static int print_story(struct source *s, const struct options *o, FILE *out)
     return status;
 }
 
-static int print_rules(FILE *out)
+static void print_rules(FILE *out)
 {
     for (size_t i = 0; i < words_rules_n; i++)
         (void)fprintf(out, "%s: %s\n", words_rules[i].name, words_rules[i].meaning);
     for (size_t i = 0; i < words_ends_n; i++)
         (void)fprintf(out, "end=%s: %s\n", words_ends[i].name, words_ends[i].meaning);
-    return 0;
 }
 
 static int print(struct source *s, const struct options *o, FILE *out)
@@ -239,6 +238,14 @@ static int print_to_file(struct source *s, const struct options *o)
     return status;
 }
 
+/* What could not be written is a failure, too: the cursor must not go on then. */
+static int flush(int status)
+{
+    return (fflush(stdout) != 0 || ferror(stdout) != 0) && status == 0
+               ? complain("standard output", strerror(errno), EXIT_OUTPUT)
+               : status;
+}
+
 static int run(const struct options *o, uint64_t now)
 {
     struct source *s = calloc(1, sizeof *s);
@@ -251,8 +258,7 @@ static int run(const struct options *o, uint64_t now)
         status = read_cursor(s, o->cursor_file);
     if (status == 0)
         status = o->output != NULL ? print_to_file(s, o) : print(s, o, stdout);
-    if (fflush(stdout) != 0 && status == 0)
-        status = complain("standard output", strerror(errno), EXIT_OUTPUT);
+    status = flush(status);
     if (status == 0 && o->cursor_file != NULL)
         status = write_cursor(s, o->cursor_file);
     source_close(s);
@@ -268,11 +274,11 @@ int main(int argc, char **argv)
     tzset();
     if (!options_read(&o, argc, argv, now))
         return complain(o.wrong_what, o.wrong, EXIT_USAGE);
-    if (o.shape == SHAPE_HELP)
-        return fputs(usage, stdout) < 0;
-    if (o.shape == SHAPE_VERSION)
-        return puts("smtpin-report " SMTPIN_VERSION) < 0;
+    if (o.shape != SHAPE_HELP && o.shape != SHAPE_VERSION && o.shape != SHAPE_RULES)
+        return run(&o, now);
     if (o.shape == SHAPE_RULES)
-        return print_rules(stdout);
-    return run(&o, now);
+        print_rules(stdout);
+    else
+        (void)fputs(o.shape == SHAPE_HELP ? usage : "smtpin-report " SMTPIN_VERSION "\n", stdout);
+    return flush(0);
 }
