@@ -132,6 +132,9 @@ if remote and not STATIC:
     subprocess.run([remote, "-o", f"{journal}/more.journal", keep("more.export", as_export([l.replace(b"session=1", b"session=2") for l in lines[:2]]))], capture_output=True)
     more = parsed("--directory", journal, "--cursor-file", cursor)
     equal((first["records"], again["records"], more["records"]), (len(lines), 0, 2), "--cursor-file: the next run goes on where the one before has ended")
+    parts, at = [], os.path.join(TMP, "parts")
+    for until in (f"@{time_of(lines[0]) // 1000000 - 1}", f"@{time_of(lines[len(lines) // 2]) // 1000000}", "now"): parts.append(parsed("--directory", journal, "--cursor-file", at, "--until", until)["records"])
+    equal((parts[0], sum(parts)), (0, len(lines)), "--cursor-file with --until: the cursor stays where the span ends")
     ok(open(cursor).read().startswith("s=") and os.stat(cursor).st_mode & 0o777 == 0o600, "the cursor's file")
     os.unlink(f"{journal}/more.journal")
     state = os.path.join(TMP, "state")
@@ -160,6 +163,19 @@ ok(True, "wrong usage, and what can't be read")
 if os.path.exists("/dev/full"):
     with open("/dev/full", "wb") as f: said = {a: subprocess.run([REPORT, *a], stdin=open(path, "rb"), stdout=f, stderr=subprocess.DEVNULL).returncode for a in (("-",), ("--html", "-"), ("--rules",), ("--help",), ("--openmetrics", "-"), ("--id", "1j1e495hgc5j3i", "-"))}
     equal(set(said.values()), {74}, "output that can't be written is a failure")
+
+if have("systemd-analyze"):
+    forms = ("now", "today", "yesterday", "tomorrow", "-2h", "+90min", "2 hours ago", "1d 3h ago", "1 week ago", "@1796000000", "2026-11-29", "2026-11-29 21:20", "2026-11-29 21:20:18", "2024-02-29 23:59:59", "21:20", "03:04:05")
+    wrong = []
+    for zone in ("UTC", "Europe/Berlin", "America/St_Johns"):
+        env = {**ENV, "TZ": zone}
+        for form in forms:
+            ours = json.loads(report("--json", "--since", form, "-", env=env))["since"]
+            theirs = subprocess.run(["systemd-analyze", "timestamp", "--", form], capture_output=True, text=True, env=env).stdout
+            theirs = float(re.search(r"UNIX seconds: @([0-9.]+)", theirs)[1])
+            if abs(ours - theirs) > 10: wrong.append((zone, form, ours, theirs))
+    equal(wrong, [], "--since takes times as systemd does")
+else: skip("--since beside systemd's own", "no systemd-analyze (Debian: systemd)")
 
 # ---- Hostile values: HTML.
 page = report("--html", path)
