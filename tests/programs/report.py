@@ -142,6 +142,10 @@ if remote and not STATIC:
     b = report("--prometheus", "--state", state, "--directory", journal)
     equal([l for l in b.splitlines() if "last_record" not in l], [l for l in a.splitlines() if "last_record" not in l], "--state with a journal: nothing is counted twice")
     equal(report("--directory", TMP + "/none", status=66), "", "a journal that is not there")
+    alone = ["unshare", *([] if os.geteuid() == 0 else ["-r"]), "--mount", "--propagation", "private", "sh", "-c", 'mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/log && exec "$@"', "sh"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode == 0:
+        p = subprocess.run([*alone, REPORT], capture_output=True, text=True, env=ENV)
+        ok(p.returncode == 66 and "systemd-journal may" in p.stderr, "a journal that nobody may read is no empty report", (p.returncode, p.stderr, p.stdout[:100]))
 elif STATIC:
     p = subprocess.run([REPORT], capture_output=True, text=True)
     ok(p.returncode == 66 and "journalctl -t smtpin -o json | smtpin-report -" in p.stderr, "the static build says how to give it the journal", p.stderr)

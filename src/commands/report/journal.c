@@ -152,6 +152,13 @@ static int open_journal(sd_journal **j, const struct journal_how *how)
     return sd_journal_open(j, SD_JOURNAL_LOCAL_ONLY);
 }
 
+/* libsystemd opens what the user may read, which may be nothing, without an error. */
+static bool has_files(sd_journal *j, const struct journal_how *how)
+{
+    return how->directory != NULL || how->file != NULL || how->follow ||
+           sd_journal_has_persistent_files(j) > 0 || sd_journal_has_runtime_files(j) > 0;
+}
+
 const char *journal_read(const struct journal_how *how, struct input *in,
                          char cursor[JOURNAL_CURSOR_MAX])
 {
@@ -161,6 +168,10 @@ const char *journal_read(const struct journal_how *how, struct input *in,
 
     if (error < 0)
         return reason(error);
+    if (!has_files(j, how)) {
+        sd_journal_close(j);
+        return "there is none that this user may read: root and the group systemd-journal may";
+    }
     (void)sd_journal_set_data_threshold(j, FIELD_MAX);
     error = match(j, how);
     if (error >= 0)
