@@ -91,8 +91,9 @@ static void delivery(const struct metrics *m, const struct totals *t)
                   t->single[TOTAL_DELIVERIES]);
 }
 
-void metrics_write(FILE *out, enum metrics_form form, const struct totals *t, uint64_t last)
+void metrics_write(FILE *out, enum metrics_form form, const struct totals *t)
 {
+    const uint64_t last = t->single[TOTAL_LAST_RECORD];
     static const struct {
         enum total_single total;
         const char *name, *unit, *help;

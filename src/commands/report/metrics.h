@@ -12,7 +12,6 @@ enum metrics_form {
     METRICS_PROMETHEUS,  /* Prometheus' text format 0.0.4, as node_exporter's textfile reads it */
 };
 
-/* `last`: when the newest record was written, microseconds since 1970; 0: not known. */
-void metrics_write(FILE *out, enum metrics_form form, const struct totals *t, uint64_t last);
+void metrics_write(FILE *out, enum metrics_form form, const struct totals *t);
 
 #endif

@@ -117,18 +117,9 @@ static int write_cursor(const struct source *s, const char *path)
     return s->cursor[0] == '\0' ? 0 : write_file(path, text_span(&t));
 }
 
-struct counting {
-    struct totals totals;
-    uint64_t last;
-};
-
-static bool add_to_totals(void *counting, const struct entry *e)
+static bool add_to_totals(void *totals, const struct entry *e)
 {
-    struct counting *c = counting;
-
-    totals_add(&c->totals, e);
-    if (e->time > c->last)
-        c->last = e->time;
+    totals_add(totals, e);
     return true;
 }
 
@@ -138,27 +129,27 @@ static int print_metrics(struct source *s, const struct options *o, FILE *out)
 {
     char room[STATE_MAX];
     struct text all = TEXT(room);
-    struct counting c = {.last = 0};
+    struct totals totals = {.single = {0}};
     const char *wrong = NULL;
     int status = 0;
 
     if (o->state != NULL && !files_read(o->state, &all))
         wrong = strerror(errno);
     else if (o->state != NULL)
-        wrong = state_parse(text_span(&all), &c.totals, s->cursor);
+        wrong = state_parse(text_span(&all), &totals, s->cursor);
     if (wrong != NULL)
         return complain(o->state, wrong, EXIT_DATA);
-    if (!source_read(s, add_to_totals, &c))
+    if (!source_read(s, add_to_totals, &totals))
         return complain(s->wrong_what, s->wrong, EXIT_INPUT);
     if (o->state != NULL) {
         all.n = 0;
-        status = state_write(&all, &c.totals, s->cursor)
+        status = state_write(&all, &totals, s->cursor)
                      ? write_file(o->state, text_span(&all))
                      : complain(o->state, "is too large", EXIT_OUTPUT);
     }
     if (status == 0)
         metrics_write(out, o->shape == SHAPE_OPENMETRICS ? METRICS_OPENMETRICS : METRICS_PROMETHEUS,
-                      &c.totals, c.last);
+                      &totals);
     return status;
 }
 

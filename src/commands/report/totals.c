@@ -26,6 +26,7 @@ static const char *const singles[TOTAL_SINGLES] = {
     [TOTAL_DROPPED] = "dropped",
     [TOTAL_DELIVERIES] = "deliveries",
     [TOTAL_DELIVERY_MILLISECONDS] = "delivery_milliseconds",
+    [TOTAL_LAST_RECORD] = "last_record",
 };
 
 const char *totals_result_name(enum total_result result)
@@ -102,6 +103,8 @@ static bool has_failed(struct span opinion)
 void totals_add(struct totals *t, const struct entry *e)
 {
     t->single[TOTAL_RECORDS]++;
+    if (e->time > t->single[TOTAL_LAST_RECORD])
+        t->single[TOTAL_LAST_RECORD] = e->time;
     t->single[TOTAL_DROPPED] += entry_number(e, FIELD_DROPPED);
     switch (e->kind) {
     case LOG_SESSION:

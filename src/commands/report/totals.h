@@ -34,6 +34,7 @@ enum total_single {
     TOTAL_DROPPED, /* records that nobody took */
     TOTAL_DELIVERIES,
     TOTAL_DELIVERY_MILLISECONDS,
+    TOTAL_LAST_RECORD, /* when the newest was written, microseconds since 1970 */
     TOTAL_SINGLES
 };
 
