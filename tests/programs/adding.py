@@ -47,7 +47,7 @@ EXAMPLES = {
     ],
     "a socket": [
         ("units/smtpin-NAME.socket", "new", None, "[Socket]\nListenStream=2525\nFileDescriptorName=dummy\nAccept=yes\n"),
-        ("meson.build", "after", "'smtpin@.service': ['smtp', 'SMTP'], ", "'smtpin-dummy@.service': ['dummy', 'SMTP'], "),
+        ("meson.build", "after", "'smtpin': ['smtp', 'SMTP'], ", "'smtpin-dummy': ['dummy', 'SMTP'], "),
         ("meson.build", "after", "'smtpin.socket', ", "'smtpin-NAME.socket', "),
     ],
     "a setting": [

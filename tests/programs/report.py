@@ -1,5 +1,5 @@
 """smtpin-report: real sessions leave a log, and each form of it gives the same report; what strangers have sent harms neither HTML, nor JSON, nor a terminal; memory is bounded; counters never go back; a story has all that the log knows."""
-import html.parser, importlib.util, json, pty, select, struct
+import glob, html.parser, importlib.util, json, pty, select, struct
 from harness import *
 
 REPORT = os.path.join(BUILD, "smtpin-report")
@@ -135,6 +135,18 @@ if remote and not STATIC:
     parts, at = [], os.path.join(TMP, "parts")
     for until in (f"@{time_of(lines[0]) // 1000000 - 1}", f"@{time_of(lines[len(lines) // 2]) // 1000000}", "now"): parts.append(parsed("--directory", journal, "--cursor-file", at, "--until", until)["records"])
     equal((parts[0], sum(parts)), (0, len(lines)), "--cursor-file with --until: the cursor stays where the span ends")
+    # The journal is cut, and what the cursor pointed to is gone: no record behind it is missing.
+    cut = os.path.join(TMP, "cut"); os.mkdir(cut)
+    write_journal = lambda name, part: subprocess.run([remote, "-o", f"{cut}/{name}.journal", keep(name + ".export", as_export(part))], capture_output=True)
+    state = os.path.join(TMP, "cut.state")
+    write_journal("one", lines[:3]); report("--prometheus", "--directory", cut, "--state", state)
+    write_journal("two", lines[3:6]); os.unlink(f"{cut}/one.journal")
+    equal(re.search(r"^smtpin_records_total (\d+)", report("--prometheus", "--directory", cut, "--state", state), re.M)[1], "6", "--state: the journal was cut behind the last record: none is left out")
+    if os.getuid() == 0:
+        os.chmod(TMP, 0o755); os.chmod(journal, 0o755)
+        for f in glob.glob(journal + "/*"): os.chmod(f, 0o640)
+        p = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", REPORT, "--json", "--directory", journal], capture_output=True)
+        equal((p.returncode, b"may not read" in p.stderr), (66, True), "--directory with a journal that this user may not read")
     ok(open(cursor).read().startswith("s=") and os.stat(cursor).st_mode & 0o777 == 0o600, "the cursor's file")
     os.unlink(f"{journal}/more.journal")
     state = os.path.join(TMP, "state")
@@ -159,7 +171,23 @@ equal(parsed("--until", f"@{begin - 1}", "-", data=log)["records"], 0, "--until 
 equal(parsed("--since", "-1h", "--until", "+1h", "-", data=log)["records"], records, "--since -1h --until +1h")
 equal(parsed("-", data=b"smtpin[1]: service event=started\n" + log)["undated"], 1, "a record without any time is counted as that")
 equal(parsed("-", data=log + b"smtpin[1]: service event=started\n")["undated"], 0, "and else has that of the record before")
-equal(parsed("--since", "yesterday", "-", data=b"smtpin[1]: service event=started\n")["records"], 0, "with --since, what has no time is none of it")
+equal({k: parsed("--since", "yesterday", "-", data=b"smtpin[1]: crash process=7 client_address=192.0.2.9 signal=11\n")[k] for k in ("crashes", "undated")}, {"crashes": 1, "undated": 1}, "with --since, a crash without a time is told all the same")
+# Other programs log what strangers say.
+forged = b"Nov 29 21:20:18 mx postfix/smtpd[71]: warning: non-SMTP command from unknown[198.51.100.9]: smtpin[7]: crash session=1j1e495hgc5j3i violation=x client_address=203.0.113.5\n"
+equal({k: parsed("-", data=forged)[k] for k in ("records", "foreign", "violations")}, {"records": 0, "foreign": 1, "violations": 0}, "a stranger's text in another program's line is no record")
+equal(parsed("-", data=b"PATH=/bin started\n" + log)["records"], records, "a log that begins with an assignment is one of lines")
+# The file of --output: what it may be read by, and what it must not replace.
+made = os.path.join(TMP, "made.html")
+for mask, before, after in ((0o077, None, 0o600), (0o022, 0o640, 0o640), (0o022, None, 0o644)):
+    if os.path.exists(made): os.unlink(made)
+    if before: keep("made.html", b""); os.chmod(made, before)
+    old = os.umask(mask); report("--html", "--output", made, path); os.umask(old)
+    equal(os.stat(made).st_mode & 0o777, after, f"--output: the mode of a file with umask {mask:03o}" + (f" that had {before:o}" if before else ""))
+pipe_at = os.path.join(TMP, "a-pipe"); os.mkfifo(pipe_at)
+report("--html", "--output", pipe_at, path, status=74)
+ok(os.path.exists(pipe_at) and not os.path.isfile(pipe_at), "--output replaces no pipe")
+mixed = b"smtpin[1]: transaction result=mixed id=1j1e495hgc5j3i-1 session=1j1e495hgc5j3i recipients=2 accepted=1 refused=1 size=100\n"
+equal({k: parsed("-", data=mixed)[k] for k in ("octets", "recipients_accepted")}, {"octets": 100, "recipients_accepted": 1}, "of a mixed result, some have the message")
 for wrong in (("--since", "x"), ("--nothing",), ("--json", "--html"), ("--id", "x", "--recipient", "y")): report(*wrong, status=64)
 report(TMP + "/none", status=66)
 report(TMP, status=66)

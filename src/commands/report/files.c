@@ -6,9 +6,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What a file that is replaced has; a new one, what the umask leaves. -1: it is no file. */
+static int mode_of(const char *path, bool is_secret)
+{
+    struct stat st;
+    mode_t mask;
+
+    if (is_secret)
+        return 0600;
+    if (lstat(path, &st) == 0)
+        return S_ISREG(st.st_mode) ? (int)(st.st_mode & 0777) : -1;
+    mask = umask(0);
+    (void)umask(mask);
+    return 0666 & ~(int)mask;
+}
+
 bool files_begin(struct new_file *f, const char *path, bool is_secret)
 {
     const int n = snprintf(f->beside, sizeof f->beside, "%s.XXXXXX", path);
+    const int mode = mode_of(path, is_secret);
     int fd;
 
     f->path = path;
@@ -17,10 +33,14 @@ bool files_begin(struct new_file *f, const char *path, bool is_secret)
         errno = ENAMETOOLONG;
         return false;
     }
+    if (mode < 0) {
+        errno = EINVAL; /* a device, a pipe or a link would be gone */
+        return false;
+    }
     fd = mkostemp(f->beside, O_CLOEXEC);
     if (fd < 0)
         return false;
-    if (fchmod(fd, is_secret ? 0600 : 0644) == 0)
+    if (fchmod(fd, (mode_t)mode) == 0)
         f->out = fdopen(fd, "w");
     if (f->out == NULL) {
         close(fd);

@@ -3,15 +3,24 @@
 #include "base/number.h"
 #include "commands/report/dates.h"
 
-/* Begins `s` with the name of a field of the journal's, and then '='? */
-static bool is_export(struct span s)
+/* Begins `s` with a field of an export, NAME and '=' or the end of the line (then it is binary), or
+ * is it empty? */
+static bool is_field(struct span s)
 {
     size_t n = 0;
 
     while (n < s.n &&
            ((s.p[n] >= 'A' && s.p[n] <= 'Z') || s.p[n] == '_' || (n > 0 && byte_is_digit(s.p[n]))))
         n++;
-    return n > 0 && n < s.n && s.p[n] == '=';
+    return n == s.n || s.p[n] == '\n' || (n > 0 && s.p[n] == '=');
+}
+
+/* systemd.io/JOURNAL_EXPORT_FORMATS. One line of a log may look like a field (PATH=/bin); two
+ * don't. */
+static bool is_export(struct span s)
+{
+    return s.n > 0 && s.p[0] != '\n' && span_find(s, '=') < s.n && is_field(s) &&
+           is_field(span_from(s, span_find(s, '\n') + 1));
 }
 
 enum form form_of(struct span start)
@@ -83,26 +92,44 @@ static bool read_record(struct entry *e, struct span s, bool copy)
     return true;
 }
 
-/* What stands before the record, which has no '=': "Nov 29 21:20:18 host smtpin[7]: ". */
-static struct span behind_prefix(struct span line)
+/* Is the last word smtpin's name, or its unit's: "smtpin", "smtpin[7]", "smtpin@0-1.service[7]"? */
+static bool is_tag(struct span s)
 {
-    const size_t equals = span_find(line, '=');
-    size_t begin = 0;
+    static const struct span ours = {.p = "smtpin", .n = 6};
+    size_t begin = s.n;
 
-    for (size_t i = 0; i + 1 < equals; i++)
-        if (line.p[i] == ':' && line.p[i + 1] == ' ')
-            begin = i + 2;
-    line = span_from(line, begin);
-    if (line.n > 3 && line.p[0] == '<' && byte_is_digit(line.p[1]) && line.p[2] == '>')
-        line = span_from(line, 3);
-    return line;
+    while (begin > 0 && s.p[begin - 1] != ' ')
+        begin--;
+    return s.n - begin >= ours.n && memcmp(s.p + begin, ours.p, ours.n) == 0;
+}
+
+/* What stands before the record: nothing, "<5>", or "Nov 29 21:20:18 host smtpin[7]: ". Other
+ * programs write what strangers say, which may look like a record: it is the first ": " that
+ * counts, and the name before it. False: it is the line of another program. */
+static bool skip_prefix(struct span *line)
+{
+    for (;;) {
+        const size_t end = span_find(*line, '=');
+        size_t i = 0;
+
+        while (i + 1 < end && (line->p[i] != ':' || line->p[i + 1] != ' '))
+            i++;
+        if (i + 1 >= end)
+            break;
+        if (!is_tag(span_first(*line, i)))
+            return false;
+        *line = span_from(*line, i + 2); /* a syslog's own may stand before smtpin's */
+    }
+    if (line->n > 3 && line->p[0] == '<' && byte_is_digit(line->p[1]) && line->p[2] == '>')
+        *line = span_from(*line, 3);
+    return true;
 }
 
 static bool read_line(struct entry *e, struct span line, bool copy)
 {
     while (line.n > 0 && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == ' '))
         line.n--;
-    return read_record(e, behind_prefix(line), copy);
+    return skip_prefix(&line) && read_record(e, line, copy);
 }
 
 /* Cleared, but for its time. */

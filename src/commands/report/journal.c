@@ -13,9 +13,13 @@ const char *journal_read(const struct journal_how *how, struct input *in,
 
 #else
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <systemd/sd-journal.h>
+#include <unistd.h>
 
 enum {
     FIELD_MAX = 8192,
@@ -50,10 +54,10 @@ static int seek(sd_journal *j, const struct journal_how *how)
         error = sd_journal_seek_cursor(j, how->cursor);
         if (error < 0 || sd_journal_next(j) <= 0)
             return error;
-        /* It is gone where the journal was cut: then this is the next that there is. */
-        if (sd_journal_test_cursor(j, how->cursor) <= 0)
-            (void)sd_journal_previous(j);
-        return 0;
+        /* It is gone where the journal was cut: then this is the next that there is, perhaps the
+         * first of all, behind which there is no way back. */
+        return sd_journal_test_cursor(j, how->cursor) > 0 ? 0
+                                                          : sd_journal_seek_cursor(j, how->cursor);
     }
     if (how->since != 0)
         return sd_journal_seek_realtime_usec(j, how->since);
@@ -152,11 +156,30 @@ static int open_journal(sd_journal **j, const struct journal_how *how)
     return sd_journal_open(j, SD_JOURNAL_LOCAL_ONLY);
 }
 
-/* libsystemd opens what the user may read, which may be nothing, without an error. */
-static bool has_files(sd_journal *j, const struct journal_how *how)
+/* Is there a journal in the directory that this user may not read? */
+static bool is_denied(const char *directory)
 {
-    return how->directory != NULL || how->file != NULL || how->follow ||
-           sd_journal_has_persistent_files(j) > 0 || sd_journal_has_runtime_files(j) > 0;
+    DIR *d = opendir(directory);
+    bool denied = false;
+
+    for (struct dirent *e = d == NULL ? NULL : readdir(d); e != NULL && !denied; e = readdir(d)) {
+        const size_t n = strlen(e->d_name);
+
+        denied = n > 8 && strcmp(e->d_name + n - 8, ".journal") == 0 &&
+                 faccessat(dirfd(d), e->d_name, R_OK, 0) < 0 && errno == EACCES;
+    }
+    if (d != NULL)
+        closedir(d);
+    return denied;
+}
+
+/* libsystemd opens what the user may read, which may be nothing, without an error. */
+static bool may_read(sd_journal *j, const struct journal_how *how)
+{
+    if (how->directory != NULL)
+        return !is_denied(how->directory);
+    return how->file != NULL || how->follow || sd_journal_has_persistent_files(j) > 0 ||
+           sd_journal_has_runtime_files(j) > 0;
 }
 
 const char *journal_read(const struct journal_how *how, struct input *in,
@@ -168,9 +191,9 @@ const char *journal_read(const struct journal_how *how, struct input *in,
 
     if (error < 0)
         return reason(error);
-    if (!has_files(j, how)) {
+    if (!may_read(j, how)) {
         sd_journal_close(j);
-        return "there is none that this user may read: root and the group systemd-journal may";
+        return "this user may not read it: root and the group systemd-journal may";
     }
     (void)sd_journal_set_data_threshold(j, FIELD_MAX);
     error = match(j, how);

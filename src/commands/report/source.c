@@ -51,11 +51,12 @@ static bool take(void *context, const struct entry *e)
     if (e->time == 0)
         s->input.entry.time = s->last;
     s->last = s->input.entry.time;
-    if ((o->since != 0 && e->time < o->since) ||
-        (o->until != 0 && (e->time > o->until || e->time == 0)))
-        return true;
     if (s->progress != 0 && ++s->input.given % PROGRESS_EVERY == 0 && clock_left(s->progress) == 0)
         show_progress(s, e->time);
+    /* Of unknown time: it may belong to any span, and is said to have no time. */
+    if (e->time != 0 &&
+        ((o->since != 0 && e->time < o->since) || (o->until != 0 && e->time > o->until)))
+        return true;
     return s->take(s->context, e);
 }
 

@@ -60,13 +60,18 @@ static void add_transaction(struct totals *t, const struct entry *e)
 {
     const enum total_result result = totals_result(e->value[FIELD_RESULT]);
     const uint64_t ms = entry_number(e, FIELD_DELIVERY_MILLISECONDS);
+    uint64_t recipients = 0;
     size_t bucket = 0;
 
     t->result[result]++;
-    if (result == RESULT_ACCEPTED) {
+    /* Of a mixed result, some have it: accepted= of recipients=. */
+    if (result == RESULT_MIXED)
+        recipients = entry_number(e, FIELD_ACCEPTED);
+    else if (result == RESULT_ACCEPTED)
+        recipients = entry_number(e, FIELD_RECIPIENTS);
+    t->single[TOTAL_RECIPIENTS] += recipients;
+    if (recipients > 0 || result == RESULT_ACCEPTED)
         t->single[TOTAL_OCTETS] += entry_number(e, FIELD_SIZE);
-        t->single[TOTAL_RECIPIENTS] += entry_number(e, FIELD_RECIPIENTS);
-    }
     add_refusal(t, e);
     if (e->value[FIELD_DELIVERY_MILLISECONDS].n == 0)
         return;
