@@ -358,7 +358,7 @@ def on_terminal(env):
 status, at, said = on_terminal({})
 ok(status == 0 and len(at) == 10 and all(at), "--follow: a line as soon as a session has ended", at)
 colours = [re.findall(r"\x1b\[([0-9;]+)m", l)[:1] for l in said]
-equal(colours, [["32"]] * 4 + [["33"], ["31"], ["31"], ["2"], ["31"], ["32"], ["1;31"]], "coloured by result")
+equal(colours, [["32"]] * 4 + [["33"], ["31"], ["31"], ["2"], ["33"], ["32"], ["1;31"]], "coloured by result")
 ok("joe@sender.example to bob@example.org  rule delivery  quit" in said[4] and "deferred 2" in said[4] and "violation" in said[-1], "what a line says", said[4])
 equal("".join(on_terminal({"NO_COLOR": "1"})[2]).count("\x1b"), 0, "NO_COLOR")
 equal("".join(on_terminal({"NO_COLOR": ""})[2]).count("\x1b") > 0, True, "an empty NO_COLOR is none (no-color.org)")
@@ -367,7 +367,7 @@ equal(report("--follow", "-", data=full).count("\x1b"), 0, "no colours where the
 # ---- One message's story.
 ids = re.findall(rb" id=(\S+)", locked)
 story = report("--id", ids[1].decode(), path)
-ok(len(ids) == 2 and ids[0].decode() not in story and "An SMTP transaction has ended: deferred" in story and f"The command {slow} ended after" in story and "exit 75" in story and "It wrote to its standard error: the mailbox is locked" in story and "The client was told: 451 4.3.0" in story and "client 2001:db8::7" in story and "An SMTP session has ended" in story, "--id of a message: its own records, in words, with reply and stderr", story)
+ok(len(ids) == 2 and ids[0].decode() not in story and "An SMTP transaction has ended: deferred" in story and f"The command {slow} ended: exit 75." in story and "It wrote to its standard error: the mailbox is locked" in story and "The client was told: 451 4.3.0" in story and "client 2001:db8::7" in story and "An SMTP session has ended" in story, "--id of a message: its own records, in words, with reply and stderr", story)
 ok(ids[0].decode() in report("--id", ids[0].decode().split("-")[0], path) and ids[1].decode() in report("--id", ids[0].decode().split("-")[0], path), "--id of a session: all its messages")
 for data in ((path,), ("-",)):
     whole = report("--recipient", "BOB@example.org", *data, data=full)

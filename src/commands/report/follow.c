@@ -66,10 +66,13 @@ static void remember(struct follow *f, const struct entry *e)
         keep(&s->recipient, e->value[FIELD_FORWARD_PATH]);
     if (e->value[FIELD_RULE].n > 0)
         keep(&s->rule, e->value[FIELD_RULE]);
-    if (e->kind == LOG_TRANSACTION)
+    if (e->kind == LOG_TRANSACTION) {
         s->result[totals_result(e->value[FIELD_RESULT])]++;
-    else
+    } else {
         s->refusals++;
+        s->for_good =
+            s->for_good || (e->value[FIELD_REPLY].n > 0 && e->value[FIELD_REPLY].p[0] == '5');
+    }
 }
 
 /* The worst of it. */
@@ -81,7 +84,9 @@ static const char *colour_of(const struct follow_session *s)
         return yellow;
     if (s->result[RESULT_ACCEPTED] > 0)
         return green;
-    return s->refusals > 0 ? red : dim;
+    if (s->refusals > 0)
+        return s->for_good ? red : yellow;
+    return dim;
 }
 
 static void put_results(FILE *out, const struct follow_session *s)

@@ -18,6 +18,7 @@ struct follow_word {
 struct follow_session {
     struct follow_word id, sender, recipient, rule;
     uint64_t result[RESULTS], refusals;
+    bool for_good; /* a reply to a refused command began with 5 */
 };
 
 struct follow {

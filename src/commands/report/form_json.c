@@ -4,7 +4,7 @@ enum { JSON_DEPTH = 8 };
 
 struct json {
     struct span left;
-    struct text room; /* what strings with escapes become */
+    struct text room; /* what strings with escapes become, until their field is taken */
 };
 
 static void skip_blanks(struct json *j)
@@ -188,17 +188,28 @@ static bool skip_value(struct json *j, unsigned depth)
     return skip_scalar(j);
 }
 
+/* What had no room is left out. It is counted if it is of smtpin. */
+static void give(struct json *j, struct journal_entry *to, struct span name, struct span value)
+{
+    if (!j->room.cut)
+        form_field(to, name, value);
+    else if (span_starts_nocase(name, SPAN("SMTP_")))
+        to->entry->skipped++;
+}
+
 /* A field's value: text, octets, null where it is too long, or an array where the entry has the
  * field several times. */
 static bool take_value(struct json *j, struct journal_entry *to, struct span name, bool inside)
 {
+    const struct text before = j->room;
     struct span value;
 
     skip_blanks(j);
     if (j->left.n > 0 && j->left.p[0] == '"') {
         if (!take_string(j, &value))
             return false;
-        form_field(to, name, value);
+        give(j, to, name, value);
+        j->room = before;
         return true;
     }
     if (!take(j, '['))
@@ -207,7 +218,8 @@ static bool take_value(struct json *j, struct journal_entry *to, struct span nam
     if (j->left.n > 0 && byte_is_digit(j->left.p[0])) {
         if (!take_octets(j, &value))
             return false;
-        form_field(to, name, value);
+        give(j, to, name, value);
+        j->room = before;
         return true;
     }
     if (take(j, ']'))
@@ -230,6 +242,8 @@ static bool take_object(struct json *j, struct journal_entry *to)
     if (take(j, '}'))
         return true;
     do {
+        j->room.n = 0;
+        j->room.cut = false;
         if (!take_string(j, &name) || !take(j, ':') || !take_value(j, to, name, false))
             return false;
     } while (take(j, ','));
@@ -243,7 +257,7 @@ bool form_json(struct entry *e, struct span object)
     struct journal_entry to;
 
     form_begin(&to, e, true);
-    if (!take_object(&j, &to) || j.room.cut) {
+    if (!take_object(&j, &to)) {
         entry_clear(e);
         return false;
     }

@@ -166,8 +166,10 @@ static void read_export(struct input *in)
                 return;
             fields = false;
         } else if (n < line.n) {
-            if (line.n - n <= INPUT_FIELD_MAX)
+            if (line.n - n - 1 <= INPUT_FIELD_MAX)
                 form_field(&in->journal, span_first(line, n), span_from(line, n + 1));
+            else
+                in->skipped++;
             fields = true;
         } else {
             const size_t name_n = n < sizeof name ? n : 0; /* a name that nobody asks for */

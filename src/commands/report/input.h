@@ -22,7 +22,7 @@ struct input {
     uint64_t octets;  /* read so far */
     uint64_t given;   /* records, to `take` */
     uint64_t foreign; /* lines and entries that are no records of smtpin's */
-    uint64_t skipped; /* those that were too long */
+    uint64_t skipped; /* those that were too long, and fields that were */
     int error;        /* errno of a read that has failed; 0: none */
     size_t begin, end;
     bool ended;

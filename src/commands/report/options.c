@@ -75,6 +75,8 @@ static bool set(struct options *o, const char *name, const char *value, uint64_t
     } else if (time != NULL) {
         if (!dates_parse(span_of(value), now, time))
             return wrong(o, value, "is no time: YYYY-MM-DD HH:MM:SS, yesterday, -2h, @SECONDS");
+        if (*time == 0)
+            *time = 1; /* 0 is for no bound */
     } else {
         if (number_parse(span_of(value), OPTIONS_TOP_MAX, &number) != NUMBER_OK || number == 0)
             return wrong(o, value, "is no number from 1 to 1000");

@@ -6,18 +6,42 @@
 
 enum { VALUE_MAX = 8192, ESCAPE = 4 };
 
-/* Marks of direction that text_add_escaped leaves: the Arabic one. And U+FEFF, U+180E, U+200B-D,
- * U+2060: they are not seen. */
+/* The character that s begins with, which is valid UTF-8 of n octets, 2 to 4. */
+static uint32_t character(struct span s, size_t n)
+{
+    uint32_t c = (unsigned char)s.p[0] & (0xffu >> (n + 1));
+
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | ((unsigned char)s.p[i] & 0x3f);
+    return c;
+}
+
+/* What text_add_escaped leaves, and nobody sees: characters without a shape (Unicode's
+ * Default_Ignorable_Code_Point, with the fillers of Hangul), the Arabic mark of direction, marks of
+ * annotation, private use. The last two of each plane are no characters. */
 static bool is_unseen(struct span s)
 {
-    const unsigned char *p = (const unsigned char *)s.p;
+    static const struct {
+        uint32_t first, last;
+    } unseen[] = {
+        {0xad, 0xad},       {0x34f, 0x34f},     {0x61c, 0x61c},      {0x115f, 0x1160},
+        {0x17b4, 0x17b5},   {0x180b, 0x180f},   {0x200b, 0x200f},    {0x2060, 0x206f},
+        {0x3164, 0x3164},   {0xe000, 0xf8ff},   {0xfdd0, 0xfdef},    {0xfe00, 0xfe0f},
+        {0xfeff, 0xfeff},   {0xffa0, 0xffa0},   {0xfff0, 0xfffb},    {0x1bca0, 0x1bca3},
+        {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff}, {0xf0000, 0x10ffff},
+    };
+    const size_t n = utf8_length(s);
+    uint32_t c;
 
-    if (s.n >= 2 && p[0] == 0xd8 && p[1] == 0x9c)
+    if (n < 2)
+        return false;
+    c = character(s, n);
+    if ((c & 0xfffe) == 0xfffe)
         return true;
-    return s.n >= 3 && ((p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf) ||
-                        (p[0] == 0xe1 && p[1] == 0xa0 && p[2] == 0x8e) ||
-                        (p[0] == 0xe2 && p[1] == 0x80 && p[2] >= 0x8b && p[2] <= 0x8d) ||
-                        (p[0] == 0xe2 && p[1] == 0x81 && p[2] == 0xa0));
+    for (size_t i = 0; i < sizeof unseen / sizeof *unseen && unseen[i].first <= c; i++)
+        if (c <= unseen[i].last)
+            return true;
+    return false;
 }
 
 static void clean(struct text *t, struct span s)

@@ -14,8 +14,11 @@ void story_open(struct story *s, FILE *out, const struct options *o)
     s->id = dash < id.n ? id : SPAN("");
     s->session = span_first(id, dash);
     s->recipient = span_of(o->recipient);
-    s->told = s->forgotten = 0;
+    s->told = s->forgotten = s->cut = 0;
+    s->found = false;
+    s->at = s->first = s->last = 0;
     s->sessions = 0;
+    memset(s->slot, 0, sizeof s->slot);
 }
 
 /* Each value of a field, apart by commas. */
@@ -69,14 +72,22 @@ static void put_line(FILE *out, const struct entry *e, const char *before, enum 
     (void)fprintf(out, "%s\n", behind);
 }
 
+/* A delivery may run the command several times: the time is that of all of them, the end that of
+ * one. */
 static void put_command(FILE *out, const struct entry *e)
 {
+    if (e->value[FIELD_DELIVERY_MILLISECONDS].n > 0) {
+        (void)fputs("    Delivery took ", out);
+        show_duration(out, entry_number(e, FIELD_DELIVERY_MILLISECONDS));
+        (void)fputs(".\n", out);
+    }
     if (e->value[FIELD_COMMAND_END].n > 0) {
         (void)fputs("    The command ", out);
-        show_all(out, e->value[FIELD_COMMAND]);
-        (void)fputs(" ended after ", out);
-        show_duration(out, entry_number(e, FIELD_DELIVERY_MILLISECONDS));
-        (void)fputs(": ", out);
+        if (e->value[FIELD_COMMAND].n > 0) {
+            show_all(out, e->value[FIELD_COMMAND]);
+            (void)putc(' ', out);
+        }
+        (void)fputs("ended: ", out);
         show_all(out, e->value[FIELD_COMMAND_END]);
         if (e->value[FIELD_COMMAND_STATUS].n > 0) {
             (void)putc(' ', out);
@@ -158,14 +169,50 @@ static void put_entry(struct story *s, const struct entry *e)
         put_line(s->out, e, "The session: ", FIELD_SESSION, "");
 }
 
-/* A record of another message in the same session is none of this one's. */
-static bool tell_id(void *context, const struct entry *e)
+/* Is it of the session that --id names? */
+static bool is_in_session(const struct story *s, const struct entry *e)
+{
+    return span_eq(e->value[FIELD_SESSION], s->session);
+}
+
+static bool tell_session(void *context, const struct entry *e)
 {
     struct story *s = context;
-    const struct span id = e->value[FIELD_ID];
 
-    if (span_eq(e->value[FIELD_SESSION], s->session) &&
-        (s->id.n == 0 || id.n == 0 || span_eq(id, s->id)))
+    if (is_in_session(s, e))
+        put_entry(s, e);
+    return true;
+}
+
+/* Which records of the session are the message's. Only its transaction has its id; what was refused
+ * in that transaction stands before. */
+static bool look_for_message(void *context, const struct entry *e)
+{
+    struct story *s = context;
+
+    if (!is_in_session(s, e))
+        return true;
+    if (!s->found && span_eq(e->value[FIELD_ID], s->id)) {
+        s->found = true;
+        s->last = s->at;
+    } else if (!s->found && e->kind == LOG_TRANSACTION) {
+        s->first = s->at + 1;
+    }
+    s->at++;
+    return true;
+}
+
+/* How the session ended is told of each message in it. */
+static bool tell_message(void *context, const struct entry *e)
+{
+    struct story *s = context;
+    uint64_t at;
+
+    if (!is_in_session(s, e))
+        return true;
+    at = s->at++;
+    if ((at >= s->first && at <= s->last) || span_eq(e->value[FIELD_ID], s->id) ||
+        e->kind == LOG_SESSION || e->kind == LOG_CRASH)
         put_entry(s, e);
     return true;
 }
@@ -186,12 +233,49 @@ static int names(const struct story *s, const struct entry *e)
     return found;
 }
 
-static bool knows(const struct story *s, struct span session)
+/* The slot where the session's id is, or the empty one where it would be. Half of all slots are
+ * empty, at least. */
+static size_t slot_of(const struct story *s, struct span session)
 {
-    for (size_t i = s->sessions; i > 0; i--)
-        if (span_eq((struct span){.p = s->of[i - 1].p, .n = s->of[i - 1].n}, session))
-            return true;
-    return false;
+    uint32_t hash = 2166136261; /* FNV-1a */
+    size_t i;
+
+    for (size_t k = 0; k < session.n; k++)
+        hash = (hash ^ (unsigned char)session.p[k]) * 16777619;
+    for (i = (hash ^ hash >> 15) % STORY_SLOTS; s->slot[i] != 0; i = (i + 1) % STORY_SLOTS) {
+        const size_t at = s->slot[i] - 1u;
+
+        if (span_eq((struct span){.p = s->of[at].p, .n = s->of[at].n}, session))
+            break;
+    }
+    return i;
+}
+
+static void add_session(struct story *s, struct span session)
+{
+    const size_t slot = slot_of(s, session);
+
+    if (s->slot[slot] != 0)
+        return;
+    if (s->sessions == STORY_SESSIONS) {
+        s->forgotten++;
+        return;
+    }
+    s->of[s->sessions].n = (unsigned char)session.n;
+    memcpy(s->of[s->sessions].p, session.p, session.n);
+    s->slot[slot] = (uint16_t)++s->sessions;
+}
+
+/* A transaction that had more recipients than its record has room for. */
+static bool is_cut(const struct entry *e)
+{
+    struct span value;
+    uint64_t named = 0;
+    size_t at = 0;
+
+    while (entry_next(e, FIELD_FORWARD_PATH, &at, &value))
+        named++;
+    return e->kind == LOG_TRANSACTION && entry_number(e, FIELD_RECIPIENTS) > named;
 }
 
 static bool look_for_recipient(void *context, const struct entry *e)
@@ -199,14 +283,10 @@ static bool look_for_recipient(void *context, const struct entry *e)
     struct story *s = context;
     const struct span session = e->value[FIELD_SESSION];
 
-    if (session.n == 0 || session.n > STORY_ID_MAX || names(s, e) != 1 || knows(s, session))
-        return true;
-    if (s->sessions == STORY_SESSIONS) {
-        s->forgotten++;
-        return true;
-    }
-    s->of[s->sessions].n = (unsigned char)session.n;
-    memcpy(s->of[s->sessions++].p, session.p, session.n);
+    if (names(s, e) != 1)
+        s->cut += is_cut(e);
+    else if (session.n > 0 && session.n <= STORY_ID_MAX)
+        add_session(s, session);
     return true;
 }
 
@@ -214,32 +294,76 @@ static bool tell_recipient(void *context, const struct entry *e)
 {
     struct story *s = context;
 
-    if (names(s, e) != 0 && knows(s, e->value[FIELD_SESSION]))
+    if (names(s, e) != 0 && s->slot[slot_of(s, e->value[FIELD_SESSION])] != 0)
         put_entry(s, e);
+    return true;
+}
+
+/* From where it began. */
+static bool read_again(struct source *from, const char *cursor, input_taker *take, struct story *s)
+{
+    memcpy(from->cursor, cursor, sizeof from->cursor);
+    from->input.foreign = from->input.skipped = 0;
+    s->at = 0;
+    return source_read(from, take, s);
+}
+
+/* The journal is asked for the session's entries first, which is fast. Records that came there as
+ * plain lines have no field to ask for: where nothing is found, all entries are read. */
+static bool read_session(struct source *from, const char *cursor, input_taker *take,
+                         struct story *s)
+{
+    if (!read_again(from, cursor, take, s))
+        return false;
+    if (from->session == NULL || s->found || s->told > 0)
+        return true;
+    from->session = NULL;
+    s->first = 0;
+    return read_again(from, cursor, take, s);
+}
+
+static bool tell_of_id(struct story *s, struct source *from, const char *cursor)
+{
+    if (s->id.n == 0)
+        return read_session(from, cursor, tell_session, s);
+    return source_keep(from) && read_session(from, cursor, look_for_message, s) &&
+           (!s->found || read_again(from, cursor, tell_message, s));
+}
+
+static bool tell_of_recipient(struct story *s, struct source *from, const char *cursor)
+{
+    if (!source_keep(from) || !read_again(from, cursor, look_for_recipient, s) ||
+        !read_again(from, cursor, tell_recipient, s))
+        return false;
+    if (s->forgotten > 0)
+        (void)fprintf(s->out,
+                      "\nMore sessions have %" PRIu64 " records of it. A shorter span of time has "
+                      "them: --since, --until.\n",
+                      s->forgotten);
+    if (s->told == 0 && s->cut > 0)
+        (void)fprintf(stderr,
+                      s->cut == 1 ? "smtpin-report: %" PRIu64
+                                    " message had more recipients than its record names\n"
+                                  : "smtpin-report: %" PRIu64
+                                    " messages had more recipients than their records name\n",
+                      s->cut);
     return true;
 }
 
 bool story_tell(struct story *s, struct source *from)
 {
-    char session[STORY_ID_MAX + 1] = "";
+    char session[STORY_ID_MAX + 1] = "", cursor[JOURNAL_CURSOR_MAX];
+    bool good;
 
-    if (s->recipient.n == 0) {
-        if (s->session.n <= STORY_ID_MAX && span_is_printable(s->session)) {
-            memcpy(session, s->session.p, s->session.n);
-            from->session = session;
-        }
-        return source_read(from, tell_id, s);
+    memcpy(cursor, from->cursor, sizeof cursor);
+    if (s->recipient.n > 0)
+        return tell_of_recipient(s, from, cursor);
+    if (from->options->inputs == 0 && s->session.n <= STORY_ID_MAX &&
+        span_is_printable(s->session)) {
+        memcpy(session, s->session.p, s->session.n);
+        from->session = session;
     }
-    if (!source_keep(from) || !source_read(from, look_for_recipient, s))
-        return false;
-    from->cursor[0] = '\0';
-    from->input.foreign = from->input.skipped = 0;
-    if (!source_read(from, tell_recipient, s))
-        return false;
-    if (s->forgotten > 0)
-        (void)fprintf(s->out,
-                      "\nThere were %" PRIu64 " sessions more. A shorter span of time has "
-                      "them: --since, --until.\n",
-                      s->forgotten);
-    return true;
+    good = tell_of_id(s, from, cursor);
+    from->session = NULL;
+    return good;
 }

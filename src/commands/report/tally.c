@@ -170,6 +170,18 @@ static void add_network(struct top *t, struct span address)
     top_add(t, text_span(&text), 1);
 }
 
+/* Each session with TLS says when the certificate ends, where that is soon: one that does not has
+ * another certificate. Logs may come in any order. */
+static void add_certificate(struct tally *t, const struct entry *e)
+{
+    const struct span ends = e->value[FIELD_CERTIFICATE_ENDS];
+
+    if ((ends.n == 0 && e->value[FIELD_TLS].n == 0) || e->time < t->certificate_time)
+        return;
+    t->certificate_time = e->time;
+    keep(&t->certificate, ends);
+}
+
 static void add_session(struct tally *t, const struct entry *e)
 {
     const struct span address = e->value[FIELD_CLIENT_ADDRESS];
@@ -180,8 +192,16 @@ static void add_session(struct tally *t, const struct entry *e)
     }
     if (e->value[FIELD_HELO].n > 0)
         add_small(&t->top[TOP_HELOS], e->value[FIELD_HELO]);
-    if (e->value[FIELD_CERTIFICATE_ENDS].n > 0)
-        keep(&t->certificate, e->value[FIELD_CERTIFICATE_ENDS]);
+    add_certificate(t, e);
+}
+
+/* As many as it stands for: a service says once how many it has turned away. */
+static void add_refusal(struct tally *t, const struct entry *e)
+{
+    const uint64_t count = entry_number(e, FIELD_COUNT);
+
+    if (e->value[FIELD_CLIENT_ADDRESS].n > 0)
+        top_add(&t->top[TOP_REFUSED], e->value[FIELD_CLIENT_ADDRESS], count > 0 ? count : 1);
 }
 
 static struct tally_alarm *add_alarm(struct tally_alarms *all, const struct entry *e,
@@ -225,8 +245,7 @@ void tally_add(struct tally *t, const struct entry *e)
         add_transaction(t, e);
         break;
     case LOG_REFUSAL:
-        if (e->value[FIELD_CLIENT_ADDRESS].n > 0)
-            top_add(&t->top[TOP_REFUSED], e->value[FIELD_CLIENT_ADDRESS], 1);
+        add_refusal(t, e);
         break;
     case LOG_CRASH:
         add_crash(t, e);

@@ -67,7 +67,8 @@ struct tally {
     size_t slow; /* of slowest[], the slowest first */
     struct tally_slow slowest[TALLY_SLOWEST];
     struct tally_alarms crashes, mistakes;
-    struct tally_word certificate; /* when ours ends, where that is soon */
+    struct tally_word certificate; /* when ours ends, where the last session with TLS said so */
+    uint64_t certificate_time;     /* of that session */
     uint64_t hour_from, hour_to;   /* the hour that was last looked up, in seconds */
     unsigned hour_is;
     int day_is;

@@ -2,6 +2,9 @@
 
 #include "base/number.h"
 #include "commands/report/words.h"
+#include "io/clock.h"
+
+static const uint64_t day = 86400 * (uint64_t)1000000; /* microseconds */
 
 const uint64_t totals_bucket[TOTAL_BUCKETS] = {5,    10,   25,   50,    100,   250,   500,
                                                1000, 2500, 5000, 10000, 30000, 60000, 300000};
@@ -105,11 +108,22 @@ static bool has_failed(struct span opinion)
            span_eq(opinion, SPAN("bad_output"));
 }
 
+/* A time more than a day past now is a mistake of some clock. It is not taken, and one that a state
+ * has kept does not stay. */
+static void add_time(uint64_t *last, uint64_t time)
+{
+    const uint64_t latest = clock_wall_micros() + day;
+
+    if (*last > latest)
+        *last = 0;
+    if (time > *last && time <= latest)
+        *last = time;
+}
+
 void totals_add(struct totals *t, const struct entry *e)
 {
     t->single[TOTAL_RECORDS]++;
-    if (e->time > t->single[TOTAL_LAST_RECORD])
-        t->single[TOTAL_LAST_RECORD] = e->time;
+    add_time(&t->single[TOTAL_LAST_RECORD], e->time);
     t->single[TOTAL_DROPPED] += entry_number(e, FIELD_DROPPED);
     switch (e->kind) {
     case LOG_SESSION:
