@@ -48,6 +48,7 @@ proxy            | gcc sanitized static | quick | hostile headers, real proxies
 real_messages    | gcc                  |       | mail of every day, much of it
 replay           | gcc sanitized        | quick | each build's smtpin-replay plays all transcripts
 report           | gcc sanitized static |       |
+report_more      | gcc sanitized        |       | the static build reads logs by the same code
 replay_auth      | gcc sanitized        | quick | clients that behave, lines parted everywhere, a real Dovecot: our own code alone
 replay_tls       | gcc sanitized        | quick | the static build has no smtpin-tls; it plays the transcripts with the default build's
 sameness         | gcc sanitized static |       |
@@ -179,7 +180,7 @@ environment() { # BUILD: for its tests
 }
 # run COMMAND...: in a session of its own, by which it is found, and with every signal as it should be (a shell's
 # background ignores some). What is still there a moment after it is named in $here/left, and ended.
-patience=$((900 + 10 * ${SMTPIN_FUZZ-10})) # seconds
+patience=$((1200 + 10 * ${SMTPIN_FUZZ-10})) # seconds
 run() {
     setsid sh -c 'echo $$ >"$0/session"; exec "$@"' "$here" timeout -k 10 $patience env --default-signal "$@" 3>&-
     status=$?

@@ -61,10 +61,8 @@ if command -v clang-tidy >/dev/null && command -v clang >/dev/null; then
     [ ! -s "$out/tidy.found" ]; say $? "clang-tidy" "$out/tidy.found"
 else skip clang-tidy "no clang-tidy or clang (Debian: clang-tidy clang)"; fi
 if command -v gcc >/dev/null; then
-    for f in $files; do
-        gcc -std=c17 -D_GNU_SOURCE -DSMTPIN_VERSION='"x"' -DSMTPIN_BINDIR='"/x"' -DSMTPIN_SBINDIR='"/x"' -DSMTPIN_SYSCONFDIR='"/x"' -DSMTPIN_UNITDIR='"/x"' -Isrc \
-            -O2 -Wall -Wextra -fanalyzer -c -o "$out/o" "$f"
-    done >"$out/analyzer" 2>&1
+    echo $files | tr ' ' '\n' | xargs -P 2 -I '{}' gcc -std=c17 -D_GNU_SOURCE -DSMTPIN_VERSION='"x"' -DSMTPIN_BINDIR='"/x"' -DSMTPIN_SBINDIR='"/x"' \
+        -DSMTPIN_SYSCONFDIR='"/x"' -DSMTPIN_UNITDIR='"/x"' -Isrc -O2 -Wall -Wextra -fanalyzer -c -o /dev/null '{}' >"$out/analyzer" 2>&1
     grep -E 'warning:|error:' "$out/analyzer" >"$out/analyzer.found"
     [ ! -s "$out/analyzer.found" ]; say $? "gcc -fanalyzer" "$out/analyzer.found"
 else skip "gcc -fanalyzer" "no gcc (Debian: gcc)"; fi
