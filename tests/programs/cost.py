@@ -6,12 +6,15 @@ if SANITIZED:
     done()
 KIND = "static" if os.environ.get("SMTPIN_STATIC") else "default"
 CEILINGS = os.path.join(SOURCE, "tests", "programs", "ceilings")
+# Each octet of a name that a configuration or the log has costs instructions: names are as long wherever TMPDIR is.
+PLACE = os.path.join(TMP, "x".ljust(72 - len(TMP), "x"))
+os.mkdir(PLACE)
 nothing = write("nothing.c", "int main(void) { return 0; }\n", 0o644)
-command = os.path.join(TMP, "nothing")
+command = os.path.join(PLACE, "nothing")
 if not (have("cc") and have("strace") and have("valgrind")) or subprocess.run(["cc", "-O2", "-static", "-o", command, nothing], capture_output=True).returncode != 0:
     skip("what a connection costs", "no C compiler, strace or valgrind")
     done()
-LINES = f"hostname = mx.example.org\ndomains = example.org\ndeliver = {command}\nlog = none\nspool_dir = {TMP}\n"
+LINES = f"hostname = mx.example.org\ndomains = example.org\ndeliver = {command}\nlog = none\nspool_dir = {PLACE}\n"
 CONF = write("cost.conf", LINES + "sandbox = no\n", 0o644)
 LOGGED = write("logged.conf", LINES.replace("log = none", "log = stderr") + "sandbox = no\n", 0o644)
 DIGEST = write("digest.conf", LINES + "sandbox = no\ndigest = always\n", 0o644)
