@@ -164,7 +164,7 @@ static enum smtp_want say_line(struct drive *d, struct span line)
              (span_starts_nocase(line, SPAN("BDAT")) && (code == 501 || code == 552))));
     promise(!d->session.followed || is_verb(line, "QUIT") || is_verb(line, "BDAT") ||
             span_starts_nocase(line, SPAN("STARTTLS")) || d->session.esmtp || code == 421 ||
-            drive_is_too_early(d, code));
+            (span_starts_nocase(line, SPAN("BDAT")) && code == 501) || drive_is_too_early(d, code));
     if (is_verb(line, "MAIL") && code == 250) {
         promise(!d->model.open && (d->secure || d->options.tls <= SMTP_TLS_MAY));
         promise(d->logged.done || !d->options.auth_required);

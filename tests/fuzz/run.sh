@@ -74,11 +74,21 @@ for n, path in enumerate(sorted(glob.glob("tests/transcripts/proxy_*.smtp"))): o
     esac 2>/dev/null
     [ ! -d "tests/fuzz/found/$1" ] || cp tests/fuzz/found/"$1"/* "$work/seeds-$1"
 }
-for t in session alias auth policy proxy table texts config transcript lmtp milter report request; do
+fuzzers='session alias auth policy proxy table texts config transcript lmtp milter report request'
+flags='-gline-tables-only -O1 -std=c17 -fno-sanitize-recover=all'
+# What several fuzzers are made of is compiled once.
+object() { echo "$work/objects/$(echo "$1" | tr / _).o"; }
+objects() { for f; do object "$f"; done; }
+mkdir -p "$work/objects"
+# shellcheck disable=SC2046,SC2086
+for t in $fuzzers; do printf '%s\n' tests/fuzz/$t.c $(sources $t); done | sort -u | while read -r f; do echo "$(object "$f") $f"; done |
+    xargs -P 2 -n 2 clang $flags $paths -D_GNU_SOURCE -fsanitize=fuzzer-no-link,address,undefined -Isrc -Itests/fuzz -c -o 2>"$work/objects.build"
+for t in $fuzzers; do
     mkdir -p "$work/corpus-$t" "$work/seeds-$t"; seeds $t
-    # shellcheck disable=SC2086,SC2046
-    if ! clang -g -O1 -std=c17 -D_GNU_SOURCE $paths -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Isrc -Itests/fuzz \
-        -o "$work/$t" tests/fuzz/$t.c $(sources $t) 2>"$work/$t.build"; then sed 's/^/# /' "$work/$t.build" | head -20; echo "not ok - fuzz $t: build"; continue; fi
+    # shellcheck disable=SC2046,SC2086
+    if ! clang $flags -fsanitize=fuzzer,address,undefined -o "$work/$t" $(objects tests/fuzz/$t.c $(sources $t)) 2>"$work/$t.build"; then
+        sed 's/^/# /' "$work/objects.build" "$work/$t.build" | head -20; echo "not ok - fuzz $t: build"; continue
+    fi
     "$work/$t" -dict=tests/fuzz/smtp.dict -max_total_time="$seconds" -max_len=8192 -timeout=10 -print_final_stats=1 -artifact_prefix="$work/$t-" \
         "$work/corpus-$t" "$work/seeds-$t" >"$work/$t.log" 2>&1
     status=$?
