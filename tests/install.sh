@@ -7,7 +7,7 @@ skip() { echo "ok - $1 # SKIP $2"; }
 { meson setup "$work/build" "$source" --prefix=/usr && DESTDIR="$work/root" meson install -C "$work/build"; } >"$work/log" 2>&1
 ok $? "meson install" "$work/log"
 cd "$work/root" 2>/dev/null || exit 1
-for f in usr/sbin/smtpin usr/bin/smtpin-maildir usr/bin/smtpin-milter usr/bin/smtpin-replay usr/bin/smtpin-report usr/share/man/man1/smtpin-report.1 usr/share/doc/smtpin/grafana-smtpin.json usr/share/doc/smtpin/prometheus-smtpin.rules.yml usr/lib/systemd/system/smtpin-report.service usr/lib/systemd/system/smtpin-report.timer usr/sbin/smtpin-tls usr/share/man/man8/smtpin-tls.8 usr/lib/systemd/system/smtpin.socket \
+for f in usr/sbin/smtpin usr/sbin/smtpin-idn usr/bin/smtpin-maildir usr/bin/smtpin-milter usr/bin/smtpin-replay usr/bin/smtpin-report usr/share/man/man1/smtpin-report.1 usr/share/doc/smtpin/grafana-smtpin.json usr/share/doc/smtpin/prometheus-smtpin.rules.yml usr/lib/systemd/system/smtpin-report.service usr/lib/systemd/system/smtpin-report.timer usr/sbin/smtpin-tls usr/share/man/man8/smtpin-tls.8 usr/lib/systemd/system/smtpin.socket \
     usr/lib/systemd/system/smtpin@.service usr/lib/systemd/system/smtpin-lmtp@.service usr/lib/systemd/system/smtpin-lmtp.socket \
     usr/lib/systemd/system/smtpin-submission@.service usr/lib/systemd/system/smtpin-submission.socket \
     usr/lib/systemd/system/smtpin-submissions@.service usr/lib/systemd/system/smtpin-submissions.socket usr/sbin/smtpin-tls \
@@ -25,7 +25,7 @@ for d in usr/share/doc/smtpin/*.md; do
     grep -o '](\([^)]*\.svg\))' "$d" | tr -d '()]' | while read -r f; do echo "$d $f"; [ -s "$(dirname "$d")/$f" ] || echo "$d: no $f" >&2; done
 done >"$work/pictures" 2>"$work/missing"
 [ ! -s "$work/missing" ] && [ "$(wc -l <"$work/pictures")" -ge 5 ]; ok $? "installed: the pictures of the documents" "$work/missing"
-ldd usr/sbin/smtpin | grep -vE 'linux-vdso|libc\.so|ld-linux' >"$work/libraries"
+readelf -dW usr/sbin/smtpin | awk '/NEEDED/ && !/libc\.so/' >"$work/libraries"
 [ ! -s "$work/libraries" ]; ok $? "smtpin links nothing but libc" "$work/libraries"
 if command -v mandoc >/dev/null; then
     mandoc -T lint -W warning "$source"/docs/*.[1578] >"$work/mandoc" 2>&1; ok $? "manuals: mandoc -T lint" "$work/mandoc"

@@ -7,12 +7,14 @@
 set -u
 
 # Which of tests/programs/*.py runs against which build, whether the quick run has it, and why not against the others. A
-# test that is not listed runs against all three, and in the quick run.
-#   gcc        the default build: every test.
+# test that is not listed runs against the first three, and in the quick run.
+#   gcc        the default build, smtpin itself with musl: every test.
 #   sanitized  AddressSanitizer and UndefinedBehaviorSanitizer: where C code reads what others have made: clients, next
 #              servers, workers of an attacker's, mailboxes, the environment, settings. Each program has its hostile input here.
 #   static     musl, no library: what depends on the C library: start-up and what a super-server leaves behind, how commands
 #              are started, names of users and domains, directories, time, and the system calls that the sandbox must allow.
+#   shared     the default build without musl-gcc, smtpin itself with glibc: what it does with libraries, its cost, and the
+#              system calls that the sandbox must allow.
 table() {
     cat <<'END'
 abuse            | gcc sanitized        |       | floods: the buffers are our own, not the C library's
@@ -26,7 +28,7 @@ blocks           | gcc                  |       | each block of the documents; a
 clients          | gcc           static | quick | clients that behave
 commands         | gcc sanitized        | quick | how a command is started: delivery, superservers
 confine          | gcc sanitized static | quick |
-cost             | gcc           static | quick | a sanitizer's own calls would be counted
+cost             | gcc           static shared | quick | a sanitizer's own calls would be counted
 disconnect       | gcc sanitized        | quick | where a session's octets end: our own code alone
 documents        | gcc                  | quick | lines of the documents; the programs in them: delivery, lmtp, maildir_replies
 faq              | gcc                  | quick | a page of the documents, with a session for each reply
@@ -36,15 +38,18 @@ lmtp             | gcc sanitized static |       |
 lmtp_parameters  | gcc                  |       | real servers on both sides
 maildir_faults   | gcc sanitized static |       |
 maildir_replies  | gcc sanitized        | quick | what is said for several recipients: our own code alone
-manager          | gcc sanitized        | quick | the static build loads no library
+manager          |     sanitized        shared | quick | smtpin with musl loads no library
+idn              | gcc sanitized static shared | quick |
 manners          | gcc sanitized        | quick | pauses, and what a client says too early: our own code alone
 milter           | gcc sanitized        | quick | filters of the test's own, which fail in every way: our own code alone
 milter_filters   | gcc                  |       | real filters, which take seconds to start
 penalties        | gcc sanitized        |       | who is turned away where smtpin listens: our own code alone
 pictures         | gcc                  | quick | the documents
 policy           | gcc sanitized static | quick | servers of the test's own, which fail in every way
-policy_servers   | gcc           static |       | real servers
+policy_servers   | gcc           static shared |      | real servers
+process          | gcc sanitized static shared | quick |
 proxy            | gcc sanitized static | quick | hostile headers, real proxies
+records          | gcc sanitized static shared | quick |
 real_messages    | gcc                  |       | mail of every day, much of it
 replay           | gcc sanitized        | quick | each build's smtpin-replay plays all transcripts
 report           | gcc sanitized static |       |
@@ -52,7 +57,7 @@ report_more      | gcc sanitized        |       | the static build reads logs by
 replay_auth      | gcc sanitized        | quick | clients that behave, lines parted everywhere, a real Dovecot: our own code alone
 replay_tls       | gcc sanitized        | quick | the static build has no smtpin-tls; it plays the transcripts with the default build's
 sameness         | gcc sanitized static |       |
-sandbox          | gcc sanitized static |       |
+sandbox          | gcc sanitized static shared |       |
 scale            | gcc                  |       | HAProxy, clients that behave
 standards        | gcc                  | quick | the documents and the sources
 static_pie       | gcc                  |       | a build of its own
@@ -73,7 +78,8 @@ END
 }
 has() { # BUILD TEST: does it run?
     [ "$2" != harness ] && table | awk -F' *[|] *' -v b="$1" -v t="$2" -v quick=$quick '
-        $1 == t && (!index(" " $2 " ", " " b " ") || quick == "yes" && $3 != "quick") {no = 1} END {exit no}'
+        $1 == t {listed = 1}
+        $1 == t && (!index(" " $2 " ", " " b " ") || quick == "yes" && $3 != "quick") {no = 1} END {exit no || b == "shared" && !listed}'
 }
 # What a suite needs and does not look for by itself: programs that have their package's name.
 lacks() { # NAME SUITE: true where something is missing, which is said
@@ -234,7 +240,11 @@ build() { # BUILD [MESON ARGUMENTS]; $CC chooses the compiler
     [ $status != 0 ] || : >"$work/ready-$name"
     show "build $name" $(($(date +%s) - since))
 }
-build_gcc() { build gcc; }
+build_gcc() {
+    build gcc
+    [ -e "$work/gcc/smtpin-shared" ] || { echo "ok - smtpin with musl # SKIP no musl-gcc (Debian: musl-tools)" >>"$here/tap"; return; }
+    mkdir "$work/shared" && ln -s "$work"/gcc/* "$work/shared/" && ln -sf "$work/gcc/smtpin-shared" "$work/shared/smtpin" && : >"$work/ready-shared"
+}
 build_sanitized() { CC=clang build sanitized -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debug; }
 build_static() { CC=musl-gcc build static -Dprefer_static=true -Db_pie=false; }
 units() { # BUILD
@@ -327,7 +337,8 @@ programs() { # BUILD [TEST...]: these alone, or all but those that have been add
     done
 }
 : >"$work/queue"
-# The long ones early: at the end all processors should have something to do.
+# The long ones early: at the end all processors should have something to do. But not all of them at once: the others wait for
+# half of their time.
 add - build_gcc
 add - peers
 add gcc units gcc
@@ -337,8 +348,6 @@ if [ $quick = no ]; then
     if command -v musl-gcc >/dev/null; then add - build_static; else echo "ok - static build # SKIP no musl-gcc (Debian: musl-tools)" | tee -a "$tap"; fi
     add - script install
     add gcc script static
-    add - script fuzz
-    add - script eva
     add install box inside
     add inside box units
     add units box tls
@@ -346,7 +355,11 @@ if [ $quick = no ]; then
     add listening,peers box journal
 fi
 programs gcc faults replay documents commands
+[ $quick = yes ] || add - script eva
+programs gcc auth auth_backends auth_clients bdat blocks cost
+[ $quick = yes ] || add - script fuzz
 programs gcc
+programs shared
 if [ $quick = no ]; then
     for b in sanitized static; do
         grep -q " build_$b\$" "$work/queue" || continue

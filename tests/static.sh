@@ -56,13 +56,23 @@ if command -v clang-format >/dev/null; then
     find src tests -name '*.[ch]' | xargs clang-format --dry-run -Werror >"$out/format" 2>&1; say $? "clang-format" "$out/format"
 else skip clang-format "no clang-format (Debian: clang-format)"; fi
 if command -v clang-tidy >/dev/null && command -v clang >/dev/null; then
-    echo $files | tr ' ' '\n' | xargs -P 2 -n 6 clang-tidy --quiet -p "$build" >"$out/tidy" 2>/dev/null
+    # What is compiled for glibc and for musl is looked at once, unless it says where it is not the same. (clang has no -specs.)
+    python3 - "$build" >"$out/compile_commands.json" <<'COMMANDS'
+import json, os, sys
+entries = json.load(open(os.path.join(sys.argv[1], "compile_commands.json")))
+plain = {e["file"] for e in entries if " -specs=" not in e["command"]}
+differs = lambda e: "defined(SMTPIN_STATIC" in open(os.path.join(e["directory"], e["file"])).read()
+kept = [e for e in entries if " -specs=" not in e["command"] or e["file"] not in plain or differs(e)]
+for e in kept: e["command"] = " ".join(w for w in e["command"].split(" ") if not w.startswith("-specs="))
+json.dump(kept, sys.stdout)
+COMMANDS
+    echo $files | tr ' ' '\n' | xargs -P 2 -n 6 clang-tidy --quiet -p "$out" >"$out/tidy" 2>/dev/null
     grep -E 'warning:|error:' "$out/tidy" >"$out/tidy.found"
     [ ! -s "$out/tidy.found" ]; say $? "clang-tidy" "$out/tidy.found"
 else skip clang-tidy "no clang-tidy or clang (Debian: clang-tidy clang)"; fi
 if command -v gcc >/dev/null; then
-    echo $files | tr ' ' '\n' | xargs -P 2 -I '{}' gcc -std=c17 -D_GNU_SOURCE -DSMTPIN_VERSION='"x"' -DSMTPIN_BINDIR='"/x"' -DSMTPIN_SBINDIR='"/x"' \
-        -DSMTPIN_SYSCONFDIR='"/x"' -DSMTPIN_UNITDIR='"/x"' -Isrc -O2 -Wall -Wextra -fanalyzer -c -o /dev/null '{}' >"$out/analyzer" 2>&1
+    { echo $files | tr ' ' '\n'; grep -l 'defined(SMTPIN_STATIC' $files | sed 's/^/-DSMTPIN_STATIC /'; } | xargs -P 2 -L 1 gcc -std=c17 -D_GNU_SOURCE -DSMTPIN_VERSION='"x"' -DSMTPIN_BINDIR='"/x"' -DSMTPIN_SBINDIR='"/x"' \
+        -DSMTPIN_SYSCONFDIR='"/x"' -DSMTPIN_UNITDIR='"/x"' -Isrc -O2 -Wall -Wextra -fanalyzer -c -o /dev/null >"$out/analyzer" 2>&1
     grep -E 'warning:|error:' "$out/analyzer" >"$out/analyzer.found"
     [ ! -s "$out/analyzer.found" ]; say $? "gcc -fanalyzer" "$out/analyzer.found"
 else skip "gcc -fanalyzer" "no gcc (Debian: gcc)"; fi
@@ -82,17 +92,19 @@ hardened() { # PROGRAM
     readelf -lW "$p" | awk '$1 == "LOAD" && /RWE/' | grep . && echo "$1: a segment that is written and executed"
     # (The program's own mark also needs a C library that was built so, which Debian's is not.)
     [ "$(uname -m)" != x86_64 ] || [ "$(objdump -d "$p" | grep -c endbr64)" -gt 20 ] || echo "$1: no CET"
-    nm -D "$p" | grep -q __stack_chk_fail || echo "$1: no stack protector"
+    nm "$p" | grep -q __stack_chk_fail || echo "$1: no stack protector"
+    # (musl has none.)
+    readelf -lW "$p" | grep -q INTERP || return
     nm -D "$p" | grep -q '_chk@\|_chk$' || echo "$1: no checked functions"
     readelf -dW "$p" | awk '/NEEDED/ && !/libc\.so/' | grep -v "${2-^$}" && echo "$1: a library but libc"
 }
 { for p in smtpin smtpin-maildir smtpin-lmtp smtpin-milter smtpin-replay; do hardened $p; done; hardened smtpin-tls 'lib\(ssl\|crypto\)\.so'; hardened smtpin-report 'libsystemd\.so'; } >"$out/hardened"
-[ ! -s "$out/hardened" ]; say $? "hardened: PIE, full RELRO, no W+X, CET, stack protector, _FORTIFY_SOURCE, libc alone (smtpin-tls: OpenSSL; smtpin-report: libsystemd)" "$out/hardened"
+[ ! -s "$out/hardened" ]; say $? "hardened: PIE, full RELRO, no W+X, CET, stack protector, _FORTIFY_SOURCE (not with musl), libc alone (smtpin-tls: OpenSSL; smtpin-report: libsystemd)" "$out/hardened"
 # No TLS in who reads the client: neither linked nor named to be loaded.
 for p in smtpin smtpin-replay smtpin-report; do
     readelf -dW "$build/$p" | grep -E 'NEEDED.*lib(ssl|crypto|gnutls|tls|nss|mbed|wolf)'
     strings "$build/$p" | grep -E 'lib(ssl|crypto|gnutls|tls|nss|mbed|wolf)[a-z0-9]*\.so'
-    nm -D "$build/$p" | grep -E ' (SSL|EVP|gnutls|tls)_'
+    nm -D "$build/$p" 2>/dev/null | grep -E ' (SSL|EVP|gnutls|tls)_'
 done >"$out/tls"
 [ ! -s "$out/tls" ]; say $? "no TLS library in smtpin, smtpin-replay and smtpin-report" "$out/tls"
 grep -q -- '-D_FORTIFY_SOURCE=3' "$build/compile_commands.json"; say $? "_FORTIFY_SOURCE=3" /dev/null

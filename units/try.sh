@@ -18,6 +18,7 @@ meson meson
 ninja ninja-build
 systemd-socket-activate systemd
 curl curl
+musl-gcc musl-tools
 WANTED
 pkg-config --exists libsystemd 2>/dev/null || { programs="$programs libsystemd.pc" need="$need libsystemd-dev"; }
 pkg-config --exists "openssl >= 3.0" 2>/dev/null || { programs="$programs openssl.pc" need="$need libssl-dev"; }

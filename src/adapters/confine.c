@@ -25,7 +25,7 @@ static const struct place of_auto[] = {
     {"/dev/urandom", LANDLOCK_READ}, {"/dev/null", LANDLOCK_WRITE},
 };
 
-/* Of smtpin-maildir: its libraries. */
+/* Of smtpin-maildir: its libraries, or those of smtpin-idn. */
 static const struct place of_embedded[] = {
     {"/usr/lib", LANDLOCK_EXECUTE},
     {"/lib", LANDLOCK_EXECUTE},
@@ -129,6 +129,7 @@ static bool allow_all(const struct ruleset *r, const struct config *c, const str
 
     if (is_embedded(c))
         fine = fine && allow_places(r, of_embedded, sizeof of_embedded / sizeof *of_embedded) &&
+               allow_if_there(r, SPAN(SMTPIN_SBINDIR "/smtpin-idn"), LANDLOCK_EXECUTE) &&
                allow(r, c->maildir, LANDLOCK_WRITE);
     if (w->is_auto)
         fine = fine && allow_places(r, of_auto, sizeof of_auto / sizeof *of_auto) &&

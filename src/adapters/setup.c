@@ -424,7 +424,7 @@ bool setup_check(const struct config *c, const struct config_report *report)
         complain(report, "user", stays_root);
     if (c->domains.n == 0 && c->relay_clients.n == 0)
         complain(report, "domains", receives_nothing);
-    if (!idn_works() && c->smtp.smtputf8 && has_idn(c->domains))
+    if (c->smtp.smtputf8 && has_idn(c->domains) && !idn_works())
         complain(report, "domains", no_idn);
     if (c->smtp.normalize)
         complain(report, "bare_line_ends", normalizes);

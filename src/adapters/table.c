@@ -157,7 +157,7 @@ static bool is_key(struct span entry, struct span key, bool case_matters)
 
 /* The key of an entry with its domain as A-labels, as domains are looked up, in *room; as it stands
  * where that is not known. *missing: it takes a library, which is not there. */
-static struct span in_ascii(struct span entry, struct text *room, bool *missing)
+static struct span in_ascii(struct idn *idn, struct span entry, struct text *room, bool *missing)
 {
     size_t at = entry.n;
 
@@ -171,7 +171,7 @@ static struct span in_ascii(struct span entry, struct text *room, bool *missing)
         return entry;
     room->n = 0;
     text_add(room, span_first(entry, at));
-    switch (idn_to_ascii(span_from(entry, at), room)) {
+    switch (idn_ask(idn, span_from(entry, at), room)) {
     case IDN_OK:
         return text_span(room);
     case IDN_MISSING:
@@ -192,12 +192,13 @@ static enum table_result read_text(struct table *t, const struct span *key, size
     struct text room = TEXT(bytes);
     struct span entry, says;
     struct text_table lines;
+    struct idn idn = IDN_INIT;
     bool whole = false, missing = false;
 
     *which = n; /* an earlier key may come in a later line */
     text_table_open(&lines, t->fd, t->size);
     while (*which > 0 && text_table_next(&lines, &entry, &says)) {
-        const struct span ascii = in_ascii(entry, &room, &missing);
+        const struct span ascii = in_ascii(&idn, entry, &room, &missing);
 
         for (size_t i = 0; i < *which; i++)
             if (is_key(ascii, key[i], case_matters)) {
@@ -207,6 +208,7 @@ static enum table_result read_text(struct table *t, const struct span *key, size
                 text_add(value, says);
             }
     }
+    idn_end(&idn);
     t->wrong = lines.wrong;
     if (t->wrong == NULL && missing && *which == n)
         t->wrong = "has a domain outside ASCII, which needs libidn2: write it as xn--...";

@@ -14,6 +14,7 @@ struct reading {
     const char *path;
     char *room; /* ARENA_MAX: for one entry */
     size_t mistakes;
+    struct idn idn;
 };
 
 enum { ARENA_MAX = 64 * 1024 };
@@ -36,7 +37,7 @@ static struct span domain_of(const struct reading *r, struct span key)
 }
 
 /* user@domain, @domain; a domain or .domain. */
-static bool is_key(const struct reading *r, struct span key)
+static bool is_key(struct reading *r, struct span key)
 {
     const struct span null_sender = SPAN("<>"), domain = domain_of(r, key);
     char room[SMTP_DOMAIN_MAX + 1];
@@ -45,7 +46,7 @@ static bool is_key(const struct reading *r, struct span key)
     if (is_setting(r, SPAN("senders")) && span_eq(key, null_sender))
         return true;
     if (!span_is_ascii(domain))
-        return idn_to_ascii(domain, &ascii) != IDN_NONE;
+        return idn_ask(&r->idn, domain, &ascii) != IDN_NONE;
     return smtp_is_domain(domain, false) || smtp_is_literal(domain);
 }
 
@@ -149,7 +150,8 @@ static bool check_one(const struct config *c, const struct config_report *report
 {
     char room[ARENA_MAX], path_room[TABLE_SOURCE_MAX + 1];
     struct text path = TEXT(path_room);
-    struct reading r = {.config = c, .report = report, .setting = span_of(name), .room = room};
+    struct reading r = {
+        .config = c, .report = report, .setting = span_of(name), .room = room, .idn = IDN_INIT};
     struct table t;
     unsigned line = 0;
     bool good;
@@ -165,6 +167,7 @@ static bool check_one(const struct config *c, const struct config_report *report
     else if (!good)
         config_complain(report, r.setting, t.wrong);
     table_close(&t);
+    idn_end(&r.idn);
     return good && r.mistakes == 0;
 }
 

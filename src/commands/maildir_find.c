@@ -43,26 +43,34 @@ static bool has_a_label(struct span domain)
 }
 
 /* The name of a directory in the root that is the domain in another form, into *name; of several
- * the first in the order of octets. */
-static bool find_other_form(const char *root, struct span ascii, struct text *name)
+ * the first in the order of octets. *unknown: a name can't be compared. */
+static bool find_other_form(const char *root, struct span ascii, struct text *name, bool *unknown)
 {
     DIR *d = opendir(root);
     struct dirent *entry;
+    struct idn idn = IDN_INIT;
+    enum idn_result result = IDN_OK;
 
-    for (int i = 0; d != NULL && i < DOMAINS_MOST && (entry = readdir(d)) != NULL; i++) {
+    for (int i = 0;
+         d != NULL && result != IDN_MISSING && i < DOMAINS_MOST && (entry = readdir(d)) != NULL;
+         i++) {
         const struct span other = span_of(entry->d_name);
         char room[SMTP_DOMAIN_MAX + 1];
         struct text form = TEXT(room);
 
-        if (span_is_ascii(other) || !maildir_is_name(other) ||
-            idn_to_ascii(other, &form) != IDN_OK || !span_eq(text_span(&form), ascii) ||
+        if (span_is_ascii(other) || !maildir_is_name(other))
+            continue;
+        result = idn_ask(&idn, other, &form);
+        if (result != IDN_OK || !span_eq(text_span(&form), ascii) ||
             (name->n > 0 && strcmp(text_string(name), entry->d_name) < 0))
             continue;
         name->n = 0;
         text_add(name, other);
     }
+    idn_end(&idn);
     if (d != NULL)
         closedir(d);
+    *unknown = result == IDN_MISSING && name->n == 0;
     return name->n > 0;
 }
 
@@ -105,7 +113,7 @@ static bool add_domain(const struct maildir_options *o, struct text *path, struc
     if (!span_is_ascii(domain) && add_component(path, domain) && !is_missing(path))
         return true;
     path->n = root;
-    if (!find_other_form(o->root, text_span(&ascii), &other))
+    if (!find_other_form(o->root, text_span(&ascii), &other, unknown))
         return add_component(path, text_span(&ascii));
     text_addc(path, '/');
     text_add(path, text_span(&other));

@@ -165,8 +165,10 @@ static const char *set_idn_domains(struct span *field, struct span value, struct
 {
     struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
     struct span left = value, word;
+    struct idn idn = IDN_INIT;
+    enum idn_result result = IDN_OK;
 
-    while (span_word(&left, " \t,", &word)) {
+    while (result == IDN_OK && span_word(&left, " \t,", &word)) {
         const bool below = word.p[0] == '.';
 
         text_adds(&out, out.n > 0 ? " " : "");
@@ -175,19 +177,14 @@ static const char *set_idn_domains(struct span *field, struct span value, struct
             continue;
         }
         text_adds(&out, below ? "." : "");
-        switch (idn_to_ascii(span_from(word, below), &out)) {
-        case IDN_OK:
-            break;
-        case IDN_NONE:
-            return "has a word that is not a valid domain name";
-        case IDN_MISSING:
-            *field = value;
-            return NULL;
-        }
+        result = idn_ask(&idn, span_from(word, below), &out);
     }
-    if (out.cut || arena_get(a, out.n) == NULL)
+    idn_end(&idn);
+    if (result == IDN_NONE)
+        return "has a word that is not a valid domain name";
+    if (result == IDN_OK && (out.cut || arena_get(a, out.n) == NULL))
         return "is too long";
-    *field = text_span(&out);
+    *field = result == IDN_OK ? text_span(&out) : value;
     return NULL;
 }
 

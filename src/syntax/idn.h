@@ -1,14 +1,19 @@
-/* Internationalized domain names: U-label to A-label (RFC 5890 2.3.2.1), by libidn2, which is
- * loaded (dlopen(3)) when the first name outside ASCII turns up: not by the worker of a sandbox. */
+/* Internationalized domain names: U-label to A-label (RFC 5890 2.3.2.1), by libidn2. Most programs
+ * load it (dlopen(3)) when the first name outside ASCII turns up. One that is linked statically
+ * (SMTPIN_STATIC) can't: it starts smtpin-idn, a program beside it, and asks that. Not to be called
+ * in the worker of a sandbox, which can do neither. */
 #ifndef SMTPIN_SYNTAX_IDN_H
 #define SMTPIN_SYNTAX_IDN_H
 
-#include "base/text.h"
+#include "smtp/path.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
 
 enum idn_result {
     IDN_OK,
     IDN_NONE,    /* the name can't be an internationalized domain name */
-    IDN_MISSING, /* no libidn2 here, or no memory for it; a static build loads no library */
+    IDN_MISSING, /* no libidn2 here, no smtpin-idn, or no memory for it */
 };
 
 /* The domain in small ASCII letters, its U-labels as A-labels, into *out, terminated (the
@@ -18,5 +23,32 @@ enum idn_result {
 enum idn_result idn_to_ascii(struct span domain, struct text *out);
 /* Can it be done here? */
 bool idn_works(void);
+
+/* The same for several names, for which at most one program is started. It begins as IDN_INIT. */
+struct idn {
+    pid_t program; /* that is asked; 0: none */
+    int fd;        /* the way to it */
+    bool failed;   /* it can't be asked: no other one is started */
+};
+
+#define IDN_INIT ((struct idn){.fd = -1})
+
+enum idn_result idn_ask(struct idn *i, struct span domain, struct text *out);
+void idn_end(struct idn *i);
+
+/* What stands behind them: libidn2 in this process (idn_library.c), or in another one
+ * (idn_program.c). The name, terminated, as libidn2 makes it, into *out; not checked. *i is changed
+ * where a program is asked. */
+enum idn_result idn_convert(struct idn *i, const char *name, struct text *out);
+
+enum {
+    IDN_ASCII_MAX =
+        2 * SMTP_DOMAIN_MAX, /* octets that libidn2's answer may have; a domain has fewer */
+    IDN_PATIENCE = 2000,     /* milliseconds that smtpin-idn has for one */
+};
+
+/* smtpin-idn gets a name in a packet, and answers with one: the first octet is one of these, behind
+ * IDN_SAYS_OK stands the ASCII form. */
+enum { IDN_SAYS_OK = 'o', IDN_SAYS_NONE = 'n', IDN_SAYS_MISSING = 'm' };
 
 #endif

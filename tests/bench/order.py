@@ -1,5 +1,5 @@
 """order.py RECORDS...: prints src/session.ld. RECORDS: callgrind's files, of one build after the other: BUILD, then its records."""
-import re, subprocess, sys
+import os, re, subprocess, sys
 
 
 def functions(path):
@@ -21,14 +21,14 @@ for path in sys.argv[1:]:
         kind = path.split("/callgrind.")[1].split(".")[0]
         {"single": single, "monitor": monitor, "worker": worker}[kind].update(functions(path))
     else:
-        for library in ("libsmtpin-core.a", "libsmtpin-shell.a", "smtpin.p/src_main.c.o"):
-            own |= {re.sub(r"\..*", "", f[2]) for f in symbols("--defined-only", f"{path}/{library}") if len(f) == 3}
+        for library in filter(os.path.exists, (f"{path}/{n}" for n in ("libsmtpin-core.a", "libsmtpin-shell.a", "libsmtpin-musl-core.a", "libsmtpin-musl-shell.a", "smtpin.p/src_main.c.o"))):
+            own |= {re.sub(r"\..*", "", f[2]) for f in symbols("--defined-only", library) if len(f) == 3}
 single |= monitor
-# The C library's, in the static build: by the object that each is in.
+# musl's: by the object that each is in.
 place = {}
 linked = subprocess.run(["musl-gcc", "-static", "-Wl,--trace", "-xc", "-", "-o/dev/null"], input="int main(void) { return 0; }", capture_output=True, text=True).stdout
 for f in symbols("-A", re.search(r"^\(?(\S+/libc\.a)", linked, re.M)[1]):
-    if len(f) == 3 and f[1] in "TW": place.setdefault(f[2], f[0].split(":")[1])
+    if len(f) == 3 and (f[1] == "T" or f[1] == "W" and f[2] not in place): place[f[2]] = f[0].split(":")[1]
 ordered = sorted(single - worker) + sorted(single & worker) + sorted(worker - single)
 print("""/* What a session runs, side by side: a page fault maps 64 KiB of a program, and each process of a session takes one for
  * every piece that it comes to. First what the monitor alone runs, then what both do, then what the worker alone does.
@@ -37,7 +37,7 @@ SECTIONS
 {
   .text.session :
   {
-    *crt1.o(.text)
+    *crt1.o(.text .text.*)
     *crtbegin*.o(.text)""")
 for name in ordered:
     if name in own: print("    *(.text.startup.main)" if name == "main" else f"    *(.text.{name} .text.{name}.*)")

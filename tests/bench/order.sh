@@ -1,5 +1,5 @@
 #!/bin/sh
-# order.sh: writes src/session.ld again, after what sessions ran under valgrind: both builds, with and without the sandbox,
+# order.sh: writes src/session.ld again, after what sessions ran under valgrind: the three builds, with and without the sandbox,
 # with and without a log. Which process is the worker, its record tells: it has no delivery.
 set -eu
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -7,9 +7,9 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/smtpin-bench.XXXXXX"); chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
 printf 'EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<x@example.org>\r\nDATA\r\nA: b\r\n\r\nhello\r\n.\r\nNOOP\r\nQUIT\r\n' >"$work/session"
 set --
-for b in default static; do
+for b in default glibc static; do
     # valgrind makes calls of its own in the worker: there is no filter where a sanitizer is.
-    case $b in default) cc=gcc more= ;; *) cc=musl-gcc more="-Dprefer_static=true -Db_pie=false" ;; esac
+    case $b in default) cc=gcc more= ;; glibc) cc=gcc more=-Dauto_features=disabled ;; *) cc=musl-gcc more="-Dprefer_static=true -Db_pie=false" ;; esac
     # shellcheck disable=SC2086
     { CC=$cc CFLAGS=-D__SANITIZE_ADDRESS__ meson setup "$work/$b" "$source" $more && ninja -C "$work/$b" smtpin; } >"$work/log" 2>&1 || { tail "$work/log"; exit 1; }
     set -- "$@" "$work/$b"

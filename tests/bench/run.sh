@@ -1,6 +1,6 @@
 #!/bin/sh
-# run.sh [ROUNDS]: what a session and a message cost, as ratios to floors and beside peers. Builds both
-# ways, takes the peers from Debian's packages, unpacked beside the system. Prints tables in Markdown,
+# run.sh [ROUNDS]: what a session and a message cost, as ratios to floors and beside peers. Builds three
+# ways (shared: as without musl-gcc), takes the peers from Debian's packages, unpacked beside the system. Prints tables in Markdown,
 # and writes three pictures into the directory $PICTURES, if it is set. $OLD: another source tree of smtpin, which takes its
 # turns in the first table. Units: units.sh.
 set -eu
@@ -10,6 +10,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/smtpin-bench.XXXXXX"); chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
 build() { name=$1; shift; { meson setup "$work/$name" "${tree:-$source}" "$@" && ninja -C "$work/$name" smtpin; } >"$work/log" 2>&1 || { tail "$work/log"; exit 1; }; }
 build default
+build shared -Dauto_features=disabled
 CC=musl-gcc build static -Dprefer_static=true -Db_pie=false
 if [ "${OLD-}" ]; then
     tree=$OLD
@@ -40,7 +41,8 @@ printf '#!%s read\n' "$work/floor" >"$work/reader"; chmod 755 "$work/reader"
 set -- floor "$work/floor" deliver "$work/floor" :: "exit at once" "$work/floor" exit :: "plays, delivers nothing" "$work/floor" play \
     :: "smtpin as it comes: default build, sandbox" "$work/default/smtpin" -f "$work/conf.sandbox" :: "smtpin, default build" "$work/default/smtpin" -f "$work/conf" \
     :: "smtpin, static build, sandbox" "$work/static/smtpin" -f "$work/conf.sandbox" :: "smtpin, static build" "$work/static/smtpin" -f "$work/conf" \
-    :: "smtpin, static build, log on stderr" "$work/static/smtpin" -f "$work/conf" -o log=stderr
+    :: "smtpin, default build, log on stderr" "$work/default/smtpin" -f "$work/conf" -o log=stderr \
+    :: "smtpin, without musl-gcc, sandbox" "$work/shared/smtpin" -f "$work/conf.sandbox" :: "smtpin, without musl-gcc" "$work/shared/smtpin" -f "$work/conf"
 [ -z "${OLD-}" ] || for b in default static; do
     set -- "$@" :: "before: $b build, sandbox" "$work/old-$b/smtpin" -f "$work/conf.sandbox" :: "before: $b build" "$work/old-$b/smtpin" -f "$work/conf"
 done
@@ -141,7 +143,9 @@ for b in static default; do
 done
 set -- floor "$work/floor" deliver "$work/floor" :: "static build" "$work/static/smtpin" -f "$work/conf" :: "listening, static build" "$work/static/smtpin" -f "$work/conf" \
     :: "listening, static build, sandbox" "$work/static/smtpin" -f "$work/conf.sandbox" :: "default build" "$work/default/smtpin" -f "$work/conf" \
-    :: "listening, default build" "$work/default/smtpin" -f "$work/conf" :: "listening, default build, sandbox" "$work/default/smtpin" -f "$work/conf.sandbox"
+    :: "default build, sandbox" "$work/default/smtpin" -f "$work/conf.sandbox" \
+    :: "listening, default build" "$work/default/smtpin" -f "$work/conf" :: "listening, default build, sandbox" "$work/default/smtpin" -f "$work/conf.sandbox" \
+    :: "listening, without musl-gcc, sandbox" "$work/shared/smtpin" -f "$work/conf.sandbox"
 echo; echo "## The same over TCP"
 "$work/session" -t -r "$rounds" -n 50 "$@"
 echo; echo "## Over TCP, with MAIL, RCPT and DATA in one write"

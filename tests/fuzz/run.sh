@@ -14,14 +14,14 @@ shell="src/config/*.c src/syntax/*.c src/io/*.c src/adapters/*.c"
 sources() {
     case $1 in
     session) echo "tests/fuzz/drive*.c $core" ;;
-    alias) echo "src/adapters/alias.c src/adapters/lookup.c src/adapters/head.c src/config/config.c src/syntax/idn.c src/syntax/table_source.c $core" ;;
+    alias) echo "src/adapters/alias.c src/adapters/lookup.c src/adapters/head.c src/config/config.c src/syntax/idn*.c src/syntax/table_source.c $core" ;;
     auth) echo "src/adapters/auth_connection.c src/adapters/auth_dovecot.c src/adapters/auth_line.c src/adapters/auth_state.c src/io/exchange.c src/io/clock.c src/syntax/tls_facts.c $core" ;;
     proxy) echo "src/adapters/proxied.c src/syntax/proxy.c src/syntax/proxy_tlv.c src/syntax/network.c src/syntax/tls_facts.c $core" ;;
     policy) echo "src/adapters/policy.c src/adapters/policy_action.c src/syntax/policy_server.c src/io/connect.c src/io/exchange.c src/io/clock.c $core" ;;
-    table) echo "src/adapters/table.c src/adapters/cdb.c src/adapters/text_table.c src/syntax/idn.c src/syntax/table_source.c src/io/clock.c $core" ;;
+    table) echo "src/adapters/table.c src/adapters/cdb.c src/adapters/text_table.c src/syntax/idn*.c src/syntax/table_source.c src/io/clock.c $core" ;;
     texts | config) echo "$shell $core" ;;
     transcript) echo "$replay/read*.c $replay/diff*.c $replay/transcript.c $replay/told_tls.c $replay/play.c $replay/replies.c $replay/listener.c $shell $core" ;;
-    lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/syntax/idn.c $core" ;;
+    lmtp) echo "src/commands/lmtp-*.c src/io/*.c src/syntax/idn*.c $core" ;;
     milter) echo "$milter/answer.c $milter/changes.c $milter/envelope.c $milter/message.c $milter/packet.c $milter/reply.c src/io/spool.c $core" ;;
     report) echo "$(ls src/commands/report/*.c | grep -vE '/(smtpin-report|journal|source|story)\.c') src/syntax/log_kinds.c src/syntax/network.c src/io/clock.c $core" ;;
     request) echo "tests/fuzz/request_input.c tests/fuzz/request_make.c src/sandbox/monitor*.c src/sandbox/request.c src/sandbox/packet.c src/backend/record.c $shell $core" ;;

@@ -4,7 +4,7 @@ from harness import *
 
 if SANITIZED:
     done()
-KIND = "static" if os.environ.get("SMTPIN_STATIC") else "default"
+KIND = "static" if os.environ.get("SMTPIN_STATIC") else "shared" if LOADS else "default"
 CEILINGS = os.path.join(SOURCE, "tests", "programs", "ceilings")
 # Each octet of a name that a configuration or the log has costs instructions: names are as long wherever TMPDIR is.
 PLACE = os.path.join(TMP, "x".ljust(72 - len(TMP), "x"))

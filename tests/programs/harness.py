@@ -10,9 +10,10 @@ sys.path.insert(0, os.path.join(SOURCE, "tests"))
 from tap import equal, finish, ok, skip
 
 SANITIZED = os.environ.get("SMTPIN_SANITIZED") == "1"
-# What stands before a program that the service manager starts itself, which speaks through libsystemd; and nothing.
+LOADS = b"/ld-" in open(SMTPIN, "rb").read(4096)  # smtpin can load a library: it has a dynamic linker
+# What stands before a program that the service manager starts itself, which speaks through libsystemd where it can; and nothing.
 WAYS = {(): "by hand", ("sh", "-c", 'SYSTEMD_EXEC_PID=$$ exec "$@"', "sh"): "libsystemd"}
-if os.environ.get("SMTPIN_STATIC"): WAYS = {(): "by hand"}
+if not LOADS: WAYS = {(): "by hand"}
 TMP = tempfile.mkdtemp(prefix="smtpin-test.")
 os.chmod(TMP, 0o755)
 

@@ -1,0 +1,43 @@
+/* smtpin-idn: domains outside ASCII as A-labels, for an smtpin that is linked statically and can
+ * load no library (syntax/idn_program.c). Reads packets from descriptor 0, a name in each, and
+ * answers each there, until its end. What the library makes of a stranger's name, it makes in this
+ * process, which has nothing but this socket. */
+#include "io/descriptors.h"
+#include "syntax/idn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 64 };
+
+int main(void)
+{
+    char name[SMTP_DOMAIN_MAX + 2], room[1 + IDN_ASCII_MAX];
+    ssize_t n;
+
+    descriptors_close(3, ~0U);
+    while ((n = recv(0, name, sizeof name, 0)) > 0) {
+        struct text answer = TEXT(room);
+
+        text_addc(&answer, IDN_SAYS_OK);
+        /* A longer one was cut to more than a domain may have. */
+        switch (idn_to_ascii((struct span){.p = name, .n = (size_t)n}, &answer)) {
+        case IDN_OK:
+            break;
+        case IDN_NONE:
+            room[0] = IDN_SAYS_NONE;
+            break;
+        case IDN_MISSING:
+            room[0] = IDN_SAYS_MISSING;
+        }
+        if (send(0, room, answer.n, MSG_NOSIGNAL) < 0)
+            return EXIT_FAILURE;
+    }
+    if (n < 0) {
+        fputs("smtpin-idn: smtpin starts it, with a socket on descriptor 0\n", stderr);
+        return EXIT_USAGE;
+    }
+    return EXIT_SUCCESS;
+}
