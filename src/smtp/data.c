@@ -273,6 +273,12 @@ static bool are_many(unsigned ends)
     return (but_one & (but_one - 1)) != 0;
 }
 
+/* Does one of the lines behind these ends begin with a dot, in this block? */
+static bool is_dotted(__m128i bytes, unsigned ends)
+{
+    return (places_of(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.'))) & ends << 2) != 0;
+}
+
 /* The machine's way through body text in which each CR and LF is half of a CRLF: sixteen octets at
  * a time, and by the places of line ends in these, so that lines of one octet cost little more than
  * long ones. Whole blocks are copied and only what counts of them is counted: there must be 2 *
@@ -296,7 +302,7 @@ static size_t decode_blocks(struct smtp_data *d, struct span *in, char *out, siz
         const __m128i bytes = copy_block(b.o, b.p);
         const __m128i cr = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\r'));
         const __m128i lf = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n'));
-        unsigned ends, dots;
+        unsigned ends;
 
         if (places_of(_mm_or_si128(cr, lf)) == 0) {
             advance(&b, BLOCK);
@@ -310,9 +316,9 @@ static size_t decode_blocks(struct smtp_data *d, struct span *in, char *out, siz
             continue;
         }
         d->line = 0;
-        dots = b.dots ? places_of(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.'))) & ends << 2 : 0;
-        if (!(dots == 0 && !d->crlf && are_many(ends) ? end_short_lines(&b, ends)
-                                                      : end_lines(&b, ends, d->crlf)) ||
+        if (!(are_many(ends) && !d->crlf && (!b.dots || !is_dotted(bytes, ends))
+                  ? end_short_lines(&b, ends)
+                  : end_lines(&b, ends, d->crlf)) ||
             b.p > last)
             break;
         limit = b.line + smallest((uint64_t)(last - b.line), longest);

@@ -3,18 +3,17 @@
  * its server, started for each on a socket pair; with a name that begins with "listen" started
  * once, with a listening socket (sd_listen_fds). In rounds, so that a noisy machine is noisy for
  * all. Prints the medians of CPU (user and system, the whole process tree), their ratios to the
- * first command, wall time and page faults. -p: MAIL, RCPT and DATA in one write. -q: QUIT after
- * RCPT, no message; not with -p. -t: over TCP instead of a socket pair. A name that begins with
- * "exit" says nothing: it is started, and waited for. Some variables are not the server's:
- * RECIPIENTS=n, all in one write; KIB=n, the size of the message; PORT=n, of a server that runs
- * already and takes the place of a command, with PROCESS=pid, whose CPU and page faults are meant,
- * or FAMILY=pid, with its children; TLS=1.2 or TLS=1.3: STARTTLS after EHLO, and EHLO again;
- * SMTPS=1.2 or 1.3: TLS from the first octet on; PROXY=2: a header of the PROXY protocol before
- * all; LOGIN=base64: AUTH PLAIN; BESIDE=pid: a server
- * that the command asks, whose CPU, with its children's, has a column of its own;
- * SERVICE="PROGRAM ... SOCKET", which runs beside it in each round and whose CPU from its first
- * session on counts; SINK=port: no SMTP, the command listens there once, for TLS and the text of
- * the message. */
+ * first command with their quartiles, wall time and page faults. -p: MAIL, RCPT and DATA in one
+ * write. -q: QUIT after RCPT, no message; not with -p. -t: over TCP instead of a socket pair. A
+ * name that begins with "exit" says nothing: it is started, and waited for. Some variables are not
+ * the server's: RECIPIENTS=n, all in one write; KIB=n, the size of the message; PORT=n, of a server
+ * that runs already and takes the place of a command, with PROCESS=pid, whose CPU and page faults
+ * are meant, or FAMILY=pid, with its children; TLS=1.2 or TLS=1.3: STARTTLS after EHLO, and EHLO
+ * again; SMTPS=1.2 or 1.3: TLS from the first octet on; PROXY=2: a header of the PROXY protocol
+ * before all; LOGIN=base64: AUTH PLAIN; BESIDE=pid: a server that the command asks, whose CPU, with
+ * its children's, has a column of its own; SERVICE="PROGRAM ... SOCKET", which runs beside it in
+ * each round and whose CPU from its first session on counts; SINK=port: no SMTP, the command
+ * listens there once, for TLS and the text of the message. */
 #define _GNU_SOURCE
 #include "secure.h"
 #include "usage.h"
@@ -467,7 +466,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < commands; i++)
         beside = beside || command[i].beside != 0;
     printf("| server | CPU us a session | ratio | wall us | page faults "
-           "|%s\n|---|---|---|---|---|%s\n",
+           "|%s quartiles of the ratio |\n|---|---|---|---|---|%s---|\n",
            beside ? " beside it |" : "", beside ? "---|" : "");
     for (int i = 0; i < commands; i++) {
         double cpu[ROUNDS], ratio[ROUNDS], wall[ROUNDS], faults[ROUNDS], other[ROUNDS];
@@ -485,7 +484,7 @@ int main(int argc, char **argv)
                median(ratio, rounds), median(wall, rounds), median(faults, rounds));
         if (beside)
             printf(" %.0f |", median(other, rounds));
-        putchar('\n');
+        printf(" %.2f to %.2f |\n", ratio[rounds / 4], ratio[rounds - 1 - rounds / 4]);
     }
     return 0;
 }
