@@ -243,7 +243,9 @@ build() { # BUILD [MESON ARGUMENTS]; $CC chooses the compiler
 build_gcc() {
     build gcc
     [ -e "$work/gcc/smtpin-shared" ] || { echo "ok - smtpin with musl # SKIP no musl-gcc (Debian: musl-tools)" >>"$here/tap"; return; }
-    mkdir "$work/shared" && ln -s "$work"/gcc/* "$work/shared/" && ln -sf "$work/gcc/smtpin-shared" "$work/shared/smtpin" && : >"$work/ready-shared"
+    mkdir "$work/shared" && ln -s "$work"/gcc/* "$work/shared/" || return
+    for p in smtpin smtpin-lmtp smtpin-maildir; do ln -sf "$work/gcc/$p-shared" "$work/shared/$p" || return; done
+    : >"$work/ready-shared"
 }
 build_sanitized() { CC=clang build sanitized -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debug; }
 build_static() { CC=musl-gcc build static -Dprefer_static=true -Db_pie=false; }

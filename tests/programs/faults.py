@@ -140,10 +140,10 @@ ssize_t copy_file_range(int in, off_t *a, int out, off_t *b, size_t n, unsigned 
     shim = os.path.join(TMP, "short.so")
     built = subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, source], capture_output=True, text=True)
     for sandbox in ("no", "yes"):
-        for more in ({}, {"spool_memory": "100"}, {"deliver_per": "recipient", "deliver": f"{MAILDIR} -l domain/user -- {{}}/mail ${{recipient}}"}):
+        for more in ({}, {"spool_memory": "100"}, {"deliver_per": "recipient", "deliver": f"{shared('smtpin-maildir')} -l domain/user -- {{}}/mail ${{recipient}}"}):
             root = root_of(f"s{next(number)}")
             conf = configuration(os.path.basename(root) + ".conf", root, sandbox=sandbox, **{k: v.replace("{}", root) for k, v in more.items()})
-            heard, fine = talk([SMTPIN, "-f", conf], env={**os.environ, "LD_PRELOAD": shim})
+            heard, fine = talk([shared("smtpin"), "-f", conf], env={**os.environ, "LD_PRELOAD": shim})
             got = stored(root)
             ok(fine and b"250 2.0.0 OK" in heard and len(got) == 1 and got[0].endswith(b"y" * 70 + b"\nthe end\n"), f"sandbox = {sandbox}, short reads and writes {more}: the message is whole", (heard[-200:], got, built.stderr))
 else: skip("short reads and writes", "no C compiler")

@@ -19,6 +19,12 @@ os.chmod(TMP, 0o755)
 
 
 
+def shared(name):
+    """The program as it is with shared glibc, for a library that is to come before its own."""
+    path = os.path.join(BUILD, name)
+    return path + "-shared" if os.path.exists(path + "-shared") else path
+
+
 def done():
     shutil.rmtree(TMP, ignore_errors=True)
     finish()

@@ -57,7 +57,7 @@ equal([f for f in kept if not os.path.lexists(f)], [], "one of 35 hours, one of 
 library = shim()
 if library:
     def shimmed(*args, **facts):
-        return deliver(*args, env={"LD_PRELOAD": library, **{f"SHIM_{k}": str(v) for k, v in facts.items()}})
+        return deliver(*args, program=shared("smtpin-maildir"), env={"LD_PRELOAD": library, **{f"SHIM_{k}": str(v) for k, v in facts.items()}})
 
     NO_LINKS = ("ENOSYS", "EXDEV", "EPERM", "EOPNOTSUPP")
     number = {e: getattr(errno, e) for e in (*NO_LINKS, "EEXIST", "EIO", "EINVAL", "ENOENT", "EACCES")}
@@ -87,7 +87,7 @@ if library:
     for sleep in (1500, 4000):
         fresh(BOX, OTHER)
         said = b"EHLO x\r\nMAIL FROM:<s@example.com>\r\n" + b"".join(b"RCPT TO:<%s>\r\n" % w.encode() for w in BOTH) + b"DATA\r\nx\r\n.\r\nQUIT\r\n"
-        out, _, _ = pipe(said, {"deliver": f"/usr/bin/env LD_PRELOAD={library} SHIM_SLEEP={sleep} {MAILDIR} -- {ROOT} ${{recipient}}", "deliver_timeout": "1s"})
+        out, _, _ = pipe(said, {"deliver": f"/usr/bin/env LD_PRELOAD={library} SHIM_SLEEP={sleep} {shared('smtpin-maildir')} -- {ROOT} ${{recipient}}", "deliver_timeout": "1s"})
         ok(final_reply(out).startswith("451") and not tree(), f"deliver_timeout, a disk that takes {sleep} ms: 451, and nothing is left", (out, tree()))
     fresh(BOX)
     put(f"{BOX}/tmp/1000.M0P7Q0.{HOST}", b"another's")

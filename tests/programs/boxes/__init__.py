@@ -15,10 +15,10 @@ def fresh(*users):
         for sub in ("tmp", "new", "cur"): os.makedirs(os.path.join(ROOT, user, sub))
 
 
-def deliver(*args, data=TEXT, replies=None, digest=None, before=(), env=None, **more):
+def deliver(*args, data=TEXT, replies=None, digest=None, before=(), env=None, program=MAILDIR, **more):
     """A run: (exit status, what it said)."""
     facts = {k: v for k, v in (("SMTPIN_REPLIES", replies), ("SMTPIN_DIGEST", digest)) if v is not None}
-    p = subprocess.run([*before, MAILDIR, *args], input=data, capture_output=True, timeout=60, env={**os.environ, **facts, **(env or {})}, **more)
+    p = subprocess.run([*before, program, *args], input=data, capture_output=True, timeout=60, env={**os.environ, **facts, **(env or {})}, **more)
     deliver.complained = p.stderr.decode(errors="replace")
     return p.returncode, p.stdout.decode().strip()
 
@@ -43,7 +43,7 @@ def can_trace():
 
 
 def shim():
-    """The path of the library built of shim.c, which the default build alone can load; None for the others."""
+    """The path of the library built of shim.c, which a program with shared glibc alone can load; None where there is none, or a sanitizer."""
     if SANITIZED or STATIC or not have("cc"): return None
     path = os.path.join(TMP, "shim.so")
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", path, os.path.join(os.path.dirname(__file__), "shim.c")], check=True)
