@@ -50,7 +50,7 @@ static int look_up_domain(const struct config *c, struct span domain, struct are
     int status = NOT_THERE;
 
     /* As for a recipient. */
-    if (!span_is_ascii(domain) && idn_to_ascii(domain, &ascii) == IDN_OK)
+    if (!span_is_ascii(domain) && idn_to_ascii(c->idn, domain, &ascii) == IDN_OK)
         domain = text_span(&ascii);
     if (rules_domain_listed(c->domains, domain)) {
         printf("%.*s\tOK\tdomains\n", SPAN_FORMAT(domain));
@@ -63,6 +63,7 @@ static int look_up_domain(const struct config *c, struct span domain, struct are
         if (table_is_source(word) != NULL)
             continue;
         table_open(&t, word);
+        t.idn = c->idn;
         status = print_answer(lookup_domain(&t, domain, a, &l), &t, &l);
         table_close(&t);
     }
@@ -70,7 +71,8 @@ static int look_up_domain(const struct config *c, struct span domain, struct are
 }
 
 /* An address as RCPT takes it, in angle brackets or not. */
-static bool read_address(struct span what, struct arena *a, struct smtp_mailbox *out)
+static bool read_address(struct idn *idn, struct span what, struct arena *a,
+                         struct smtp_mailbox *out)
 {
     const struct smtp_tolerance tolerance = {.kinds = SMTP_TOLERATE_UNQUALIFIED};
     char room[SMTP_DOMAIN_MAX + 1];
@@ -79,7 +81,7 @@ static bool read_address(struct span what, struct arena *a, struct smtp_mailbox 
     if (smtp_forward_path(&what, a, out, &tolerance) != SMTP_PATH_OK || what.n > 0 ||
         out->domain.n == 0)
         return false;
-    if (!span_is_ascii(out->domain) && idn_to_ascii(out->domain, &ascii) == IDN_OK)
+    if (!span_is_ascii(out->domain) && idn_to_ascii(idn, out->domain, &ascii) == IDN_OK)
         out->ascii = arena_copy(a, text_span(&ascii));
     return true;
 }
@@ -101,11 +103,12 @@ int show_lookup(const struct config *c, const char *setting, const char *what)
         return USAGE;
     }
     table_open(&t, *(const struct span *)(const void *)((const char *)c + k->field));
+    t.idn = c->idn;
     if (t.source.n == 0) {
         fprintf(stderr, "smtpin: %s: is not set\n", setting);
         return USAGE;
     }
-    if (!read_address(span_of(what), &a, &mailbox)) {
+    if (!read_address(c->idn, span_of(what), &a, &mailbox)) {
         fprintf(stderr, "smtpin: %s: is not an address\n", what);
         return USAGE;
     }

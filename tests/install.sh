@@ -7,7 +7,7 @@ skip() { echo "ok - $1 # SKIP $2"; }
 { meson setup "$work/build" "$source" --prefix=/usr && DESTDIR="$work/root" meson install -C "$work/build"; } >"$work/log" 2>&1
 ok $? "meson install" "$work/log"
 cd "$work/root" 2>/dev/null || exit 1
-for f in usr/sbin/smtpin usr/sbin/smtpin-idn usr/bin/smtpin-maildir usr/bin/smtpin-milter usr/bin/smtpin-replay usr/bin/smtpin-report usr/share/man/man1/smtpin-report.1 usr/share/doc/smtpin/grafana-smtpin.json usr/share/doc/smtpin/prometheus-smtpin.rules.yml usr/lib/systemd/system/smtpin-report.service usr/lib/systemd/system/smtpin-report.timer usr/sbin/smtpin-tls usr/share/man/man8/smtpin-tls.8 usr/lib/systemd/system/smtpin.socket \
+for f in usr/sbin/smtpin $(command -v musl-gcc >/dev/null && echo usr/sbin/smtpin-idn) usr/bin/smtpin-maildir usr/bin/smtpin-milter usr/bin/smtpin-replay usr/bin/smtpin-report usr/share/man/man1/smtpin-report.1 usr/share/doc/smtpin/grafana-smtpin.json usr/share/doc/smtpin/prometheus-smtpin.rules.yml usr/lib/systemd/system/smtpin-report.service usr/lib/systemd/system/smtpin-report.timer usr/sbin/smtpin-tls usr/share/man/man8/smtpin-tls.8 usr/lib/systemd/system/smtpin.socket \
     usr/lib/systemd/system/smtpin@.service usr/lib/systemd/system/smtpin-lmtp@.service usr/lib/systemd/system/smtpin-lmtp.socket \
     usr/lib/systemd/system/smtpin-submission@.service usr/lib/systemd/system/smtpin-submission.socket \
     usr/lib/systemd/system/smtpin-submissions@.service usr/lib/systemd/system/smtpin-submissions.socket usr/sbin/smtpin-tls \

@@ -98,7 +98,7 @@ hardened() { # PROGRAM
     nm -D "$p" | grep -q '_chk@\|_chk$' || echo "$1: no checked functions"
     readelf -dW "$p" | awk '/NEEDED/ && !/libc\.so/' | grep -v "${2-^$}" && echo "$1: a library but libc"
 }
-{ for p in smtpin smtpin-maildir smtpin-lmtp smtpin-milter smtpin-replay; do hardened $p; done; hardened smtpin-tls 'lib\(ssl\|crypto\)\.so'; hardened smtpin-report 'libsystemd\.so'; } >"$out/hardened"
+{ for p in smtpin smtpin-maildir smtpin-lmtp smtpin-milter smtpin-replay smtpin-idn smtpin-shared; do [ ! -e "$build/$p" ] || hardened $p; done; hardened smtpin-tls 'lib\(ssl\|crypto\)\.so'; hardened smtpin-report 'libsystemd\.so'; } >"$out/hardened"
 [ ! -s "$out/hardened" ]; say $? "hardened: PIE, full RELRO, no W+X, CET, stack protector, _FORTIFY_SOURCE (not with musl), libc alone (smtpin-tls: OpenSSL; smtpin-report: libsystemd)" "$out/hardened"
 # No TLS in who reads the client: neither linked nor named to be loaded.
 for p in smtpin smtpin-replay smtpin-report; do

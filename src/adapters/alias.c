@@ -126,7 +126,7 @@ static enum smtp_path_result target(struct expansion *e, const struct node *node
     if (result == SMTP_PATH_OK && at->extension_unmatched && !lookup_word_is_domain(word))
         result = propagate(e, &node->recipient.mailbox, out);
     if (result == SMTP_PATH_OK)
-        head_find_ascii(e->a, out);
+        head_find_ascii(e->q->idn, e->a, out);
     return result;
 }
 
@@ -245,7 +245,7 @@ static enum smtp_path_result complete(const struct alias_question *q,
     if (from->domain.n == 0)
         result = smtp_mailbox_of(from->local, q->own_domain, a, out);
     if (result == SMTP_PATH_OK && out->ascii.n == 0)
-        head_find_ascii(a, out);
+        head_find_ascii(q->idn, a, out);
     return result;
 }
 

@@ -15,6 +15,7 @@ struct alias_question {
      * recipients; else it is a mistake, unless it is a list with local-parts. */
     bool other_is_ok;
     struct span own_domain; /* of <postmaster> */
+    struct idn *idn;        /* questions about domains; NULL: each by itself */
 };
 
 enum alias_result {

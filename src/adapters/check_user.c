@@ -2,8 +2,10 @@
 
 #include "base/span.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +16,20 @@ enum { CALL_GETGROUPS = SYS_getgroups32, CALL_GETEGID = SYS_getegid32 };
 #else
 enum { CALL_GETGROUPS = SYS_getgroups, CALL_GETEGID = SYS_getegid };
 #endif
+
+int check_set_groups(const char *user, gid_t gid)
+{
+    gid_t group[CHECK_GROUPS_MAX];
+    int n = CHECK_GROUPS_MAX;
+
+    if (strchr(user, ':') != NULL)
+        return setgroups(1, &gid);
+    if (getgrouplist(user, gid, group, &n) < 0) {
+        errno = E2BIG;
+        return -1;
+    }
+    return setgroups((size_t)n, group);
+}
 
 void check_as_root(const struct check_root *r)
 {
@@ -27,13 +43,12 @@ void check_as_root(const struct check_root *r)
 void check_as_user(struct check_root *r, const struct check_user *user)
 {
     const struct span name = span_of(user->name == NULL ? "" : user->name);
-    const bool is_number = span_find(name, ':') < name.n;
 
     r->gid = (gid_t)syscall(CALL_GETEGID);
     r->groups = name.n == 0 ? -1 : (int)syscall(CALL_GETGROUPS, CHECK_GROUPS_MAX, r->group);
     if (r->groups < 0)
         return;
-    if ((is_number ? setgroups(1, &user->gid) : initgroups(user->name, user->gid)) < 0 ||
+    if (check_set_groups(user->name, user->gid) < 0 ||
         setresgid(user->gid, user->gid, r->gid) < 0 || setresuid(user->uid, user->uid, 0) < 0)
         check_as_root(r);
 }

@@ -22,6 +22,9 @@ struct check_root {
     gid_t gid;
 };
 
+/* The groups of a user, who is named by a name or "uid:gid", become this process's. -1 and errno.
+ * (initgroups(3) of musl knows 32 of them.) */
+int check_set_groups(const char *user, gid_t gid);
 /* Becomes the user, where there is a name and that can be done. */
 void check_as_user(struct check_root *r, const struct check_user *user);
 /* And back. Ends the process where it can't. */

@@ -125,11 +125,11 @@ static struct span program_of(const struct config *c)
 
 static bool allow_all(const struct ruleset *r, const struct config *c, const struct wanted *w)
 {
-    bool fine = allow_if_there(r, program_of(c), LANDLOCK_EXECUTE);
+    bool fine = allow_if_there(r, program_of(c), LANDLOCK_EXECUTE) &&
+                allow_if_there(r, SPAN(SMTPIN_SBINDIR "/smtpin-idn"), LANDLOCK_EXECUTE);
 
     if (is_embedded(c))
         fine = fine && allow_places(r, of_embedded, sizeof of_embedded / sizeof *of_embedded) &&
-               allow_if_there(r, SPAN(SMTPIN_SBINDIR "/smtpin-idn"), LANDLOCK_EXECUTE) &&
                allow(r, c->maildir, LANDLOCK_WRITE);
     if (w->is_auto)
         fine = fine && allow_places(r, of_auto, sizeof of_auto / sizeof *of_auto) &&

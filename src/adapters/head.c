@@ -82,22 +82,23 @@ void head_complete(const struct config *c, struct arena *a, struct smtp_mailbox 
     mailbox->domain = own;
 }
 
-void head_find_ascii(struct arena *a, struct smtp_mailbox *mailbox)
+void head_find_ascii(struct idn *idn, struct arena *a, struct smtp_mailbox *mailbox)
 {
     char room[SMTP_DOMAIN_MAX + 1];
     struct text ascii = TEXT(room);
 
-    if (!span_is_ascii(mailbox->domain) && idn_to_ascii(mailbox->domain, &ascii) == IDN_OK)
+    if (mailbox->ascii.n == 0 && !span_is_ascii(mailbox->domain) &&
+        idn_to_ascii(idn, mailbox->domain, &ascii) == IDN_OK)
         mailbox->ascii = arena_copy(a, text_span(&ascii));
 }
 
 void head_complete_recipient(const struct config *c, struct arena *a,
                              struct smtp_recipient *recipient)
 {
-    head_find_ascii(a, &recipient->mailbox);
+    head_find_ascii(c->idn, a, &recipient->mailbox);
     head_complete(c, a, &recipient->mailbox);
     for (struct smtp_recipient *r = recipient->aliased; r != NULL; r = r->next) {
-        head_find_ascii(a, &r->mailbox);
+        head_find_ascii(c->idn, a, &r->mailbox);
         head_complete(c, a, &r->mailbox); /* a check command may say "postmaster" */
     }
 }

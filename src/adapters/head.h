@@ -5,6 +5,7 @@
 
 #include "adapters/peer.h"
 #include "config/config.h"
+#include "syntax/idn.h"
 
 enum {
     HEAD_PREPENDED_MAX = 4096,
@@ -38,6 +39,6 @@ void head_complete_recipient(const struct config *c, struct arena *a,
                              struct smtp_recipient *recipient);
 /* Gives a mailbox whose domain has octets outside ASCII its `ascii`, where that can be had. Not for
  * the worker of a sandbox: syntax/idn.h. */
-void head_find_ascii(struct arena *a, struct smtp_mailbox *mailbox);
+void head_find_ascii(struct idn *idn, struct arena *a, struct smtp_mailbox *mailbox);
 
 #endif

@@ -97,7 +97,7 @@ enum table_result lookup_address(struct table *t, struct span local, struct span
     make_keys(&k, local, domain, user, case_matters);
     result = find(t, k.key, k.n, case_matters, a, out, &which);
     /* The table may have it under its A-labels. */
-    if (result == TABLE_NOT_FOUND && !span_is_ascii(domain) && !idn_works()) {
+    if (result == TABLE_NOT_FOUND && !span_is_ascii(domain) && !idn_works(t->idn)) {
         out->wrong = "a domain outside ASCII needs libidn2";
         return TABLE_FAILED;
     }

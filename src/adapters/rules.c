@@ -234,7 +234,7 @@ void rules_ask_about(struct rules_question *q, struct rules *r,
     q->only_listed = false;
     q->domain = recipient->domain.n > 0 ? recipient->domain : config_own_domain(r->config);
     if (needs_idn(recipient))
-        result = idn_to_ascii(recipient->domain, &ascii);
+        result = idn_to_ascii(r->config->idn, recipient->domain, &ascii);
     if (ascii.n > 0)
         q->domain = text_span(&ascii);
     q->no_idn = result == IDN_MISSING;
@@ -325,8 +325,8 @@ struct smtp_verdict rules_decide(struct rules_question *q)
     return (struct smtp_verdict){.opinion = SMTP_ACCEPT, .reply = {.rule = q->gate}};
 }
 
-struct smtp_verdict rules_decide_for(struct rules *r, enum smtp_subject about,
-                                     struct smtp_recipient *recipient)
+static struct smtp_verdict decide_for(struct rules *r, enum smtp_subject about,
+                                      struct smtp_recipient *recipient)
 {
     struct arena *a = r->session->transaction.arena;
     const size_t mark = a->used;
@@ -342,5 +342,28 @@ struct smtp_verdict rules_decide_for(struct rules *r, enum smtp_subject about,
     /* What was looked up on the way to a yes has served: a message may have thousands of them. */
     if (verdict.opinion == SMTP_ACCEPT && recipient->aliased == NULL)
         a->used = mark;
+    /* It is not asked again: what has been decided is about this domain. */
+    if (needs_idn(&recipient->mailbox) && span_is_ascii(question.domain))
+        recipient->mailbox.ascii = arena_copy(a, question.domain);
+    return verdict;
+}
+
+struct smtp_verdict rules_decide_for(struct rules *r, enum smtp_subject about,
+                                     struct smtp_recipient *recipient)
+{
+    struct idn *const idn = r->config->idn;
+    struct smtp_verdict verdict;
+
+    if (idn == NULL)
+        return decide_for(r, about, recipient);
+    idn->failed = false;
+    verdict = decide_for(r, about, recipient);
+    if (!idn->failed)
+        return verdict;
+    /* Whatever it was, it was decided without knowing who is meant. */
+    for (const struct link *rule = chain; rule < chain + RULES; rule++)
+        if (rule->ask == no_idn)
+            verdict = (struct smtp_verdict){.opinion = SMTP_DEFER, .reply = rule->reply};
+    rules_keep_last(r, NULL, SPAN(""), SPAN(""), SPAN(""));
     return verdict;
 }

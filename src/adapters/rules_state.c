@@ -45,11 +45,17 @@ bool rules_last(const struct rules *r, const char *rule, struct span *source, st
     return true;
 }
 
+static void open_table(const struct config *c, struct table *t, struct span source)
+{
+    table_open(t, source);
+    t->idn = c->idn;
+}
+
 /* A table that is not set is not even touched. */
-static void open_if_set(struct table *t, struct span source)
+static void open_if_set(const struct config *c, struct table *t, struct span source)
 {
     if (source.n > 0)
-        table_open(t, source);
+        open_table(c, t, source);
 }
 
 static void close_if_set(struct table *t, struct span source)
@@ -68,13 +74,13 @@ struct rules_sources *rules_sources(struct rules *r)
         return s;
     s->open = true;
     s->domain_tables = s->servers = 0;
-    open_if_set(&s->recipients, c->recipients);
-    open_if_set(&s->aliases, c->aliases);
-    open_if_set(&s->senders, c->senders);
-    open_if_set(&s->sender_login, c->sender_login);
+    open_if_set(c, &s->recipients, c->recipients);
+    open_if_set(c, &s->aliases, c->aliases);
+    open_if_set(c, &s->senders, c->senders);
+    open_if_set(c, &s->sender_login, c->sender_login);
     while (span_word(&left, " \t,", &word))
         if (table_is_source(word) == NULL)
-            table_open(&s->domains[s->domain_tables++], word);
+            open_table(c, &s->domains[s->domain_tables++], word);
     left = c->policy;
     while (span_word(&left, " \t,", &word))
         policy_open(&s->server[s->servers++], word);

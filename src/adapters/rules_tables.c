@@ -122,7 +122,7 @@ static enum table_result ask_sender(struct rules_question *q, struct table *t, s
 
     /* Whom a table has under one of its domain's names, it has under the other. */
     if (!span_is_ascii(sender->domain)) {
-        if (idn_to_ascii(sender->domain, &ascii) == IDN_MISSING) {
+        if (idn_to_ascii(q->rules->config->idn, sender->domain, &ascii) == IDN_MISSING) {
             *l = (struct lookup){.wrong = "a domain outside ASCII needs libidn2"};
             return TABLE_FAILED;
         }
@@ -140,19 +140,19 @@ static bool names_user(struct span value, struct span user)
     return false;
 }
 
-static bool is_same_domain(struct span x, struct span y)
+static bool is_same_domain(struct idn *idn, struct span x, struct span y)
 {
     char rooms[2][SMTP_DOMAIN_MAX + 1];
     struct text first = TEXT(rooms[0]), second = TEXT(rooms[1]);
 
     if (span_is_ascii(x) && span_is_ascii(y))
         return span_eq_nocase(x, y);
-    return idn_to_ascii(x, &first) == IDN_OK && idn_to_ascii(y, &second) == IDN_OK &&
+    return idn_to_ascii(idn, x, &first) == IDN_OK && idn_to_ascii(idn, y, &second) == IDN_OK &&
            span_eq(text_span(&first), text_span(&second));
 }
 
 /* Is the login the address itself, in whichever form its domain is written? */
-static bool is_login(const struct smtp_mailbox *m, struct span user)
+static bool is_login(struct idn *idn, const struct smtp_mailbox *m, struct span user)
 {
     const size_t at = m->address.n - m->domain.n;
 
@@ -160,7 +160,7 @@ static bool is_login(const struct smtp_mailbox *m, struct span user)
         return true;
     return m->domain.n > 0 && user.n > at &&
            span_eq_nocase(span_first(m->address, at), span_first(user, at)) &&
-           is_same_domain(m->domain, span_from(user, at));
+           is_same_domain(idn, m->domain, span_from(user, at));
 }
 
 /* Who may use the reverse-path: the value names the logins. A client that has logged in may use no
@@ -178,7 +178,8 @@ enum smtp_opinion rules_sender_login(struct rules_question *q)
         return SMTP_NO_OPINION;
     t = &rules_sources(q->rules)->sender_login;
     if (!has_found(q, t, ask_sender(q, t, &l), &l, &opinion))
-        return opinion != SMTP_NO_OPINION || !s->authenticated || is_login(sender, s->login->user)
+        return opinion != SMTP_NO_OPINION || !s->authenticated ||
+                       is_login(q->rules->config->idn, sender, s->login->user)
                    ? opinion
                    : SMTP_REFUSE;
     return s->authenticated && names_user(l.value, s->login->user) ? SMTP_NO_OPINION : SMTP_REFUSE;
@@ -215,6 +216,7 @@ static enum smtp_opinion expand(struct rules_question *q, struct table *t, struc
         .case_matters = c->local_part_case,
         .other_is_ok = t == &rules_sources(q->rules)->recipients,
         .own_domain = config_own_domain(c),
+        .idn = c->idn,
     };
     struct smtp_reply reply;
     const char *why = NULL;

@@ -1,6 +1,7 @@
 #include "adapters/setup.h"
 
 #include "adapters/auth_check.h"
+#include "adapters/check_user.h"
 #include "adapters/confine.h"
 #include "adapters/known.h"
 #include "adapters/proxy_check.h"
@@ -334,8 +335,8 @@ bool setup_user(const struct config *c, const struct config_report *report)
         complain(report, "user", "there is no such user, or it is root");
         return false;
     }
-    if ((span_find(c->user, ':') < c->user.n ? setgroups(1, &gid) : initgroups(user, gid)) < 0 ||
-        setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0) {
+    if (check_set_groups(user, gid) < 0 || setresgid(gid, gid, gid) < 0 ||
+        setresuid(uid, uid, uid) < 0) {
         complain(report, "user", strerror(errno));
         return false;
     }
@@ -424,7 +425,7 @@ bool setup_check(const struct config *c, const struct config_report *report)
         complain(report, "user", stays_root);
     if (c->domains.n == 0 && c->relay_clients.n == 0)
         complain(report, "domains", receives_nothing);
-    if (c->smtp.smtputf8 && has_idn(c->domains) && !idn_works())
+    if (c->smtp.smtputf8 && has_idn(c->domains) && !idn_works(c->idn))
         complain(report, "domains", no_idn);
     if (c->smtp.normalize)
         complain(report, "bare_line_ends", normalizes);

@@ -171,7 +171,7 @@ static struct span in_ascii(struct idn *idn, struct span entry, struct text *roo
         return entry;
     room->n = 0;
     text_add(room, span_first(entry, at));
-    switch (idn_ask(idn, span_from(entry, at), room)) {
+    switch (idn_to_ascii(idn, span_from(entry, at), room)) {
     case IDN_OK:
         return text_span(room);
     case IDN_MISSING:
@@ -192,13 +192,12 @@ static enum table_result read_text(struct table *t, const struct span *key, size
     struct text room = TEXT(bytes);
     struct span entry, says;
     struct text_table lines;
-    struct idn idn = IDN_INIT;
     bool whole = false, missing = false;
 
     *which = n; /* an earlier key may come in a later line */
     text_table_open(&lines, t->fd, t->size);
     while (*which > 0 && text_table_next(&lines, &entry, &says)) {
-        const struct span ascii = in_ascii(&idn, entry, &room, &missing);
+        const struct span ascii = in_ascii(t->idn, entry, &room, &missing);
 
         for (size_t i = 0; i < *which; i++)
             if (is_key(ascii, key[i], case_matters)) {
@@ -208,7 +207,6 @@ static enum table_result read_text(struct table *t, const struct span *key, size
                 text_add(value, says);
             }
     }
-    idn_end(&idn);
     t->wrong = lines.wrong;
     if (t->wrong == NULL && missing && *which == n)
         t->wrong = "has a domain outside ASCII, which needs libidn2: write it as xn--...";

@@ -26,9 +26,10 @@ struct table {
     struct timespec changed, status_changed; /* the file's times when it was opened */
     uint64_t size;
     struct cdb cdb;
+    struct idn *idn; /* questions about keys of a text table; NULL: each by itself */
 };
 
-/* Opens nothing yet. `source` (syntax/table_source.h) stays the caller's. */
+/* Opens nothing yet; `idn` is NULL. `source` (syntax/table_source.h) stays the caller's. */
 void table_open(struct table *t, struct span source);
 /* The first of n keys that is there, in their order: *which, and its value, trimmed, in `value`,
  * which has room for TABLE_VALUE_MAX. Keys are in lower case, but for the local-part (all before

@@ -14,7 +14,6 @@ struct reading {
     const char *path;
     char *room; /* ARENA_MAX: for one entry */
     size_t mistakes;
-    struct idn idn;
 };
 
 enum { ARENA_MAX = 64 * 1024 };
@@ -37,7 +36,7 @@ static struct span domain_of(const struct reading *r, struct span key)
 }
 
 /* user@domain, @domain; a domain or .domain. */
-static bool is_key(struct reading *r, struct span key)
+static bool is_key(const struct reading *r, struct span key)
 {
     const struct span null_sender = SPAN("<>"), domain = domain_of(r, key);
     char room[SMTP_DOMAIN_MAX + 1];
@@ -46,7 +45,7 @@ static bool is_key(struct reading *r, struct span key)
     if (is_setting(r, SPAN("senders")) && span_eq(key, null_sender))
         return true;
     if (!span_is_ascii(domain))
-        return idn_ask(&r->idn, domain, &ascii) != IDN_NONE;
+        return idn_to_ascii(r->config->idn, domain, &ascii) != IDN_NONE;
     return smtp_is_domain(domain, false) || smtp_is_literal(domain);
 }
 
@@ -150,8 +149,7 @@ static bool check_one(const struct config *c, const struct config_report *report
 {
     char room[ARENA_MAX], path_room[TABLE_SOURCE_MAX + 1];
     struct text path = TEXT(path_room);
-    struct reading r = {
-        .config = c, .report = report, .setting = span_of(name), .room = room, .idn = IDN_INIT};
+    struct reading r = {.config = c, .report = report, .setting = span_of(name), .room = room};
     struct table t;
     unsigned line = 0;
     bool good;
@@ -161,13 +159,13 @@ static bool check_one(const struct config *c, const struct config_report *report
     text_add(&path, span_from(source, span_find(source, ':') + 1));
     r.path = text_string(&path);
     table_open(&t, source);
+    t.idn = c->idn;
     good = table_walk(&t, read_entry, &r, &line);
     if (!good && line > 0 && report->say != NULL)
         report->say(report->context, r.path, line, SPAN(""), t.wrong);
     else if (!good)
         config_complain(report, r.setting, t.wrong);
     table_close(&t);
-    idn_end(&r.idn);
     return good && r.mistakes == 0;
 }
 

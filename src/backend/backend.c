@@ -5,6 +5,7 @@
 #include "adapters/submission.h"
 #include "io/clock.h"
 #include "smtp/header.h"
+#include "syntax/idn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +51,7 @@ void backend_close(struct backend *b)
     recorder_close(&b->recorder, b->record.end);
     record_close(&b->record);
     rules_close(&b->rules);
+    idn_end(b->config->idn);
     if (b->auth != NULL)
         auth_close(b->auth);
     if (b->tls != NULL)

@@ -7,7 +7,8 @@
 
 /* The address with its domain as A-labels: no "internationalized" one any more (RFC 6531 3.2).
  * False: no memory. */
-static bool add_ascii(struct lmtp_address *a, const struct smtp_mailbox *m, enum lmtp_plain *plain)
+static bool add_ascii(struct idn *idn, struct lmtp_address *a, const struct smtp_mailbox *m,
+                      enum lmtp_plain *plain)
 {
     const size_t at = m->address.n - m->domain.n;
     struct text ascii = {.cap = at + SMTP_DOMAIN_MAX + 1};
@@ -20,7 +21,7 @@ static bool add_ascii(struct lmtp_address *a, const struct smtp_mailbox *m, enum
     if (ascii.p == NULL)
         return false;
     text_add(&ascii, span_first(m->address, at));
-    result = idn_to_ascii(m->domain, &ascii);
+    result = idn_to_ascii(idn, m->domain, &ascii);
     if (result == IDN_OK) {
         a->ascii = ascii.p;
         *plain = LMTP_PLAIN_YES;
@@ -61,7 +62,7 @@ bool lmtp_read_address(struct lmtp_mail *mail, struct lmtp_address *a, const cha
         return false;
     if (!mailbox.utf8)
         return true;
-    if (!add_ascii(a, &mailbox, &plain))
+    if (!add_ascii(&mail->idn, a, &mailbox, &plain))
         return false;
     mail->utf8 = true;
     if (plain > mail->plain)

@@ -6,6 +6,7 @@
 
 #include "io/wire.h"
 #include "smtp/line.h"
+#include "syntax/idn.h"
 
 #include <stdint.h>
 
@@ -55,6 +56,7 @@ struct lmtp_mail {
     bool high;   /* the content has octets outside ASCII */
     bool utf8;   /* SMTPUTF8 is needed (RFC 6531 3.4) */
     enum lmtp_plain plain;
+    struct idn idn;                       /* questions about domains */
     struct span ret, envid, priority, by; /* see lmtp_read_extras */
 };
 

@@ -44,11 +44,11 @@ static bool has_a_label(struct span domain)
 
 /* The name of a directory in the root that is the domain in another form, into *name; of several
  * the first in the order of octets. *unknown: a name can't be compared. */
-static bool find_other_form(const char *root, struct span ascii, struct text *name, bool *unknown)
+static bool find_other_form(const struct maildir_options *o, struct span ascii, struct text *name,
+                            bool *unknown)
 {
-    DIR *d = opendir(root);
+    DIR *d = opendir(o->root);
     struct dirent *entry;
-    struct idn idn = IDN_INIT;
     enum idn_result result = IDN_OK;
 
     for (int i = 0;
@@ -60,14 +60,13 @@ static bool find_other_form(const char *root, struct span ascii, struct text *na
 
         if (span_is_ascii(other) || !maildir_is_name(other))
             continue;
-        result = idn_ask(&idn, other, &form);
+        result = idn_to_ascii(o->idn, other, &form);
         if (result != IDN_OK || !span_eq(text_span(&form), ascii) ||
             (name->n > 0 && strcmp(text_string(name), entry->d_name) < 0))
             continue;
         name->n = 0;
         text_add(name, other);
     }
-    idn_end(&idn);
     if (d != NULL)
         closedir(d);
     *unknown = result == IDN_MISSING && name->n == 0;
@@ -96,13 +95,14 @@ static bool add_domain(const struct maildir_options *o, struct text *path, struc
     char ascii_room[SMTP_DOMAIN_MAX + 1], other_room[NAME_MAX + 2];
     struct text ascii = TEXT(ascii_room), other = TEXT(other_room);
     const size_t root = path->n;
-    const enum idn_result result = idn_to_ascii(domain, &ascii);
+    const enum idn_result result = idn_to_ascii(o->idn, domain, &ascii);
 
     if (result == IDN_MISSING) {
         const bool good = add_component(path, domain);
 
         /* It may be there as A-labels, or in another form: no 550, and no second mailbox. */
-        *unknown = good && is_missing(path) && (!o->create || has_a_label_in(o->root));
+        *unknown = good && (o->idn->failed ||
+                            (is_missing(path) && (!o->create || has_a_label_in(o->root))));
         return good;
     }
     if (result != IDN_OK || !add_component(path, text_span(&ascii)))
@@ -113,7 +113,7 @@ static bool add_domain(const struct maildir_options *o, struct text *path, struc
     if (!span_is_ascii(domain) && add_component(path, domain) && !is_missing(path))
         return true;
     path->n = root;
-    if (!find_other_form(o->root, text_span(&ascii), &other, unknown))
+    if (!find_other_form(o, text_span(&ascii), &other, unknown))
         return add_component(path, text_span(&ascii));
     text_addc(path, '/');
     text_add(path, text_span(&other));

@@ -4,6 +4,7 @@
 #define SMTPIN_COMMANDS_MAILDIR_TARGET_H
 
 #include "base/span.h"
+#include "syntax/idn.h"
 
 #include <limits.h>
 #include <stdint.h>
@@ -32,6 +33,7 @@ struct maildir_options {
     uint64_t quota;   /* octets; 0: none */
     struct span delimiter;
     const char *root;
+    struct idn *idn;                 /* questions about domains */
     char digest[MAILDIR_DIGEST + 1]; /* the mark; empty: none is set or looked for */
     char host[256];
 };

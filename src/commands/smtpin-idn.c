@@ -1,16 +1,27 @@
-/* smtpin-idn: domains outside ASCII as A-labels, for an smtpin that is linked statically and can
- * load no library (syntax/idn_program.c). Reads packets from descriptor 0, a name in each, and
- * answers each there, until its end. What the library makes of a stranger's name, it makes in this
- * process, which has nothing but this socket. */
+/* smtpin-idn: domains outside ASCII as A-labels, for a program of ours that is linked statically
+ * and can load no library (syntax/idn_program.c). Reads packets from descriptor 0, a name in each,
+ * and answers each there, until its end. What the library makes of a stranger's name, it makes in
+ * this process, which has no descriptor but this socket, and is never root. */
 #include "io/descriptors.h"
 #include "syntax/idn.h"
 
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 64 };
+enum { EXIT_USAGE = 64, NOBODY = 65534 };
+
+/* A configuration is read, and checked, as root. Where there is no other user (a user namespace of
+ * one), it stays who it is. */
+static void be_nobody(void)
+{
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (geteuid() == 0 && setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0)
+        (void)!setresuid(NOBODY, NOBODY, NOBODY);
+}
 
 int main(void)
 {
@@ -18,12 +29,13 @@ int main(void)
     ssize_t n;
 
     descriptors_close(3, ~0U);
+    be_nobody();
     while ((n = recv(0, name, sizeof name, 0)) > 0) {
         struct text answer = TEXT(room);
 
         text_addc(&answer, IDN_SAYS_OK);
         /* A longer one was cut to more than a domain may have. */
-        switch (idn_to_ascii((struct span){.p = name, .n = (size_t)n}, &answer)) {
+        switch (idn_to_ascii(NULL, (struct span){.p = name, .n = (size_t)n}, &answer)) {
         case IDN_OK:
             break;
         case IDN_NONE:

@@ -126,8 +126,7 @@ static bool read_options(struct lmtp_mail *mail, int argc, char **argv)
     return true;
 }
 
-/* The words behind "--". False: wrong usage, or no memory. */
-static bool read_envelope(struct lmtp_mail *mail, char *const *words, size_t n)
+static bool read_addresses(struct lmtp_mail *mail, char *const *words, size_t n)
 {
     if (!lmtp_read_address(mail, &mail->sender, words[0], true))
         return false;
@@ -136,6 +135,15 @@ static bool read_envelope(struct lmtp_mail *mail, char *const *words, size_t n)
         if (!lmtp_read_address(mail, &mail->recipient[mail->n], words[mail->n + 1], false))
             return false;
     return mail->recipient != NULL;
+}
+
+/* The words behind "--". False: wrong usage, or no memory. */
+static bool read_envelope(struct lmtp_mail *mail, char *const *words, size_t n)
+{
+    const bool good = read_addresses(mail, words, n);
+
+    idn_end(&mail->idn);
+    return good;
 }
 
 /* Looks at the message. SMTPUTF8 is needed where the client has said it and the header is not ASCII

@@ -241,7 +241,9 @@ static void set_replies(struct maildir_options *o, unsigned recipients)
 
 int main(int argc, char **argv)
 {
-    struct run r = {.o = {.with_domain = true, .create = true, .delimiter = SPAN("+")}};
+    struct idn idn = {0};
+    struct run r = {
+        .o = {.with_domain = true, .create = true, .delimiter = SPAN("+"), .idn = &idn}};
     int option, status;
 
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
@@ -272,6 +274,7 @@ int main(int argc, char **argv)
     set_host(&r.o);
     set_replies(&r.o, r.n);
     status = start(&r);
+    idn_end(&idn);
     free(r.target);
     free(r.answer);
     return status;

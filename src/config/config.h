@@ -57,6 +57,7 @@ struct config_auth {
 /* Spans are terminated, times are milliseconds, sizes octets. */
 struct config {
     struct smtp_options smtp;
+    struct idn *idn;     /* questions of the process that has this; NULL: each by itself */
     struct span domains; /* words, and sources of tables among them (syntax/table_source.h) */
     struct span relay_clients;
     struct span recipients, aliases, senders, sender_login; /* sources of tables; empty: none */

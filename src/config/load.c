@@ -3,6 +3,7 @@
 #include "config/defaults.h"
 #include "config/setting.h"
 #include "config/value.h"
+#include "syntax/idn.h"
 #include "syntax/table_source.h"
 
 #include <errno.h>
@@ -433,6 +434,9 @@ bool config_load(struct config *c, struct arena *a, const struct config_source *
         override(&s, span_of(from->override[i]));
     }
     conclude(&s, c);
+    c->idn = arena_get(a, sizeof *c->idn);
+    if (c->idn != NULL)
+        *c->idn = (struct idn){0};
     for (size_t i = 0; report->origin != NULL && i < setting_count(); i++)
         report->origin[i] = origin_of(&s, setting_at(i));
     return s.good;

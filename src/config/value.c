@@ -165,7 +165,7 @@ static const char *set_idn_domains(struct span *field, struct span value, struct
 {
     struct text out = {.p = a->base + a->used, .cap = a->cap - a->used};
     struct span left = value, word;
-    struct idn idn = IDN_INIT;
+    struct idn idn = {0};
     enum idn_result result = IDN_OK;
 
     while (result == IDN_OK && span_word(&left, " \t,", &word)) {
@@ -177,9 +177,11 @@ static const char *set_idn_domains(struct span *field, struct span value, struct
             continue;
         }
         text_adds(&out, below ? "." : "");
-        result = idn_ask(&idn, span_from(word, below), &out);
+        result = idn_to_ascii(&idn, span_from(word, below), &out);
     }
     idn_end(&idn);
+    if (idn.failed)
+        return "can't be had in ASCII now";
     if (result == IDN_NONE)
         return "has a word that is not a valid domain name";
     if (result == IDN_OK && (out.cut || arena_get(a, out.n) == NULL))

@@ -1,17 +1,31 @@
 #include "syntax/idn.h"
 
-enum idn_result idn_ask(struct idn *i, struct span domain, struct text *out)
+static enum idn_result convert(struct idn *i, struct span domain, struct text *out)
 {
-    char name[SMTP_DOMAIN_MAX + 1], room[IDN_ASCII_MAX];
-    struct text input = TEXT(name), ascii = TEXT(room);
-    enum idn_result result = IDN_OK;
+    char name[SMTP_DOMAIN_MAX + 1];
+    struct text input = TEXT(name);
+    struct idn own = {0};
+    enum idn_result result;
 
     text_add(&input, domain);
     text_string(&input);
+    if (input.cut)
+        return IDN_NONE;
+    result = idn_convert(i == NULL ? &own : i, name, out);
+    idn_end(&own);
+    return result;
+}
+
+enum idn_result idn_to_ascii(struct idn *i, struct span domain, struct text *out)
+{
+    char room[IDN_ASCII_MAX];
+    struct text ascii = TEXT(room);
+    enum idn_result result = IDN_OK;
+
     if (span_is_ascii(domain))
         text_add(&ascii, domain);
     else
-        result = input.cut ? IDN_NONE : idn_convert(i, name, &ascii);
+        result = convert(i, domain, &ascii);
     if (result != IDN_OK)
         return result;
     if (!span_is_ascii(domain) && !smtp_is_domain(text_span(&ascii), false))
@@ -24,19 +38,10 @@ enum idn_result idn_ask(struct idn *i, struct span domain, struct text *out)
     return IDN_OK;
 }
 
-enum idn_result idn_to_ascii(struct span domain, struct text *out)
-{
-    struct idn i = IDN_INIT;
-    const enum idn_result result = idn_ask(&i, domain, out);
-
-    idn_end(&i);
-    return result;
-}
-
-bool idn_works(void)
+bool idn_works(struct idn *i)
 {
     char room[64];
     struct text out = TEXT(room);
 
-    return idn_to_ascii(SPAN("\xc3\xbc.example"), &out) == IDN_OK;
+    return idn_to_ascii(i, SPAN("\xc3\xbc.example"), &out) == IDN_OK;
 }

@@ -1,7 +1,23 @@
 #include "syntax/idn.h"
 
 /* The other way: idn_library.c. */
-#if defined(SMTPIN_STATIC)
+#if defined(SMTPIN_STATIC) && !defined(SMTPIN_IDN)
+
+/* Nor is smtpin-idn built for such a program. */
+enum idn_result idn_convert(struct idn *i, const char *name, struct text *out)
+{
+    (void)name;
+    (void)out;
+    i->absent = true;
+    return IDN_MISSING;
+}
+
+void idn_end(struct idn *i)
+{
+    (void)i;
+}
+
+#elif defined(SMTPIN_STATIC)
 
 #include <errno.h>
 #include <limits.h>
@@ -53,7 +69,7 @@ static int spawn(pid_t *program, int fd)
             (error = posix_spawn_file_actions_adddup2(&files, fd, 1)) == 0 &&
             (error = posix_spawn_file_actions_adddup2(&files, fd, 2)) == 0)
             error = posix_spawn(program, find_beside(&path), &files, &how, argv, none);
-        if (error == ENOENT)
+        if (error == ENOENT || error == EACCES)
             error = posix_spawn(program, INSTALLED, &files, &how, argv, none);
         posix_spawn_file_actions_destroy(&files);
     }
@@ -64,16 +80,21 @@ static int spawn(pid_t *program, int fd)
 static bool start(struct idn *i)
 {
     const struct timeval patience = {.tv_sec = IDN_PATIENCE / 1000};
-    int ends[2];
+    int ends[2], error;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return false;
-    i->fd = ends[0];
-    setsockopt(i->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (spawn(&i->program, ends[1]) != 0)
-        i->program = 0;
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    error = spawn(&i->program, ends[1]);
     close(ends[1]);
-    return i->program > 0;
+    if (error != 0) {
+        i->program = 0;
+        i->absent = error == ENOENT;
+        close(ends[0]);
+        return false;
+    }
+    i->fd = ends[0];
+    return true;
 }
 
 /* How long its answer is, in answer; 0: there is none. */
@@ -93,9 +114,7 @@ enum idn_result idn_convert(struct idn *i, const char *name, struct text *out)
     char answer[1 + IDN_ASCII_MAX];
     size_t n = 0;
 
-    if (i->failed)
-        return IDN_MISSING;
-    if (i->program > 0 || start(i))
+    if (!i->absent && !i->broken && (i->program > 0 || start(i)))
         n = ask(i, name, answer, sizeof answer);
     if (n == 1 && answer[0] == IDN_SAYS_NONE)
         return IDN_NONE;
@@ -103,21 +122,21 @@ enum idn_result idn_convert(struct idn *i, const char *name, struct text *out)
         text_add(out, (struct span){.p = answer + 1, .n = n - 1});
         return IDN_OK;
     }
+    i->absent = i->absent || (n == 1 && answer[0] == IDN_SAYS_MISSING);
+    i->broken = !i->absent;
+    i->failed = i->failed || i->broken;
     idn_end(i);
-    i->failed = true;
     return IDN_MISSING;
 }
 
 void idn_end(struct idn *i)
 {
-    if (i->fd >= 0)
-        close(i->fd);
-    i->fd = -1;
-    if (i->program > 0) {
-        kill(i->program, SIGKILL); /* it may not have seen the end of its socket yet, or hang */
-        while (waitpid(i->program, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
+    if (i == NULL || i->program <= 0)
+        return;
+    close(i->fd);
+    kill(i->program, SIGKILL); /* it may not have seen the end of its socket yet, or hang */
+    while (waitpid(i->program, NULL, 0) < 0 && errno == EINTR)
+        ;
     i->program = 0;
 }
 
