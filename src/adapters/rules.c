@@ -325,45 +325,42 @@ struct smtp_verdict rules_decide(struct rules_question *q)
     return (struct smtp_verdict){.opinion = SMTP_ACCEPT, .reply = {.rule = q->gate}};
 }
 
-static struct smtp_verdict decide_for(struct rules *r, enum smtp_subject about,
-                                      struct smtp_recipient *recipient)
+/* Whatever it was, it was decided without knowing who is meant. */
+__attribute__((noinline)) static void decide_later(struct rules *r, struct smtp_verdict *verdict)
 {
-    struct arena *a = r->session->transaction.arena;
-    const size_t mark = a->used;
-    struct rules_question question;
-    struct smtp_verdict verdict;
-
-    if (recipient == NULL)
-        return rules_decide_step(r, about);
-    rules_ask_about(&question, r, &recipient->mailbox);
-    question.only_listed = about == SMTP_ABOUT_USER;
-    verdict = rules_decide(&question);
-    rules_give_aliases(&question, recipient);
-    /* What was looked up on the way to a yes has served: a message may have thousands of them. */
-    if (verdict.opinion == SMTP_ACCEPT && recipient->aliased == NULL)
-        a->used = mark;
-    /* It is not asked again: what has been decided is about this domain. */
-    if (needs_idn(&recipient->mailbox) && span_is_ascii(question.domain))
-        recipient->mailbox.ascii = arena_copy(a, question.domain);
-    return verdict;
+    for (const struct link *rule = chain; rule < chain + RULES; rule++)
+        if (rule->ask == no_idn)
+            *verdict = (struct smtp_verdict){.opinion = SMTP_DEFER, .reply = rule->reply};
+    rules_keep_last(r, NULL, SPAN(""), SPAN(""), SPAN(""));
 }
 
 struct smtp_verdict rules_decide_for(struct rules *r, enum smtp_subject about,
                                      struct smtp_recipient *recipient)
 {
+    struct arena *a = r->session->transaction.arena;
     struct idn *const idn = r->config->idn;
+    const size_t mark = a->used;
+    struct rules_question question;
     struct smtp_verdict verdict;
 
-    if (idn == NULL)
-        return decide_for(r, about, recipient);
-    idn->failed = false;
-    verdict = decide_for(r, about, recipient);
-    if (!idn->failed)
-        return verdict;
-    /* Whatever it was, it was decided without knowing who is meant. */
-    for (const struct link *rule = chain; rule < chain + RULES; rule++)
-        if (rule->ask == no_idn)
-            verdict = (struct smtp_verdict){.opinion = SMTP_DEFER, .reply = rule->reply};
-    rules_keep_last(r, NULL, SPAN(""), SPAN(""), SPAN(""));
+    if (idn != NULL && idn->failed)
+        idn->failed = false;
+    if (recipient == NULL) {
+        verdict = rules_decide_step(r, about);
+    } else {
+        rules_ask_about(&question, r, &recipient->mailbox);
+        question.only_listed = about == SMTP_ABOUT_USER;
+        verdict = rules_decide(&question);
+        rules_give_aliases(&question, recipient);
+        /* What was looked up on the way to a yes has served: a message may have thousands of them.
+         */
+        if (verdict.opinion == SMTP_ACCEPT && recipient->aliased == NULL)
+            a->used = mark;
+        /* It is not asked again: what has been decided is about this domain. */
+        if (needs_idn(&recipient->mailbox) && span_is_ascii(question.domain))
+            recipient->mailbox.ascii = arena_copy(a, question.domain);
+    }
+    if (idn != NULL && idn->failed)
+        decide_later(r, &verdict);
     return verdict;
 }
