@@ -1,5 +1,6 @@
 #include "show_lookup.h"
 
+#include "adapters/head.h"
 #include "adapters/lookup.h"
 #include "adapters/rules_tables.h"
 #include "config/setting.h"
@@ -75,14 +76,11 @@ static bool read_address(struct idn *idn, struct span what, struct arena *a,
                          struct smtp_mailbox *out)
 {
     const struct smtp_tolerance tolerance = {.kinds = SMTP_TOLERATE_UNQUALIFIED};
-    char room[SMTP_DOMAIN_MAX + 1];
-    struct text ascii = TEXT(room);
 
     if (smtp_forward_path(&what, a, out, &tolerance) != SMTP_PATH_OK || what.n > 0 ||
         out->domain.n == 0)
         return false;
-    if (!span_is_ascii(out->domain) && idn_to_ascii(idn, out->domain, &ascii) == IDN_OK)
-        out->ascii = arena_copy(a, text_span(&ascii));
+    head_find_ascii(idn, a, out);
     return true;
 }
 

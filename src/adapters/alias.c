@@ -244,7 +244,7 @@ static enum smtp_path_result complete(const struct alias_question *q,
     *out = *from;
     if (from->domain.n == 0)
         result = smtp_mailbox_of(from->local, q->own_domain, a, out);
-    if (result == SMTP_PATH_OK && out->ascii.n == 0)
+    if (result == SMTP_PATH_OK)
         head_find_ascii(q->idn, a, out);
     return result;
 }

@@ -1,7 +1,8 @@
 /* smtpin-idn: domains outside ASCII as A-labels, for a program of ours that is linked statically
  * and can load no library (syntax/idn_program.c). Reads packets from descriptor 0, a name in each,
  * and answers each there, until its end. What the library makes of a stranger's name, it makes in
- * this process, which has no descriptor but this socket, and is never root. */
+ * this process, which has no descriptor but this socket, and is not root where
+ * there is another user. */
 #include "io/descriptors.h"
 #include "syntax/idn.h"
 
