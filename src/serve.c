@@ -287,10 +287,9 @@ int serve(const struct config *c, const struct serve_connection *connection, str
                  .out = connection->out,
                  .stop = connection->stop,
                  .drain = c->drain_timeout,
-                 .send = {.p = memory->send, .cap = 2 * SMTP_REPLY_MAX},
-                 .buffer = memory->read,
-                 .cap = sizeof memory->read},
+                 .send = {.p = memory->send, .cap = 2 * SMTP_REPLY_MAX}},
     };
+    wire_read_into(&s->wire, memory->read, SERVE_READ_MAX, SERVE_AHEAD_MAX);
     wire_open(&s->wire);
     if (c->smtp.tls != SMTP_TLS_OFF)
         serve_open_tls(s, connection->peer, &memory->tls);

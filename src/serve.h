@@ -22,7 +22,6 @@ enum {
     SERVE_CRASHED = 70, /* exit status of a monitor: the worker crashed, and the log has it */
     SERVE_STATE_MAX = 2 * 1024 + 512, /* octets of serve.c's own */
     SERVE_PAGE = 4096,
-    SERVE_READ_MAX = 64 * 1024,
     SERVE_SPOOL_MAX = 256 * 1024, /* a large write costs a file system less than its parts */
     /* Recipients: some 2,000 with the longest of addresses, 10,000 usual ones. */
     SERVE_ARENA_MAX = 2 * 1024 * 1024,
@@ -37,7 +36,7 @@ struct serve_memory {
     max_align_t state[SERVE_STATE_MAX / sizeof(max_align_t)];
     char added[REQUEST_ADDED_MAX]; /* of packets between worker and monitor */
     char send[SERVE_SEND_MAX];
-    alignas(SERVE_PAGE) char read[SERVE_READ_MAX];
+    alignas(SERVE_PAGE) char read[SERVE_READ_MAX + SERVE_AHEAD_MAX];
     char packet[PACKET_MAX];
     char spool[SERVE_SPOOL_MAX +
                PACKET_MAX]; /* the second part: for a packet that is received there */

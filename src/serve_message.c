@@ -128,24 +128,20 @@ static uint64_t take_unread(struct serve *s, uint64_t left)
  * is read: what is sent meanwhile has gone by then. */
 static enum wire_result pass_octets(struct serve *s, uint64_t *deadline, uint64_t *left)
 {
-    const struct wire wire = s->wire;
+    char *const buffer = s->wire.buffer;
     size_t room, n;
     enum wire_result filled;
+    char *const at = services_message_room(&s->services, &room);
 
-    s->wire.buffer = services_message_room(&s->services, &room);
-    s->wire.cap = *left < room ? (size_t)*left : room;
-    if (s->wire.buffer == NULL) {
-        s->wire.buffer = wire.buffer;
-        s->wire.cap = wire.cap;
+    if (at == NULL) {
         s->data.fault = SMTP_DATA_NO_SPOOL;
         return WIRE_OK;
     }
+    wire_read_into(&s->wire, at, *left < room ? (size_t)*left : room, 0);
     filled = fill_data(s, deadline);
     n = wire_unread(&s->wire).n;
     recorder_text(&s->services.backend.recorder, wire_unread(&s->wire));
-    wire_used(&s->wire, n);
-    s->wire.buffer = wire.buffer;
-    s->wire.cap = wire.cap;
+    wire_read_into(&s->wire, buffer, SERVE_READ_MAX, SERVE_AHEAD_MAX);
     services_add_octets(&s->services, n);
     smtp_data_pass(&s->data, n);
     *left -= n;

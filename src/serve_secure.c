@@ -7,15 +7,14 @@
 /* STARTTLS, or the first octet on a port of TLS's own. */
 enum smtp_want serve_prepare_tls(struct serve *s)
 {
-    enum wire_result pushed;
+    const enum wire_result pushed = serve_flush(s);
 
+    if (pushed != WIRE_OK)
+        return serve_give_up(s, pushed, SMTP_REPLY_TIMEOUT);
     if (wire_unread(&s->wire).n > 0) {
         serve_record_unread(s);
         return smtp_session_tls(&s->session, SMTP_TLS_NOT_ALONE);
     }
-    pushed = serve_flush(s);
-    if (pushed != WIRE_OK)
-        return serve_give_up(s, pushed, SMTP_REPLY_TIMEOUT);
     if (services_prepare_tls(&s->services, s->wire.in, s->wire.out))
         return smtp_session_tls(&s->session, SMTP_TLS_READY);
     if (s->config->smtp.tls == SMTP_TLS_IMPLICIT)
@@ -28,8 +27,10 @@ enum smtp_want serve_prepare_tls(struct serve *s)
 enum smtp_want serve_shake_hands(struct serve *s)
 {
     const struct tls_stream *plain = &s->services.backend.tls->ours;
-    const enum wire_result pushed = serve_flush(s);
+    enum wire_result pushed;
 
+    s->wire.most = 0; /* what comes behind this reply is for smtpin-tls */
+    pushed = serve_flush(s);
     if (pushed != WIRE_OK)
         return serve_give_up(s, pushed, SMTP_REPLY_TIMEOUT);
     serve_watch_stop(s);
@@ -37,7 +38,8 @@ enum smtp_want serve_shake_hands(struct serve *s)
     s->wire.in = plain->in;
     s->wire.out = plain->out;
     s->wire.prompt = plain->prompt;
-    s->wire.no_socket = false;
+    s->wire.no_socket = s->wire.ended = false;
+    wire_read_into(&s->wire, s->wire.buffer, SERVE_READ_MAX, SERVE_AHEAD_MAX);
     return smtp_session_secured(&s->session, !s->wire.broken);
 }
 

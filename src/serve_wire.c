@@ -81,10 +81,15 @@ static bool may_wait_briefly(const struct serve *s, uint64_t deadline)
 enum wire_result serve_fill(struct serve *s, uint64_t *deadline, uint64_t timeout,
                             const char *doing)
 {
+    const size_t before = wire_unread(&s->wire).n;
     enum wire_result filled = serve_flush(s);
 
     if (filled != WIRE_OK)
         return filled;
+    if (wire_unread(&s->wire).n > before) {
+        s->brief_fills = WIRE_BRIEF_FILLS; /* that took its time */
+        return WIRE_OK;
+    }
     if (may_wait_briefly(s, *deadline)) {
         s->brief_fills++;
         filled = wire_fill_briefly(&s->wire);

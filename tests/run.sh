@@ -19,6 +19,7 @@ table() {
     cat <<'END'
 abuse            | gcc sanitized        |       | floods: the buffers are our own, not the C library's
 adding           | gcc                  |       | builds a copy of the tree, in a way of its own
+ahead            | gcc sanitized        |       | what is read, and where to: our own code alone
 auth             | gcc sanitized        |       | servers that stand still; the memory of processes, which a sanitizer's own fills
 auth_backends    | gcc sanitized        | quick | servers and commands of the test's own, which fail in every way; real ones
 auth_check       | gcc sanitized        | quick | servers and commands of the test's own

@@ -10,22 +10,28 @@
 #include <unistd.h>
 
 /* The super-server may have left the descriptor blocking or not: poll first, and take EAGAIN for
- * what it is. Time-outs are poll's, so pipes, files and terminals have them too. `stop` (-1: none)
- * goes before the other. */
+ * what it is. Time-outs are poll's, so pipes, files and terminals have them too. */
+static enum wire_result wait_for_any(struct pollfd *p, nfds_t n, uint64_t deadline)
+{
+    for (;;) {
+        const int ready = poll(p, n, clock_left(deadline));
+
+        if (ready > 0)
+            return WIRE_OK;
+        if (ready == 0 && clock_left(deadline) == 0)
+            return WIRE_TIMEOUT;
+        if (ready < 0 && errno != EINTR && errno != EAGAIN)
+            return WIRE_ERROR;
+    }
+}
+
+/* `stop` (-1: none) goes before the other. */
 static enum wire_result wait_for(int fd, short events, int stop, uint64_t deadline)
 {
     struct pollfd p[2] = {{.fd = fd, .events = events}, {.fd = stop, .events = POLLIN}};
+    const enum wire_result waited = wait_for_any(p, stop < 0 ? 1 : 2, deadline);
 
-    for (;;) {
-        const int n = poll(p, stop < 0 ? 1 : 2, clock_left(deadline));
-
-        if (n > 0)
-            return p[1].revents != 0 ? WIRE_STOP : WIRE_OK;
-        if (n == 0 && clock_left(deadline) == 0)
-            return WIRE_TIMEOUT;
-        if (n < 0 && errno != EINTR && errno != EAGAIN)
-            return WIRE_ERROR;
-    }
+    return waited == WIRE_OK && p[1].revents != 0 ? WIRE_STOP : waited;
 }
 
 /* A connection usually takes a reply at once, so it is not asked before. -1 and EAGAIN: it did not;
@@ -43,6 +49,43 @@ static ssize_t write_at_once(struct wire *w, struct span left)
     return n;
 }
 
+/* WIRE_TIMEOUT: nothing is there. */
+static enum wire_result read_once(struct wire *w, size_t most)
+{
+    const ssize_t n = read(w->in, w->buffer + w->end, most);
+
+    if (n > 0) {
+        w->end += (size_t)n;
+        return WIRE_OK;
+    }
+    if (n == 0)
+        return WIRE_EOF;
+    /* A terminal whose other side has gone says EIO; a connection, ECONNRESET. */
+    return errno == EINTR || errno == EAGAIN ? WIRE_TIMEOUT : WIRE_ERROR;
+}
+
+/* Waits until a reply can be written, and reads what comes meanwhile: the client may wait for that
+ * before it takes the reply. What is in the buffer stays where it is, since a step of the session
+ * may still look at it. */
+static enum wire_result wait_to_write(struct wire *w, int stop, uint64_t deadline)
+{
+    while (!w->ended && w->end < w->most && clock_left(deadline) > 0) {
+        struct pollfd p[3] = {{.fd = w->out, .events = POLLOUT},
+                              {.fd = w->in, .events = POLLIN},
+                              {.fd = stop, .events = POLLIN}};
+        const enum wire_result waited = wait_for_any(p, 3, deadline);
+        enum wire_result got;
+
+        if (waited == WIRE_OK && p[2].revents != 0)
+            return WIRE_STOP;
+        if (waited != WIRE_OK || p[0].revents != 0)
+            return waited;
+        got = read_once(w, w->most - w->end);
+        w->ended = got == WIRE_EOF || got == WIRE_ERROR;
+    }
+    return wait_for(w->out, POLLOUT, stop, deadline);
+}
+
 static ssize_t write_some(struct wire *w, struct span left, enum wire_result *waited, int stop,
                           uint64_t deadline)
 {
@@ -50,7 +93,7 @@ static ssize_t write_some(struct wire *w, struct span left, enum wire_result *wa
 
     *waited = WIRE_OK;
     if (n < 0 && errno == EAGAIN) {
-        *waited = wait_for(w->out, POLLOUT, stop, deadline);
+        *waited = wait_to_write(w, stop, deadline);
         errno = EAGAIN;
         if (*waited == WIRE_OK && w->no_socket)
             n = write(w->out, left.p, left.n);
@@ -101,21 +144,6 @@ enum wire_result wire_flush(struct wire *w, uint64_t deadline)
     return result;
 }
 
-/* WIRE_TIMEOUT: nothing is there. */
-static enum wire_result read_once(struct wire *w, size_t most)
-{
-    const ssize_t n = read(w->in, w->buffer + w->end, most);
-
-    if (n > 0) {
-        w->end += (size_t)n;
-        return WIRE_OK;
-    }
-    if (n == 0)
-        return WIRE_EOF;
-    /* A terminal whose other side has gone says EIO; a connection, ECONNRESET. */
-    return errno == EINTR || errno == EAGAIN ? WIRE_TIMEOUT : WIRE_ERROR;
-}
-
 static enum wire_result read_some(struct wire *w, size_t most, uint64_t deadline)
 {
     enum wire_result result;
@@ -132,6 +160,8 @@ static enum wire_result read_some(struct wire *w, size_t most, uint64_t deadline
 /* What is moved is left nowhere else: it may be half of a line with a password. */
 static void make_room(struct wire *w)
 {
+    if (w->start == w->end)
+        w->start = w->end = 0;
     if (w->end < w->cap)
         return;
     memmove(w->buffer, w->buffer + w->start, w->end - w->start);
@@ -201,9 +231,10 @@ enum wire_result wire_take(struct wire *w, size_t most, uint64_t deadline)
 
 enum wire_result wire_fill(struct wire *w, uint64_t deadline)
 {
+    const size_t before = w->end;
     const enum wire_result flushed = wire_flush(w, deadline);
 
-    if (flushed != WIRE_OK)
+    if (flushed != WIRE_OK || w->end > before)
         return flushed;
     /* A client that always has bytes ready would never make poll wait. */
     if (clock_left(deadline) == 0)

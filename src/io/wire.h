@@ -1,5 +1,7 @@
 /* The connection: two descriptors, a buffer each way, deadlines. Knows no SMTP. Replies are flushed
- * exactly before blocking on a read, so that a pipelined group is answered in one write. */
+ * exactly before blocking on a read, so that a pipelined group is answered in one write. A client
+ * may send such a group without reading replies in between, and more of it than fits into the
+ * sockets (RFC 2920 3.1 asks it not to): while a reply waits to be taken, what comes is read. */
 #ifndef SMTPIN_IO_WIRE_H
 #define SMTPIN_IO_WIRE_H
 
@@ -27,6 +29,9 @@ struct wire {
     struct text send; /* replies on their way out */
     char *buffer;     /* what was read: */
     size_t start, end, cap;
+    size_t most;    /* end, of a buffer that is larger than cap, while a reply waits; 0: no more is
+                       read then */
+    bool ended;     /* that has found the client's end: a read says how */
     bool no_socket; /* out is a pipe, a file, a terminal */
     bool prompt;    /* a read comes back after a moment: wire_open */
     bool broken;    /* replies could not be written: nothing more is */
@@ -38,11 +43,20 @@ static inline struct span wire_unread(const struct wire *w)
     return (struct span){.p = w->buffer + w->start, .n = w->end - w->start};
 }
 
+/* They stay where they are until the next wire_fill. */
 static inline void wire_used(struct wire *w, size_t n)
 {
     w->start += n;
-    if (w->start == w->end)
-        w->start = w->end = 0;
+}
+
+/* From here on the buffer is this one. What was in the one before has been used. While a reply
+ * waits, `ahead` octets more than `cap` are read into it. */
+static inline void wire_read_into(struct wire *w, char *buffer, size_t cap, size_t ahead)
+{
+    w->buffer = buffer;
+    w->cap = cap;
+    w->most = cap + ahead;
+    w->start = w->end = 0;
 }
 
 /* Is `stop` readable? */
@@ -67,9 +81,10 @@ size_t wire_peek(struct wire *w);
 /* Waits for octets, and takes `most` of them at the most. There must be room for these. Where
  * wire_peek has seen some, there is no wait. */
 enum wire_result wire_take(struct wire *w, size_t most, uint64_t deadline);
-/* Flushes, then waits for at least one byte more. There must be room: unread < cap. `deadline` is
- * on the clock of clock_now. */
+/* Flushes, then waits for at least one byte more, if the flush has read none. There must be room:
+ * unread < cap. `deadline` is on the clock of clock_now. */
 enum wire_result wire_fill(struct wire *w, uint64_t deadline);
+/* Sends all replies. Behind the bytes that were read there may be more afterwards, up to `most`. */
 enum wire_result wire_flush(struct wire *w, uint64_t deadline);
 /* Ends the sending side and reads what the client still sends, at most `most` bytes and until the
  * deadline, so that the last reply is not lost in a reset (RFC 5321 3.8, RFC 1122 4.2.2.13). */

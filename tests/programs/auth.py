@@ -224,7 +224,7 @@ SECRET = "Tr0ub4dor-is-wonderful"
 SECRETS = [s.encode() for s in (SECRET, b64(SECRET), plain("jane", SECRET), plain("jane", SECRET)[8:28])]
 
 
-READ = int(re.search(r"SERVE_READ_MAX = (\d+) \* 1024,", open(os.path.join(SOURCE, "src/serve.h")).read())[1]) * 1024
+READ = int(re.search(r"SERVE_READ_MAX = (\d+) \* 1024,", open(os.path.join(SOURCE, "src/serve_wire.h")).read())[1]) * 1024
 KNOWN = b"a-name-that-is-no-secret.example"
 
 
