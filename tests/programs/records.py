@@ -280,4 +280,15 @@ if have("strace") and not SANITIZED:
         start = time.monotonic()
         p = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", "trace=pwritev2", "-e", "inject=pwritev2:error=EAGAIN"] + arguments({"deliver": "/bin/true", "log": "stderr"}), input=mail(), stdout=subprocess.PIPE, stderr=f, timeout=60)
     ok(open(path).read().count("result=accepted") == 1 and "session session=" in open(path).read() and b"\r\n250 2.0.0" in p.stdout, "EAGAIN from a file is no stuck reader", (open(path).read(), p.stdout))
+# Where the client hears a reply for each recipient, none of them is a command that was refused: the transaction's record has them.
+fails = write("fails.sh", '#!/bin/sh\n[ "$RECIPIENT" = b@example.org ] || exit 67\n')
+for way, hello, more in (("LMTP", b"LHLO c", {"protocol": "lmtp"}), ("PRDR", b"EHLO c", {})):
+    for last, text, results in ((b"b", b"A: b\r\n\r\nx\r\n", ("mixed", 1)), (b"d", b"A: b\r\n\r\nx\r\n", ("refused", 0)), (b"b", b"Received: x\r\n" * 3 + b"\r\n", ("refused", 0))):
+        for sandbox in ("yes", "no"):
+            data = hello + b"\r\nMAIL FROM:<a@example.com>" + (b" PRDR" if way == "PRDR" else b"") + b"\r\nRCPT TO:<c@example.org>\r\nRCPT TO:<%s@example.org>\r\nRCPT TO:<e@example.org>\r\nDATA\r\n" % last + text + b".\r\nQUIT\r\n"
+            out, err, _ = pipe(data, {**more, "deliver": fails, "deliver_per": "recipient", "max_received": "2", "log": "stderr", "sandbox": sandbox})
+            transactions = re.findall(r"transaction .*result=(\w+)", err.decode())
+            sessions = re.findall(r"messages=(\d+) refusals=(\d+)", err.decode())
+            mixed = results[0] == "mixed"
+            ok(b" refused " not in err and transactions == [results[0]] and sessions == [(str(results[1]), "0" if mixed and way == "PRDR" else "1")], f"sandbox = {sandbox}, {way}, {results[0]}: one record has the results of three recipients", (out, err))
 done()
