@@ -3,8 +3,8 @@
 #include "io/child.h"
 #include "io/clock.h"
 #include "io/descriptors.h"
+#include "io/filter.h"
 #include "io/wire.h"
-#include "sandbox/filter.h"
 #include "sandbox/monitor.h"
 
 #include <assert.h>

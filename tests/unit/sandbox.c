@@ -1,6 +1,6 @@
 /* The filter against the kernel's own definitions and libseccomp's filter of the same calls; the
  * packets and requests. */
-#include "sandbox/filter.h"
+#include "io/filter.h"
 
 #include "sandbox/request.h"
 #include "unit.h"

@@ -1,4 +1,4 @@
-#include "sandbox/filter.h"
+#include "io/filter.h"
 
 #include <errno.h>
 #include <sys/prctl.h>

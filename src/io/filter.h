@@ -1,7 +1,7 @@
 /* What a process that reads a client's bytes may still do: a seccomp(2) filter, and limits. Nobody
  * leaves it again. */
-#ifndef SMTPIN_SANDBOX_FILTER_H
-#define SMTPIN_SANDBOX_FILTER_H
+#ifndef SMTPIN_IO_FILTER_H
+#define SMTPIN_IO_FILTER_H
 
 #include <stdbool.h>
 #include <stddef.h>
