@@ -403,8 +403,8 @@ bool record_after(struct record *r, enum smtp_want want)
     const struct smtp_said *said = &r->session->said;
     const bool is_open = r->session->phase >= SMTP_MAIL && want != SMTP_NEXT_CLOSE;
     const bool ended = r->phase >= SMTP_MAIL && !is_open;
-    /* A result before the last one, which LMTP and PRDR have for each recipient, refuses no command:
-     * the record of its transaction says it. */
+    /* A result before the last one, which LMTP and PRDR have for each recipient, refuses no
+     * command: the record of its transaction says it. */
     const bool refused = said->reply.rule != NULL && want != SMTP_NEXT_MORE;
 
     r->refusals += refused;

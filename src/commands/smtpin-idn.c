@@ -1,19 +1,25 @@
 /* smtpin-idn: domains outside ASCII as A-labels, for a program of ours that is linked statically
  * and can load no library (syntax/idn_program.c). Reads packets from descriptor 0, a name in each,
  * and answers each there, until its end. What the library makes of a stranger's name, it makes in
- * this process, which has no descriptor but this socket, and is not root where
- * there is another user. */
+ * this process. That has no descriptor but this socket, is not root where there is another user,
+ * and can make no system call but to read, to write and to end, where a filter can be had. */
 #include "io/descriptors.h"
+#include "io/filter.h"
 #include "syntax/idn.h"
 
 #include <grp.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 64, NOBODY = 65534 };
+enum {
+    EXIT_USAGE = 64,
+    NOBODY = 65534,
+    HEAP = 1024 * 1024, /* octets, touched only where they are used; names take some 200 K of it */
+};
 
 /* A configuration is read, and checked, as root. Where there is no other user (a user namespace of
  * one), it stays who it is. */
@@ -24,6 +30,22 @@ static void be_nobody(void)
         (void)!setresuid(NOBODY, NOBODY, NOBODY);
 }
 
+/* What a name takes is had before the first one comes: the library, and memory that is never given
+ * back. Were there too little of it, this process would be killed, and the name not be known. */
+static void enter_filter(void)
+{
+    char room[IDN_ASCII_MAX];
+    struct text answer = TEXT(room);
+    void *volatile heap; /* or a compiler sees that nobody uses it */
+
+    mallopt(M_TRIM_THRESHOLD, 2 * HEAP);
+    mallopt(M_MMAP_THRESHOLD, 2 * HEAP);
+    (void)idn_to_ascii(NULL, SPAN("\303\274.example"), &answer);
+    heap = malloc(HEAP);
+    free(heap);
+    (void)filter_enter(0);
+}
+
 int main(void)
 {
     char name[SMTP_DOMAIN_MAX + 2], room[1 + IDN_ASCII_MAX];
@@ -31,6 +53,7 @@ int main(void)
 
     descriptors_close(3, ~0U);
     be_nobody();
+    enter_filter();
     while ((n = recv(0, name, sizeof name, 0)) > 0) {
         struct text answer = TEXT(room);
 
