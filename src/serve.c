@@ -64,6 +64,7 @@ static enum smtp_want next_line(struct serve *s)
     uint64_t deadline = 0;
     enum smtp_want over;
 
+    wire_tidy(&s->wire);
     if (s->brief_fills >= WIRE_BRIEF_FILLS && wire_unread(&s->wire).n > 0 &&
         !look_at_clock(s, &over))
         return over;
@@ -74,7 +75,7 @@ static enum smtp_want next_line(struct serve *s)
         enum wire_result filled;
         enum smtp_want want = SMTP_NEXT_LINE;
         struct span line = {0};
-        size_t used = 0;
+        size_t used = 0, begun;
 
         if (wire_unread(&s->wire).n > 0)
             found = smtp_line_scan(&s->line, wire_unread(&s->wire), &line, &used);
@@ -95,10 +96,12 @@ static enum smtp_want next_line(struct serve *s)
         wire_used(&s->wire, used);
         if (found != SMTP_LINE_MORE)
             return want;
+        begun = wire_unread(&s->wire).n;
         filled = fill_line(s, &deadline);
         if (filled != WIRE_OK) {
-            recorder_commands(&s->services.backend.recorder, wire_unread(&s->wire),
-                              s->session.login);
+            /* What else was read, while replies waited, is looked at by nobody. */
+            recorder_commands(&s->services.backend.recorder,
+                              span_first(wire_unread(&s->wire), begun), s->session.login);
             return serve_give_up(s, filled, SMTP_REPLY_TIMEOUT);
         }
     }

@@ -40,6 +40,7 @@ static void decode_unread(struct serve *s)
 
     recorder_text(&s->services.backend.recorder, span_first(unread, n));
     wire_used(&s->wire, n);
+    wire_tidy(&s->wire);
 }
 
 /* What does not buy a whole millisecond yet is not forgotten. */
@@ -121,6 +122,7 @@ static uint64_t take_unread(struct serve *s, uint64_t left)
         decode(s, now);
     recorder_text(&s->services.backend.recorder, now);
     wire_used(&s->wire, now.n);
+    wire_tidy(&s->wire);
     return left - now.n;
 }
 
@@ -148,16 +150,22 @@ static enum wire_result pass_octets(struct serve *s, uint64_t *deadline, uint64_
     return filled;
 }
 
-/* More of the chunk, of which nothing unread is left. */
+/* More of the chunk, of which nothing unread is left. A reply that waits goes first: what comes
+ * meanwhile is read as any other octets. */
 static enum wire_result take_more(struct serve *s, uint64_t *deadline, uint64_t *left)
 {
-    enum wire_result filled;
+    const bool straight =
+        !s->session.chunk.refused && smtp_data_passes(&s->data) && *left >= STRAIGHT;
+    enum wire_result filled = straight ? serve_flush(s) : fill_data(s, deadline);
+    const size_t came = wire_unread(&s->wire).n;
 
-    if (!s->session.chunk.refused && smtp_data_passes(&s->data) && *left >= STRAIGHT)
+    if (filled != WIRE_OK)
+        return filled;
+    if (straight && came == 0)
         return pass_octets(s, deadline, left);
-    filled = fill_data(s, deadline);
-    if (filled == WIRE_OK)
-        *left = take_unread(s, *left);
+    if (straight && *deadline > 0)
+        grant_time(s, deadline, came);
+    *left = take_unread(s, *left);
     return filled;
 }
 

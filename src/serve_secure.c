@@ -29,7 +29,7 @@ enum smtp_want serve_shake_hands(struct serve *s)
     const struct tls_stream *plain = &s->services.backend.tls->ours;
     enum wire_result pushed;
 
-    s->wire.most = 0; /* what comes behind this reply is for smtpin-tls */
+    s->wire.ahead = 0; /* what comes behind this reply is for smtpin-tls */
     pushed = serve_flush(s);
     if (pushed != WIRE_OK)
         return serve_give_up(s, pushed, SMTP_REPLY_TIMEOUT);
@@ -38,8 +38,9 @@ enum smtp_want serve_shake_hands(struct serve *s)
     s->wire.in = plain->in;
     s->wire.out = plain->out;
     s->wire.prompt = plain->prompt;
-    s->wire.no_socket = s->wire.ended = false;
-    wire_read_into(&s->wire, s->wire.buffer, SERVE_READ_MAX, SERVE_AHEAD_MAX);
+    s->wire.no_socket = false;
+    s->wire.ended = WIRE_OK;
+    s->wire.ahead = SERVE_AHEAD_MAX;
     return smtp_session_secured(&s->session, !s->wire.broken);
 }
 

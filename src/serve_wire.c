@@ -61,13 +61,15 @@ void serve_watch_stop(struct serve *s)
 
 enum wire_result serve_flush(struct serve *s)
 {
-    const enum wire_result pushed = wire_try_flush(&s->wire);
+    enum wire_result pushed = wire_try_flush(&s->wire);
 
     s->spoken = 0;
     if (pushed != WIRE_TIMEOUT)
         return pushed;
     serve_watch_stop(s);
-    return wire_flush(&s->wire, reply_deadline(s));
+    pushed = wire_flush(&s->wire, reply_deadline(s));
+    s->brief_fills = WIRE_BRIEF_FILLS; /* the next line looks at stop and clock */
+    return pushed;
 }
 
 /* Is this the wait for a new line, or message, of a client that keeps up so far? It is looked for
@@ -84,12 +86,8 @@ enum wire_result serve_fill(struct serve *s, uint64_t *deadline, uint64_t timeou
     const size_t before = wire_unread(&s->wire).n;
     enum wire_result filled = serve_flush(s);
 
-    if (filled != WIRE_OK)
+    if (filled != WIRE_OK || wire_unread(&s->wire).n > before)
         return filled;
-    if (wire_unread(&s->wire).n > before) {
-        s->brief_fills = WIRE_BRIEF_FILLS; /* that took its time */
-        return WIRE_OK;
-    }
     if (may_wait_briefly(s, *deadline)) {
         s->brief_fills++;
         filled = wire_fill_briefly(&s->wire);

@@ -3,6 +3,7 @@
 #include "io/clock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -64,12 +65,27 @@ static enum wire_result read_once(struct wire *w, size_t most)
     return errno == EINTR || errno == EAGAIN ? WIRE_TIMEOUT : WIRE_ERROR;
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How many octets may be read while a reply waits. */
+static size_t room_ahead(const struct wire *w)
+{
+    const size_t most = w->cap + w->ahead, unread = w->end - w->start;
+
+    if (w->ahead == 0 || w->ended != WIRE_OK || unread >= most)
+        return 0;
+    return smaller(most - unread, 2 * most - w->end);
+}
+
 /* Waits until a reply can be written, and reads what comes meanwhile: the client may wait for that
  * before it takes the reply. What is in the buffer stays where it is, since a step of the session
  * may still look at it. */
 static enum wire_result wait_to_write(struct wire *w, int stop, uint64_t deadline)
 {
-    while (!w->ended && w->end < w->most && clock_left(deadline) > 0) {
+    while (room_ahead(w) > 0 && clock_left(deadline) > 0) {
         struct pollfd p[3] = {{.fd = w->out, .events = POLLOUT},
                               {.fd = w->in, .events = POLLIN},
                               {.fd = stop, .events = POLLIN}};
@@ -80,8 +96,9 @@ static enum wire_result wait_to_write(struct wire *w, int stop, uint64_t deadlin
             return WIRE_STOP;
         if (waited != WIRE_OK || p[0].revents != 0)
             return waited;
-        got = read_once(w, w->most - w->end);
-        w->ended = got == WIRE_EOF || got == WIRE_ERROR;
+        got = read_once(w, room_ahead(w));
+        if (got == WIRE_EOF || got == WIRE_ERROR)
+            w->ended = got;
     }
     return wait_for(w->out, POLLOUT, stop, deadline);
 }
@@ -95,8 +112,9 @@ static ssize_t write_some(struct wire *w, struct span left, enum wire_result *wa
     if (n < 0 && errno == EAGAIN) {
         *waited = wait_to_write(w, stop, deadline);
         errno = EAGAIN;
+        /* So much a pipe that is ready takes at once (pipe(7)): more of it might block. */
         if (*waited == WIRE_OK && w->no_socket)
-            n = write(w->out, left.p, left.n);
+            n = write(w->out, left.p, smaller(left.n, PIPE_BUF));
     }
     return n;
 }
@@ -146,8 +164,10 @@ enum wire_result wire_flush(struct wire *w, uint64_t deadline)
 
 static enum wire_result read_some(struct wire *w, size_t most, uint64_t deadline)
 {
-    enum wire_result result;
+    enum wire_result result = w->ended;
 
+    if (result != WIRE_OK)
+        return result;
     do {
         result = wait_for(w->in, POLLIN, w->stop, deadline);
         if (result != WIRE_OK)
@@ -157,17 +177,22 @@ static enum wire_result read_some(struct wire *w, size_t most, uint64_t deadline
     return result;
 }
 
-/* What is moved is left nowhere else: it may be half of a line with a password. */
-static void make_room(struct wire *w)
+void wire_move(struct wire *w)
 {
-    if (w->start == w->end)
-        w->start = w->end = 0;
-    if (w->end < w->cap)
-        return;
     memmove(w->buffer, w->buffer + w->start, w->end - w->start);
     w->end -= w->start;
     explicit_bzero(w->buffer + w->end, w->start);
     w->start = 0;
+}
+
+/* How many octets may be read. What is unread is less than cap. */
+static size_t make_room(struct wire *w)
+{
+    if (w->start == w->end)
+        w->start = w->end = 0;
+    if (w->end >= w->cap)
+        wire_move(w);
+    return w->end < w->cap ? w->cap - w->end : 0;
 }
 
 void wire_open(struct wire *w)
@@ -202,10 +227,9 @@ enum wire_result wire_fill_briefly(struct wire *w)
 {
     enum wire_result result;
 
-    if (!w->prompt)
+    if (!w->prompt || w->ended != WIRE_OK)
         return WIRE_TIMEOUT;
-    make_room(w);
-    result = read_once(w, w->cap - w->end);
+    result = read_once(w, make_room(w));
     /* This client takes its time: from here on, it is waited for as others are. */
     w->prompt = result != WIRE_TIMEOUT;
     return result;
@@ -239,8 +263,7 @@ enum wire_result wire_fill(struct wire *w, uint64_t deadline)
     /* A client that always has bytes ready would never make poll wait. */
     if (clock_left(deadline) == 0)
         return WIRE_TIMEOUT;
-    make_room(w);
-    return read_some(w, w->cap - w->end, deadline);
+    return read_some(w, make_room(w), deadline);
 }
 
 enum wire_result wire_pause(struct wire *w, uint64_t deadline)

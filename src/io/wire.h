@@ -29,9 +29,9 @@ struct wire {
     struct text send; /* replies on their way out */
     char *buffer;     /* what was read: */
     size_t start, end, cap;
-    size_t most;    /* end, of a buffer that is larger than cap, while a reply waits; 0: no more is
-                       read then */
-    bool ended;     /* that has found the client's end: a read says how */
+    size_t ahead; /* so many octets more than cap may be unread while a reply waits */
+    enum wire_result
+        ended;      /* what was found then instead of octets, for the next read; or WIRE_OK */
     bool no_socket; /* out is a pipe, a file, a terminal */
     bool prompt;    /* a read comes back after a moment: wire_open */
     bool broken;    /* replies could not be written: nothing more is */
@@ -43,19 +43,33 @@ static inline struct span wire_unread(const struct wire *w)
     return (struct span){.p = w->buffer + w->start, .n = w->end - w->start};
 }
 
-/* They stay where they are until the next wire_fill. */
+/* They stay where they are until the next read, or wire_tidy. */
 static inline void wire_used(struct wire *w, size_t n)
 {
     w->start += n;
 }
 
-/* From here on the buffer is this one. What was in the one before has been used. While a reply
- * waits, `ahead` octets more than `cap` are read into it. */
+/* What is unread goes to the front. What was there is left nowhere: it may be half of a line with a
+ * password. */
+void wire_move(struct wire *w);
+
+/* Nobody looks any more at what was used: room for what is read while a reply waits. */
+static inline void wire_tidy(struct wire *w)
+{
+    if (w->start == w->end)
+        w->start = w->end = 0;
+    else if (w->end > w->cap && w->start >= w->end - w->start)
+        wire_move(w);
+}
+
+/* From here on the buffer is this one, of cap octets; or of twice cap + ahead, where there is any
+ * `ahead`: as much again may have been used and not be tidied up yet. What was in the one before
+ * has been used. */
 static inline void wire_read_into(struct wire *w, char *buffer, size_t cap, size_t ahead)
 {
     w->buffer = buffer;
     w->cap = cap;
-    w->most = cap + ahead;
+    w->ahead = ahead;
     w->start = w->end = 0;
 }
 
@@ -84,7 +98,8 @@ enum wire_result wire_take(struct wire *w, size_t most, uint64_t deadline);
 /* Flushes, then waits for at least one byte more, if the flush has read none. There must be room:
  * unread < cap. `deadline` is on the clock of clock_now. */
 enum wire_result wire_fill(struct wire *w, uint64_t deadline);
-/* Sends all replies. Behind the bytes that were read there may be more afterwards, up to `most`. */
+/* Sends all replies. Behind the bytes that were read there may be more afterwards (`ahead`); where
+ * these are does not change. */
 enum wire_result wire_flush(struct wire *w, uint64_t deadline);
 /* Ends the sending side and reads what the client still sends, at most `most` bytes and until the
  * deadline, so that the last reply is not lost in a reset (RFC 5321 3.8, RFC 1122 4.2.2.13). */

@@ -16,7 +16,7 @@ def start(settings, **more):
     """A session on sockets as small as they can be: (process, our end), behind its greeting."""
     ours, theirs = socket.socketpair()
     for s in (ours, theirs): s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-    p = subprocess.Popen(arguments({"deliver": deliver, "log": "none", **settings}), stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, **more)
+    p = subprocess.Popen(arguments({"deliver": deliver, "log": "none", **settings}), stdin=theirs, stdout=theirs, **{"stderr": subprocess.DEVNULL, **more})
     theirs.close(); ours.settimeout(20); read_reply(ours)
     return p, ours
 
@@ -108,4 +108,73 @@ for sandbox in ("yes", "no"):
     most(c); p.send_signal(signal.SIGTERM); before = time.monotonic()
     ok(p.wait(20) == 0 and time.monotonic() - before < 10, at + "a stop: until drain_timeout", time.monotonic() - before)
     c.close()
+    # The stop and the session's end are seen although replies are always waiting: a client that reads slowly, and sends all the time.
+    for what, settings, last in (("a stop", {"drain_timeout": "2s"}, b"421 4.3.2"), ("the session's end", {"session_timeout": "2s"}, b"421 4.4.2")):
+        log = open(os.path.join(TMP, f"slow-{sandbox}-{len(what)}.log"), "w+b")
+        p, c = start({**more, **settings, "max_commands": "100000000", "log": "stderr"}, stderr=log)
+        def flood(c=c):
+            try:
+                while True: c.sendall(b"EHLO x.example.com\r\n" * 50)
+            except OSError: pass
+        thread = threading.Thread(target=flood); thread.start()
+        heard, began = b"", time.monotonic()
+        while (piece := c.recv(512)) and time.monotonic() - began < 30:
+            heard = (heard + piece)[-200:]
+            if what == "a stop" and time.monotonic() - began > 0.5: p.send_signal(signal.SIGTERM)
+            time.sleep(0.05)
+        took = time.monotonic() - began
+        c.close(); thread.join(20); p.wait(20); log.seek(0); said = log.read()
+        ok(took < 12 and last in heard and b"crash" not in said, at + f"{what} is seen while replies wait", (took, heard, said[-500:]))
+    # In the recording is what was answered, and no more: what was read and not looked at may be a password, or a message.
+    for way in ("late", "gone"):
+        traces = os.path.join(TMP, f"traces{sandbox}{way}"); os.mkdir(traces)
+        p, c = start({**more, "trace": traces, "command_timeout": "1s", "auth": "checkpassword:" + CHECK, "auth_plaintext": "yes"})
+        c.sendall(HELLO)
+        for _ in range(400): c.sendall(b"NOOP\r\n"); time.sleep(0.0005)
+        time.sleep(0.2)
+        c.sendall(b"NOOP\r\n" + login + b"AUTH LOGIN\r\namFuZQ==\r\nd29yZA==\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nSubject: private\r\n\r\nsecret text\r\n.\r\n")
+        if way == "gone": time.sleep(0.2); c.close()
+        p.wait(20); c.close()
+        recorded = b"".join(open(os.path.join(traces, f), "rb").read() for f in os.listdir(traces))
+        ok(b"C: NOOP" in recorded and not any(w in recorded for w in (login.split()[2], b"amFuZQ", b"d29yZA", b"private", b"secret")), at + f"a recording has no octet that was not looked at ({way})", recorded[-600:])
+    # The limit is what is unread, however much has been read before: two groups of commands are never all answered.
+    for octets in (12000, 48000, 240000):
+        p, c = start({**more, "max_commands": "1000000", "command_timeout": "5s"})
+        group, heard = octets // 6, 0
+        try:
+            c.sendall(b"NOOP\r\n" * group)
+            for _ in range(2000000 // octets):
+                c.sendall(b"NOOP\r\n" * group)
+                wanted = heard + group
+                while heard < wanted:
+                    piece = c.recv(65536)
+                    if not piece: raise EOFError
+                    heard += piece.count(b"\n")
+            c.sendall(b"QUIT\r\n"); rest = read_all(c)
+        except (OSError, EOFError) as e: rest = repr(e).encode()
+        ok(rest.endswith(b"221 mx.example.org closing connection\r\n"), at + f"two megabytes, groups of {octets} octets", (heard, rest[-200:]))
+        c.close(); p.wait(20)
+    # A chunk that goes straight into the spool, whichever reply has to wait.
+    for n in range(2, 10):
+        clear(directory)
+        p, c = start({**more, "binarymime": "yes", "command_timeout": "3s", "data_timeout": "3s", "min_data_rate": "0" if n % 2 else "500"})
+        c.sendall(HELLO); read_reply(c)
+        for _ in range(n): c.sendall(b"NOOP\r\n"); time.sleep(0.01)
+        octets = b"Subject: x\r\n\r\n" + os.urandom(400000)
+        try:
+            c.sendall(b"MAIL FROM:<a@example.com> BODY=BINARYMIME\r\nRCPT TO:<b@example.org>\r\nBDAT %d LAST\r\n" % len(octets) + octets + b"QUIT\r\n")
+            heard = summed(codes(read_all(c)))
+        except OSError as e: heard = repr(e)
+        c.close(); p.wait(20)
+        ok(heard == f"{n + 3} 250 1 221" and [m[-len(octets):] for m in messages(directory)] == [octets], at + f"a large chunk behind {n} replies that wait", heard)
+# A connection that is reset while a reply waits is lost, not at its end.
+server = socket.create_server(("127.0.0.1", 0)); ours = socket.create_connection(server.getsockname()); theirs, _ = server.accept()
+out, into = os.pipe()
+with open(os.path.join(TMP, "reset.log"), "w+b") as log:
+    p = subprocess.Popen(arguments({"sandbox": "no", "log": "stderr"}), stdin=theirs, stdout=into, stderr=log); theirs.close(); os.close(into)
+    ours.sendall(b"NOOP\r\n" * 8000); time.sleep(0.5)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"); ours.close(); time.sleep(0.3)
+    while os.read(out, 65536): pass
+    os.close(out); server.close(); p.wait(20); log.seek(0); said = log.read()
+    ok(b"end=lost" in said, "a reset while a reply waits: end=lost", said[-300:])
 done()

@@ -17,7 +17,7 @@ enum {
 struct connection {
     struct wire wire;
     int theirs, stop[2];
-    char buffer[CAP + AHEAD], send[100];
+    char buffer[2 * (CAP + AHEAD)], send[100];
     size_t waiting; /* octets that they can take */
 };
 
@@ -76,7 +76,6 @@ Test(ahead, has_a_bound)
     cr_expect_eq(answer(&c, CAP + AHEAD + 10, 50), WIRE_TIMEOUT);
     cr_expect_eq(wire_unread(&c.wire).n, CAP + AHEAD);
     open_connection(&c, 0);
-    c.wire.most = 0; /* not at all */
     cr_expect_eq(answer(&c, 10, 50), WIRE_TIMEOUT);
     cr_expect_eq(wire_unread(&c.wire).n, 0);
 }
@@ -115,6 +114,29 @@ Test(ahead, the_end_of_what_they_send_is_not_the_end)
     cr_expect_eq(answer(&c, 0, 100), WIRE_TIMEOUT);
     cr_expect_geq(clock_now() - before, 100);
     cr_expect_eq(wire_unread(&c.wire).n, 6);
+    /* A terminal says it once: the next read has it from here. */
+    cr_expect_eq(wire_take(&c.wire, 10, clock_now() + 60000), WIRE_EOF);
+    cr_expect_lt(clock_now() - before, 30000);
+}
+
+Test(ahead, what_was_used_makes_room)
+{
+    struct connection c;
+
+    open_connection(&c, AHEAD);
+    cr_expect_eq(answer(&c, CAP + AHEAD, 50), WIRE_TIMEOUT);
+    c.wire.broken = false;
+    wire_used(&c.wire, CAP + AHEAD - 100);
+    memset((char *)wire_unread(&c.wire).p, 'x', 100);
+    cr_expect_eq(answer(&c, 1000, 50), WIRE_TIMEOUT); /* behind what is used, to begin with */
+    cr_expect_eq(wire_unread(&c.wire).p, c.buffer + CAP + AHEAD - 100);
+    cr_expect_eq(wire_unread(&c.wire).n, 1100);
+    wire_tidy(&c.wire);
+    cr_expect_eq(wire_unread(&c.wire).p, c.buffer);
+    cr_expect_eq(wire_unread(&c.wire).n, 1100);
+    cr_expect_eq(c.buffer[99], 'x');
+    for (size_t i = 1100; i < CAP + AHEAD + 1000; i++)
+        cr_assert_eq(c.buffer[i], 0, "octet %zu is left", i);
 }
 
 Test(ahead, a_stop_goes_before_it)
