@@ -100,7 +100,9 @@ for sandbox in ("yes", "no"):
         except OSError: pass
     thread = threading.Thread(target=flood); thread.start()
     before, tail = time.monotonic(), b""
-    while piece := c.recv(3000): tail = (tail + piece)[-100:]; time.sleep(0.001)
+    try:
+        while piece := c.recv(3000): tail = (tail + piece)[-100:]; time.sleep(0.001)
+    except ConnectionResetError: pass
     took = time.monotonic() - before
     ok(1.5 < took < 15 and b"Session too long" in tail, at + "who takes them slowly, until session_timeout", (took, tail))
     c.close(); thread.join(20); p.wait(20)
@@ -118,7 +120,10 @@ for sandbox in ("yes", "no"):
             except OSError: pass
         thread = threading.Thread(target=flood); thread.start()
         heard, began = b"", time.monotonic()
-        while (piece := c.recv(512)) and time.monotonic() - began < 30:
+        while time.monotonic() - began < 30:
+            try: piece = c.recv(512)
+            except ConnectionResetError: break  # it goes on sending
+            if not piece: break
             heard = (heard + piece)[-200:]
             if what == "a stop" and time.monotonic() - began > 0.5: p.send_signal(signal.SIGTERM)
             time.sleep(0.05)
