@@ -1,5 +1,5 @@
 """A client that sends more than both sockets hold before it reads a reply: it is read on, up to a limit; commands, messages and logins are what they are without that."""
-import base64, itertools, threading
+import base64, itertools, pty, threading, tty
 from harness import *
 from tls_peers import HOST, SERVER, TLS, client_context
 
@@ -172,6 +172,20 @@ for sandbox in ("yes", "no"):
         except OSError as e: heard = repr(e)
         c.close(); p.wait(20)
         ok(heard == f"{n + 3} 250 1 221" and [m[-len(octets):] for m in messages(directory)] == [octets], at + f"a large chunk behind {n} replies that wait", heard)
+# A terminal takes a write only in part, and blocks for the rest: behind a login, replies are gathered in a larger buffer.
+for words in (b"", login):
+    ours, theirs = pty.openpty(); tty.setraw(theirs); os.set_blocking(ours, False)
+    p = subprocess.Popen(arguments({"auth": "checkpassword:" + CHECK, "auth_plaintext": "yes", "log": "none", "command_timeout": "10s"}), stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL); os.close(theirs)
+    left, heard, end = HELLO + words + b"NOOP\r\n" * 9000 + b"QUIT\r\n", b"", time.monotonic() + 20
+    while left and time.monotonic() < end:
+        try: left = left[os.write(ours, left[:4096]):]
+        except BlockingIOError: time.sleep(0.01)
+    while not heard.endswith(b"closing connection\r\n") and time.monotonic() < end:
+        try: heard += os.read(ours, 65536)
+        except BlockingIOError: time.sleep(0.01)
+        except OSError: break
+    os.close(ours); p.wait(20)
+    equal(summed(codes(heard)), "1 220 1 250 1 235 9000 250 1 221" if words else "1 220 9001 250 1 221", f"a terminal{', behind a login' if words else ''}: 9,000 commands before the first reply is taken")
 # A connection that is reset while a reply waits is lost, not at its end.
 server = socket.create_server(("127.0.0.1", 0)); ours = socket.create_connection(server.getsockname()); theirs, _ = server.accept()
 out, into = os.pipe()
