@@ -127,6 +127,10 @@ service anvil {{
     def said(self):
         return open(self.log, encoding="utf-8", errors="replace").read() if os.path.exists(self.log) else ""
 
+    def bugs(self):
+        """What it calls a bug, of its own or of a client. (A response in base64 may have the same letters.)"""
+        return [l for l in self.said().splitlines() if re.search(r"\b(BUG|Panic): ", l)]
+
 
 # A server of the test's own --------------------------------------------------------------------------------------------------
 class Closed(Exception): pass

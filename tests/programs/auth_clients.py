@@ -162,7 +162,6 @@ for sandbox, server in servers.items():
     ok(PASSWORD not in said and b64(PASSWORD) not in said and plain(USER, PASSWORD) not in said, f"sandbox = {sandbox}: no password is in the log")
     ok("crash" not in said, f"sandbox = {sandbox}: no session has crashed", [l for l in said.splitlines() if "crash" in l][:3])
     equal(server.end(), 0, f"sandbox = {sandbox}: the listening process ends")
-wrong = [l for l in dovecot.said().splitlines() if "BUG" in l or "Panic" in l]
-equal(wrong, [], "nothing that Dovecot calls a bug")
+equal(dovecot.bugs(), [], "nothing that Dovecot calls a bug")
 dovecot.end()
 done()
