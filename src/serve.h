@@ -10,6 +10,7 @@
 #include "adapters/tls.h"
 #include "config/config.h"
 #include "io/title.h"
+#include "io/wire.h"
 #include "sandbox/request.h"
 #include "serve_wire.h"
 
@@ -36,7 +37,7 @@ struct serve_memory {
     max_align_t state[SERVE_STATE_MAX / sizeof(max_align_t)];
     char added[REQUEST_ADDED_MAX]; /* of packets between worker and monitor */
     char send[SERVE_SEND_MAX];
-    alignas(SERVE_PAGE) char read[2 * (SERVE_READ_MAX + SERVE_AHEAD_MAX)];
+    alignas(SERVE_PAGE) char read[WIRE_BUFFER(SERVE_READ_MAX, SERVE_AHEAD_MAX)];
     char packet[PACKET_MAX];
     char spool[SERVE_SPOOL_MAX +
                PACKET_MAX]; /* the second part: for a packet that is received there */

@@ -77,7 +77,7 @@ static size_t room_ahead(const struct wire *w)
 
     if (w->ahead == 0 || w->ended != WIRE_OK || unread >= most)
         return 0;
-    return smaller(most - unread, 2 * most - w->end);
+    return smaller(most - unread, WIRE_BUFFER(w->cap, w->ahead) - w->end);
 }
 
 /* Waits until a reply can be written, and reads what comes meanwhile: the client may wait for that

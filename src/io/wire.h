@@ -30,8 +30,8 @@ struct wire {
     char *buffer;     /* what was read: */
     size_t start, end, cap;
     size_t ahead; /* so many octets more than cap may be unread while a reply waits */
-    enum wire_result
-        ended;      /* what was found then instead of octets, for the next read; or WIRE_OK */
+    /* What was found then instead of octets, for the next read; or WIRE_OK. */
+    enum wire_result ended;
     bool no_socket; /* out is a pipe, a file, a terminal */
     bool prompt;    /* a read comes back after a moment: wire_open */
     bool broken;    /* replies could not be written: nothing more is */
@@ -62,9 +62,12 @@ static inline void wire_tidy(struct wire *w)
         wire_move(w);
 }
 
-/* From here on the buffer is this one, of cap octets; or of twice cap + ahead, where there is any
- * `ahead`: as much again may have been used and not be tidied up yet. What was in the one before
- * has been used. */
+/* Octets of a buffer where there is any `ahead`: as many as may be unread may have been used before
+ * them, and not be tidied up yet. */
+#define WIRE_BUFFER(cap, ahead) (2 * ((cap) + (ahead)))
+
+/* From here on the buffer is this one, of WIRE_BUFFER octets; of cap octets where `ahead` is 0.
+ * What was in the one before has been used. */
 static inline void wire_read_into(struct wire *w, char *buffer, size_t cap, size_t ahead)
 {
     w->buffer = buffer;

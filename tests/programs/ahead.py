@@ -36,6 +36,25 @@ def blindly(settings, data, half_close=False):
     return heard if p.wait(20) == 0 else f"exit {p.returncode}"
 
 
+def until(c, is_enough, heard=b""):
+    """What is heard, until it is enough."""
+    while not is_enough(heard):
+        piece = c.recv(65536)
+        if not piece: break
+        heard += piece
+    return heard
+
+
+def flood(c, lines):
+    """Sends them again and again, until the connection ends."""
+    def send():
+        try:
+            while True: c.sendall(lines)
+        except OSError: pass
+    thread = threading.Thread(target=send); thread.start()
+    return thread
+
+
 def most(c):
     """How many octets of commands are taken while no reply is, until no more are for half a second."""
     line, n = b"NOOP " + b"x" * 493 + b"\r\n", 0
@@ -70,8 +89,7 @@ for sandbox in ("yes", "no"):
         equal(blindly(secure, HELLO + many + b"STARTTLS\r\n" + many), "3001 250 1 554", at + "commands behind a STARTTLS: 554, and the end")
         p, c = start(secure)
         c.sendall(HELLO + many + b"STARTTLS\r\n")
-        heard = b""
-        while heard.count(b"\r\n220 ") == 0: heard += c.recv(65536)
+        heard = until(c, lambda heard: b"\r\n220 " in heard)
         t = client_context().wrap_socket(c, server_hostname=HOST)
         t.sendall(HELLO + many * 2 + b"QUIT\r\n")
         heard = summed(codes(heard + read_all(t)))
@@ -81,8 +99,7 @@ for sandbox in ("yes", "no"):
     p, c = start({**more, "max_commands": "100000"})
     n, line = most(c)
     ok(AHEAD <= n <= AHEAD + READ + SMALL, at + "so many octets are read ahead", n)
-    heard = b""
-    while heard.count(b"\r\n") < n // line: heard += c.recv(65536)
+    heard = until(c, lambda heard: heard.count(b"\r\n") >= n // line)
     c.sendall(b"x\r\n" + b"QUIT\r\n" if n % line else b"QUIT\r\n")
     rest = codes(heard + read_all(c))
     ok(set(rest[:-1]) == {"250"} and rest[-1] == "221" and len(rest) == n // line + bool(n % line) + 1, at + "once they are taken, each of them has its reply", (len(rest), n / line, rest[-3:]))
@@ -94,11 +111,7 @@ for sandbox in ("yes", "no"):
     ok(status == 0 and 0.9 < time.monotonic() - before < 10, at + "who takes no reply is waited for until command_timeout", time.monotonic() - before)
     c.close()
     p, c = start({**more, "session_timeout": "2s", "max_commands": "100000000"})
-    def flood():
-        try:
-            while True: c.sendall(b"NOOP\r\n" * 1000)
-        except OSError: pass
-    thread = threading.Thread(target=flood); thread.start()
+    thread = flood(c, b"NOOP\r\n" * 1000)
     before, tail = time.monotonic(), b""
     try:
         while piece := c.recv(3000): tail = (tail + piece)[-100:]; time.sleep(0.001)
@@ -114,11 +127,7 @@ for sandbox in ("yes", "no"):
     for what, settings, last in (("a stop", {"drain_timeout": "2s"}, b"421 4.3.2"), ("the session's end", {"session_timeout": "2s"}, b"421 4.4.2")):
         log = open(os.path.join(TMP, f"slow-{sandbox}-{len(what)}.log"), "w+b")
         p, c = start({**more, **settings, "max_commands": "100000000", "log": "stderr"}, stderr=log)
-        def flood(c=c):
-            try:
-                while True: c.sendall(b"EHLO x.example.com\r\n" * 50)
-            except OSError: pass
-        thread = threading.Thread(target=flood); thread.start()
+        thread = flood(c, b"EHLO x.example.com\r\n" * 50)
         heard, began = b"", time.monotonic()
         while time.monotonic() - began < 30:
             try: piece = c.recv(512)

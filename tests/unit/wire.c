@@ -17,7 +17,7 @@ enum {
 struct connection {
     struct wire wire;
     int theirs, stop[2];
-    char buffer[2 * (CAP + AHEAD)], send[100];
+    char buffer[WIRE_BUFFER(CAP, AHEAD)], send[100];
     size_t waiting; /* octets that they can take */
 };
 
